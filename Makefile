@@ -1,0 +1,55 @@
+# What people type. Recipes stay short; what has to decide something is a script in .ci/.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-rust test-elixir test-versions roots bench clean
+
+say = @printf '\n=== %s ===\n' '$(1)'
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
+
+setup: ## Install what this machine lacks (Debian: Erlang, Elixir, a linker); Rust has to be there
+	@.ci/setup
+
+demo: setup ## Record the example shop and ask about its past
+	@docs/examples/shop/demo.sh
+
+test: test-rust test-elixir ## Every check of both languages on this machine
+
+test-rust: setup
+	$(call say,cargo fmt)
+	cargo fmt --all --check
+	$(call say,cargo clippy)
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(call say,cargo test)
+	cargo test --workspace --locked
+	$(call say,loom: every interleaving of the ring)
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
+		cargo test -p elixir_scope_ring --release --test loom --locked
+
+# After test-rust also under make -j: two cargo at once only wait for each other.
+test-elixir: setup test-rust
+	$(call say,mix format)
+	mix format --check-formatted
+	$(call say,mix compile)
+	MIX_ENV=test mix compile --warnings-as-errors
+	$(call say,mix test)
+	mix test
+
+test-versions: setup ## The Elixir tests on the other supported versions, in Debian roots
+	@MIX_ENV=test mix compile
+	@.ci/versions
+
+roots: setup ## Make the Debian roots that test-versions uses (once; needs root)
+	@.ci/roots
+
+bench: setup ## Every promise of the documentation, measured
+	$(call say,cargo bench)
+	cargo bench --workspace --locked
+	$(call say,mix scope.bench)
+	mix scope.bench
+
+clean: ## Remove everything that was built
+	rm -rf _build doc cover priv/native target docs/examples/*/_build

@@ -1,0 +1,182 @@
+# One function, rewritten. This is the shape, with [..] for what stands there only when it is needed:
+#
+#     f(A1, A2) ->
+#       case Gate:on() of
+#         false -> case {A1, A2} of <the clauses as they were>; _ -> <no clause matched> end;
+#         _ ->
+#           case Native:enter(Site, A1, A2) of new -> Capture:introduce(); _ -> ok end,
+#           [C = Capture:chain(),]
+#           try case {A1, A2} of <the clauses, tail calls rewritten by Tail>; _ -> <no clause matched> end
+#           of {0, V} -> Native:leave(Site, V);
+#              [{1, X, Y} -> Native:tail(Site), f(X, Y)]
+#           catch K:E:S -> [Capture:unwrap(C),] Native:raised(Site, K, E, S), erlang:raise(K, E, S)
+#           end
+#       end.
+#
+# One frame a function, not one a clause: heads that do not match belong to the same call.
+defmodule ElixirScope.Instrument.Frame do
+  @moduledoc false
+
+  alias ElixirScope.{Capture, Gate, Native}
+  alias ElixirScope.Instrument.{Options, Plan, Site, Syntax, Tail}
+
+  # Native has one enter/n for each arity up to here; more arguments go in a list.
+  @most_arguments 12
+
+  @doc "Rewrites one function form. The plan must hold it."
+  @spec build(tuple(), Plan.t(), file :: String.t()) :: tuple()
+  def build({:function, _, name, arity, clauses} = form, %Plan{} = plan, file) do
+    # Of the first clause: a head without body may stand lines above it, and errors name the clause.
+    anno = clause_anno(clauses)
+    added = Syntax.generated(anno)
+    prefix = Syntax.fresh_prefix(form)
+    role = Map.fetch!(plan.roles, {name, arity})
+    tail = Tail.rewrite(clauses, %Tail{plan: plan, role: role, prefix: prefix})
+    site = Site.new({plan.module, name, arity}, file, :erl_anno.line(anno))
+
+    frame = %{
+      anno: anno,
+      added: added,
+      args: for(n <- numbers(arity), do: {:var, added, :"#{prefix}A#{n}"}),
+      site: literal(site, added),
+      options: plan.options,
+      role: role,
+      prefix: prefix
+    }
+
+    gate =
+      {:case, added, Syntax.remote(added, Gate, :on, []),
+       [
+         Syntax.clause(added, {:atom, added, false}, [dispatch(clauses, frame)]),
+         Syntax.clause(added, {:var, added, :_}, recorded(clauses, tail, frame))
+       ]}
+
+    put_elem(form, 4, [{:clause, anno, frame.args, [], [gate]}])
+  end
+
+  defp numbers(0), do: []
+  defp numbers(arity), do: 1..arity
+
+  defp clause_anno([{:clause, anno, _, _, _} | _]), do: anno
+
+  defp recorded(clauses, :value, frame) do
+    value = variable(frame, "Value")
+
+    [
+      enter(frame),
+      attempt(dispatch(clauses, frame), [Syntax.clause(frame.added, value, [leave(value, frame)])], [], frame)
+    ]
+  end
+
+  defp recorded(_clauses, {clauses, tail}, frame) do
+    chain = Tail.chain(tail, frame.added)
+    unwrap = if tail.wraps?, do: [Syntax.remote(frame.added, Capture, :unwrap, [chain])], else: []
+
+    read_chain =
+      if tail.wraps?,
+        do: [{:match, frame.added, chain, Syntax.remote(frame.added, Capture, :chain, [])}],
+        else: []
+
+    [enter(frame) | read_chain] ++ [attempt(dispatch(clauses, frame), endings(tail, frame), unwrap, frame)]
+  end
+
+  # The ways in which the rewritten body says that it ended; see Tail.
+  defp endings(tail, %{added: added} = frame) do
+    value = variable(frame, "Value")
+    returned = Syntax.clause(added, tagged(added, 0, [value]), [leave(value, frame)])
+
+    left =
+      for {tag, names, call} <- tail.exits do
+        Syntax.clause(added, tagged(added, tag, names), [native(:tail, [], frame), call])
+      end
+
+    [returned | left]
+  end
+
+  defp attempt(body, endings, unwrap, %{added: added} = frame) do
+    [kind, reason, stack] = names = Enum.map(["Kind", "Reason", "Stack"], &variable(frame, &1))
+
+    caught =
+      {:clause, added, [{:tuple, added, [kind, reason, stack]}], [],
+       unwrap ++ [native(:raised, names, frame), Syntax.remote(added, :erlang, :raise, names)]}
+
+    {:try, added, [body], endings, [caught], []}
+  end
+
+  defp enter(%{role: :function, added: added} = frame) do
+    introduce = Syntax.remote(added, Capture, :introduce, [])
+
+    {:case, added, enter_call(arguments(frame), frame),
+     [
+       Syntax.clause(added, {:atom, added, :new}, [introduce]),
+       Syntax.clause(added, {:var, added, :_}, [{:atom, added, :ok}])
+     ]}
+  end
+
+  defp enter(%{role: :init} = frame), do: capture(:enter_init, [list(arguments(frame), frame)], frame)
+
+  defp enter(%{role: {:callback, position}} = frame) do
+    state = Enum.at(frame.args, position - 1)
+    capture(:enter_callback, [list(arguments(frame), frame), state], frame)
+  end
+
+  defp enter_call(args, frame) when length(args) <= @most_arguments, do: native(:enter, args, frame)
+  defp enter_call(args, frame), do: native(:enter_list, [list(args, frame)], frame)
+
+  defp arguments(%{options: %Options{args: true}, args: args}), do: args
+  defp arguments(%{options: %Options{args: false}}), do: []
+
+  # A callback's return is looked at also with `returns: false`: the new state is in it.
+  defp leave(value, %{role: :function, options: %Options{returns: true}} = frame) do
+    native(:leave, [value], frame)
+  end
+
+  defp leave(value, %{role: :function, added: added} = frame) do
+    {:block, added, [native(:left, [], frame), value]}
+  end
+
+  defp leave(value, frame), do: capture(:leave_callback, [value], frame)
+
+  # Heads become the clauses of one case over a tuple, which the compiler takes apart again.
+  defp dispatch(clauses, %{added: added, args: args} = frame) do
+    cases =
+      for {:clause, anno, patterns, guards, body} <- clauses,
+          do: {:clause, anno, [{:tuple, added, patterns}], guards, body}
+
+    total = if total?(List.last(clauses)), do: [], else: [unmatched(frame)]
+    {:case, added, {:tuple, added, args}, cases ++ total}
+  end
+
+  # A FunctionClauseError must show the line of the function. The compiler drops the line of the error when the
+  # code before it has the same one and then moves the block to the end; a call on another line prevents that.
+  defp unmatched(%{anno: anno, added: added, args: args} = frame) do
+    elsewhere = :erl_anno.set_line(:erl_anno.line(anno) + 1, added)
+
+    Syntax.clause(added, {:var, added, :_}, [
+      Syntax.remote(elsewhere, Capture, :unmatched, [frame.site]),
+      Syntax.remote(added, :erlang, :error, [{:atom, added, :function_clause}, list(args, frame)])
+    ])
+  end
+
+  # Whether a clause takes every argument list: new variables only and no guard.
+  defp total?({:clause, _, patterns, [], _}) do
+    names = for {:var, _, name} <- patterns, do: name
+    named = Enum.reject(names, &(&1 == :_))
+    length(names) == length(patterns) and named == Enum.uniq(named)
+  end
+
+  defp total?(_clause), do: false
+
+  defp literal(term, anno), do: :erl_parse.map_anno(fn _ -> anno end, :erl_parse.abstract(term))
+
+  defp variable(%{added: added, prefix: prefix}, role), do: {:var, added, :"#{prefix}#{role}"}
+
+  defp tagged(added, tag, names), do: {:tuple, added, [{:integer, added, tag} | names]}
+
+  defp list(exprs, %{added: added}) do
+    List.foldr(exprs, {nil, added}, fn expr, rest -> {:cons, added, expr, rest} end)
+  end
+
+  defp native(function, args, frame), do: Syntax.remote(frame.added, Native, function, [frame.site | args])
+  defp capture(function, args, frame), do: Syntax.remote(frame.added, Capture, function, [frame.site | args])
+end

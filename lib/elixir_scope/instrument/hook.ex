@@ -1,0 +1,128 @@
+# The compiler's door to the rewriter. The Erlang compiler calls a module named by the option `core_transform`
+# after its own passes over Core Erlang, so after every warning was issued. The Core it hands over is not
+# looked at: the rewriter starts from the forms of the module, which Elixir keeps in the debug information, and
+# what comes out is compiled to Core anew. Whatever goes wrong, the user's module compiles as it was written.
+defmodule ElixirScope.Instrument.Hook do
+  @moduledoc false
+
+  alias ElixirScope.Instrument.{Options, Own, Plan, Transform}
+
+  # Options that would end, print or repeat the inner compilation, or that describe an input that is not forms.
+  @dropped_atoms [
+                   :from_core,
+                   :no_core_prepare,
+                   :report,
+                   :report_errors,
+                   :report_warnings,
+                   :warnings_as_errors
+                 ] ++
+                   [:return, :return_errors, :return_warnings, :binary, :debug_info, :encrypt_debug_info]
+  @dropped_keys [:core_transform, :parse_transform, :elixir_scope, :debug_info, :extra_chunks]
+
+  @doc "Called by the Erlang compiler with a module in Core Erlang; answers with the Core to go on with."
+  @spec core_transform(tuple(), [term()]) :: tuple()
+  def core_transform(core, compile_options) do
+    with {:elixir_v1, %{module: module} = map, specs} <- debug_info(compile_options),
+         # OTP 28 and later call twice in one compilation, the second time with what the first call made.
+         false <- rewritten?(core),
+         false <- Own.module?(module, map.file) do
+      {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
+      rewrite(core, forms, user_options(map), compile_options)
+    else
+      _nothing_to_do -> core
+    end
+  catch
+    kind, reason ->
+      warn(module_name(core), Exception.format_banner(kind, reason, __STACKTRACE__))
+      core
+  end
+
+  # Without debug information (`:cover` compiles so) there is nothing to start from.
+  defp debug_info(compile_options) do
+    case List.keyfind(compile_options, :debug_info, 0) do
+      {:debug_info, {:elixir_erl, data}} -> data
+      _none -> nil
+    end
+  end
+
+  defp user_options(%{compile_opts: options}) do
+    options |> Enum.find_value([], &(match?({:elixir_scope, _}, &1) && elem(&1, 1))) |> Options.new!()
+  end
+
+  defp rewrite(core, forms, options, compile_options) do
+    {rewritten, report} = Transform.run(forms, options)
+
+    for {function, {:unable, _} = reason} <- report.skipped,
+        do: warn_function(report.module, function, reason)
+
+    if report.instrumented == [], do: core, else: compile(core, rewritten, inner(compile_options))
+  end
+
+  defp compile(core, forms, options) do
+    with {:ok, module, new_core} <- forms(forms, [:to_core | options]),
+         # Later passes of OTP 25 crash on some valid code with `receive`. That would end the user's own
+         # compilation, so modules with a `receive` are compiled to the end once to see.
+         true <- not receives?(forms) or match?({:ok, ^module, _}, forms(forms, options)) do
+      new_core
+    else
+      false ->
+        warn(module_name(core), "the compiler of this OTP release fails on the rewritten code")
+        core
+
+      {:error, problem} ->
+        warn(module_name(core), problem)
+        core
+    end
+  end
+
+  defp forms(forms, options) do
+    case :compile.noenv_forms(forms, [:no_spawn_compiler_process, :no_auto_import, :return_errors | options]) do
+      {:ok, module, result} -> {:ok, module, result}
+      {:ok, module, result, _warnings} -> {:ok, module, result}
+      {:error, errors, _warnings} -> {:error, "the rewritten code does not compile: #{inspect(errors)}"}
+      other -> {:error, "the compiler answered #{inspect(other)}"}
+    end
+  catch
+    kind, reason -> {:error, Exception.format_banner(kind, reason)}
+  end
+
+  defp inner(compile_options) do
+    Enum.reject(compile_options, fn
+      option when is_atom(option) -> option in @dropped_atoms
+      option when is_tuple(option) -> elem(option, 0) in @dropped_keys
+    end)
+  end
+
+  defp receives?({:receive, _, _}), do: true
+  defp receives?({:receive, _, _, _, _}), do: true
+  defp receives?([head | tail]), do: receives?(head) or receives?(tail)
+  defp receives?(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> receives?()
+  defp receives?(_leaf), do: false
+
+  # Only rewritten code asks the gate.
+  defp rewritten?(core), do: core |> :cerl.module_defs() |> Enum.any?(fn {_name, fun} -> asks_gate?(fun) end)
+
+  defp asks_gate?(fun) do
+    body = :cerl.fun_body(fun)
+    subject = :cerl.is_c_case(body) && :cerl.case_arg(body)
+    subject && :cerl.is_c_call(subject) && gate?(:cerl.call_module(subject))
+  end
+
+  defp gate?(module), do: :cerl.is_c_atom(module) and :cerl.atom_val(module) == ElixirScope.Gate
+
+  defp module_name(core), do: core |> :cerl.module_name() |> :cerl.concrete()
+
+  defp warn_function(module, {name, arity}, reason) do
+    warn_text("#{inspect(module)}.#{name}/#{arity}", Plan.explain(reason))
+  end
+
+  defp warn(module, problem), do: warn_text(inspect(module), problem)
+
+  defp warn_text(what, problem) do
+    IO.warn(
+      "ElixirScope: #{what} is compiled without instrumentation, because #{problem}. The program itself is " <>
+        "not affected. Take `use ElixirScope` away or use except: to silence this, and please report it",
+      []
+    )
+  end
+end

@@ -1,0 +1,108 @@
+# Which functions of a module are instrumented, what part each plays, and for each of the others why not.
+# Decides only; it changes no code. Forms are Erlang abstract format.
+defmodule ElixirScope.Instrument.Plan do
+  @moduledoc false
+
+  alias ElixirScope.Instrument.Options
+
+  @typedoc "`:function`, GenServer's `init/1`, or a callback with the position of its state argument"
+  @type role :: :function | :init | {:callback, state :: pos_integer()}
+  @type reason :: :macro | :reserved_name | :not_in_only | :excluded | {:unable, String.t()}
+
+  @type t :: %__MODULE__{
+          module: module(),
+          options: Options.t(),
+          defined: MapSet.t({atom(), arity()}),
+          roles: %{{atom(), arity()} => role()},
+          skipped: %{{atom(), arity()} => reason()}
+        }
+
+  @enforce_keys [:module, :options, :defined, :roles, :skipped]
+  defstruct @enforce_keys
+
+  # Positions of the state in the argument list. init/1 has none: it makes the first one.
+  @callbacks %{
+    {:init, 1} => :init,
+    {:handle_call, 3} => {:callback, 3},
+    {:handle_cast, 2} => {:callback, 2},
+    {:handle_info, 2} => {:callback, 2},
+    {:handle_continue, 2} => {:callback, 2},
+    {:terminate, 2} => {:callback, 2},
+    {:code_change, 3} => {:callback, 2}
+  }
+
+  @doc """
+  The plan of a module. `unable` holds functions that the rewriter has already failed on.
+
+      iex> forms = [{:attribute, 1, :module, :cart}, {:function, 2, :add, 2, []}, {:function, 3, :"MACRO-m", 1, []}]
+      iex> plan = ElixirScope.Instrument.Plan.new(forms, %ElixirScope.Instrument.Options{})
+      iex> {plan.module, plan.roles, plan.skipped}
+      {:cart, %{{:add, 2} => :function}, %{{:"MACRO-m", 1} => :macro}}
+  """
+  @spec new([tuple()], Options.t(), %{optional({atom(), arity()}) => String.t()}) :: t()
+  def new(forms, %Options{} = options, unable \\ %{}) do
+    defined = for {:function, _, name, arity, _} <- forms, do: {name, arity}
+    {:attribute, _, :module, module} = List.keyfind(forms, :module, 2)
+    callbacks = if options.state and gen_server?(forms), do: @callbacks, else: %{}
+
+    Enum.reduce(
+      defined,
+      %__MODULE__{module: module, options: options, defined: MapSet.new(defined), roles: %{}, skipped: %{}},
+      fn function, plan ->
+        case reason(function, options, unable) do
+          nil -> put_in(plan.roles[function], Map.get(callbacks, function, :function))
+          reason -> put_in(plan.skipped[function], reason)
+        end
+      end
+    )
+  end
+
+  @doc """
+  Why a function of this name is not instrumented, or `nil` when it is.
+
+      iex> options = ElixirScope.Instrument.Options.new!(only: [:add])
+      iex> Enum.map([add: 2, sub: 2, __info__: 1], &ElixirScope.Instrument.Plan.reason(&1, options))
+      [nil, :not_in_only, :reserved_name]
+  """
+  @spec reason({atom(), arity()}, Options.t(), map()) :: reason() | nil
+  def reason({name, _} = function, options, unable \\ %{}) do
+    text = Atom.to_string(name)
+
+    cond do
+      String.starts_with?(text, "MACRO-") -> :macro
+      # Made by the compiler or a part of a protocol between libraries: __info__, __struct__, __impl__ ...
+      String.starts_with?(text, "__") and String.ends_with?(text, "__") -> :reserved_name
+      not Options.selects?(options.only, function) -> :not_in_only
+      Options.selects?(options.except, function) -> :excluded
+      Map.has_key?(unable, function) -> {:unable, unable[function]}
+      true -> nil
+    end
+  end
+
+  @doc """
+  A reason in words, to follow "because".
+
+      iex> ElixirScope.Instrument.Plan.explain(:macro)
+      "it is a macro, which runs only in the compiler"
+  """
+  @spec explain(reason()) :: String.t()
+  def explain(:macro), do: "it is a macro, which runs only in the compiler"
+  def explain(:reserved_name), do: "its name is reserved for the compiler"
+  def explain(:not_in_only), do: "only: does not name it"
+  def explain(:excluded), do: "except: names it"
+  def explain({:unable, problem}), do: "it could not be rewritten: #{problem}"
+
+  @doc "Whether the function is instrumented."
+  @spec instruments?(t(), {atom(), arity()}) :: boolean()
+  def instruments?(%__MODULE__{roles: roles}, function), do: Map.has_key?(roles, function)
+
+  defp gen_server?(forms) do
+    Enum.any?(forms, fn
+      {:attribute, _, kind, module} when kind in [:behaviour, :behavior] ->
+        Enum.any?(List.wrap(module), &(&1 in [GenServer, :gen_server]))
+
+      _other ->
+        false
+    end)
+  end
+end

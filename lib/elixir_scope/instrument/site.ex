@@ -1,0 +1,55 @@
+# The literal by which rewritten code names the function it stands in. The recorder writes it down once and
+# from then on only its key. A site is addressed by its content, so the same code compiled twice, on another
+# machine or by another OTP release has the same key.
+defmodule ElixirScope.Instrument.Site do
+  @moduledoc false
+
+  @typedoc "`{key, node, module, function, arity, file, line}`"
+  @type t ::
+          {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
+           line :: non_neg_integer()}
+
+  @doc """
+  Builds the site of a function. `file` is as compiled, `line` that of the first clause.
+
+      iex> ElixirScope.Instrument.Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
+      {131163983437951236, 408376012014437113, Cart, :add, 2, "lib/cart.ex", 12}
+  """
+  @spec new(mfa(), String.t(), non_neg_integer()) :: t()
+  def new({module, function, arity}, file, line) do
+    node = node_id({module, function, arity})
+    rest = {node, module, function, arity, file, line}
+    List.to_tuple([digest(rest) | Tuple.to_list(rest)])
+  end
+
+  @doc """
+  The id of the function's AST node: it survives edits that only move lines.
+
+      iex> ElixirScope.Instrument.Site.node_id({Cart, :add, 2})
+      408376012014437113
+  """
+  @spec node_id(mfa()) :: integer()
+  def node_id({module, function, arity}), do: digest({module, function, arity, :function, 0})
+
+  @doc """
+  Whether a term is a site of this module: its key must be the digest of what it says.
+
+      iex> site = ElixirScope.Instrument.Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
+      iex> ElixirScope.Instrument.Site.valid?(site, Cart)
+      true
+      iex> ElixirScope.Instrument.Site.valid?(put_elem(site, 6, 13), Cart)
+      false
+  """
+  @spec valid?(term(), module()) :: boolean()
+  def valid?({key, _, module, function, arity, file, line} = _site, module) do
+    {key, module} == {elem(new({module, function, arity}, file, line), 0), module}
+  end
+
+  def valid?(_term, _module), do: false
+
+  # 59 bits are what fits a small integer. minor_version 2 is spelt out because the default changed in OTP 26.
+  defp digest(term) do
+    <<id::59, _rest::bitstring>> = :erlang.md5(:erlang.term_to_binary(term, minor_version: 2))
+    id
+  end
+end

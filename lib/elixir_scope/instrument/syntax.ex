@@ -1,0 +1,64 @@
+# Small pieces of Erlang abstract format: what the rewriter builds its code from, and what it asks of code it
+# is given. Every node built here is marked as generated, so that no tool blames the user for it.
+defmodule ElixirScope.Instrument.Syntax do
+  @moduledoc false
+
+  @type expr :: tuple()
+
+  @doc """
+  An annotation for added code: the place of the given one, marked as generated.
+
+      iex> ElixirScope.Instrument.Syntax.generated(7)
+      [generated: true, location: 7]
+  """
+  @spec generated(:erl_anno.anno()) :: :erl_anno.anno()
+  def generated(anno), do: :erl_anno.set_generated(true, anno)
+
+  @doc "A call of a function of another module."
+  @spec remote(:erl_anno.anno(), module(), atom(), [expr()]) :: expr()
+  def remote(anno, module, function, args) do
+    {:call, anno, {:remote, anno, {:atom, anno, module}, {:atom, anno, function}}, args}
+  end
+
+  @doc "A clause of case, try or receive with one pattern and no guard."
+  @spec clause(:erl_anno.anno(), expr(), [expr()]) :: expr()
+  def clause(anno, pattern, body), do: {:clause, anno, [pattern], [], body}
+
+  @doc """
+  All names of variables in a term of abstract format.
+
+      iex> {:ok, tokens, _} = :erl_scan.string('X + Y * X.')
+      iex> {:ok, exprs} = :erl_parse.parse_exprs(tokens)
+      iex> ElixirScope.Instrument.Syntax.variables(exprs) |> Enum.sort()
+      [:X, :Y]
+  """
+  @spec variables(term()) :: MapSet.t(atom())
+  def variables(term), do: collect(term, MapSet.new())
+
+  defp collect({:var, _anno, name}, found) when is_atom(name), do: MapSet.put(found, name)
+  # A literal holds no code, and may hold anything that looks like code.
+  defp collect({:value, _anno, _literal}, found), do: found
+  defp collect([head | tail], found), do: collect(tail, collect(head, found))
+
+  defp collect(tuple, found) when is_tuple(tuple) do
+    tuple |> Tuple.to_list() |> Enum.reduce(found, &collect/2)
+  end
+
+  defp collect(_other, found), do: found
+
+  @doc """
+  A prefix that begins no variable of the given code: what is made from it collides with nothing.
+
+      iex> ElixirScope.Instrument.Syntax.fresh_prefix([{:var, 1, :"_x@1"}])
+      "Scope"
+      iex> ElixirScope.Instrument.Syntax.fresh_prefix([{:var, 1, :Scope_}, {:var, 1, :ScopeA}])
+      "Scope__"
+  """
+  @spec fresh_prefix(term()) :: String.t()
+  def fresh_prefix(code) do
+    names = code |> variables() |> Enum.map(&Atom.to_string/1)
+    taken? = fn prefix -> Enum.any?(names, &String.starts_with?(&1, prefix)) end
+
+    "Scope" |> Stream.iterate(&(&1 <> "_")) |> Enum.find(&(not taken?.(&1)))
+  end
+end

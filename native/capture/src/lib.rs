@@ -1,0 +1,17 @@
+//! The hot path: from "this happened" to a record in the ring of the calling thread.
+//!
+//! [`record`] is the one door. When nothing is recorded it costs a load and a branch. Otherwise it encodes into a
+//! buffer of the thread and copies that into the thread's ring: no lock, no allocation and no system call, save at
+//! the first event of a thread, the first sight of an atom, process or site, and a ring that is half full.
+//!
+//! A [`Session`] is what one recording shares between threads. This room knows nothing of the VM (the edge gives
+//! it words and their meanings) and nothing of the store.
+#![forbid(unsafe_code)]
+
+mod pen;
+mod record;
+mod session;
+
+pub use pen::Pen;
+pub use record::{Origin, Outcome, record};
+pub use session::{Limits, RingEnd, Session, Thread, current};

@@ -1,0 +1,195 @@
+//! What one recording shares between all threads of the VM.
+
+use arc_swap::ArcSwapOption;
+use crossbeam_queue::SegQueue;
+use elixir_scope_clock::Clock;
+use elixir_scope_dictionary::{Dictionary, Known};
+use elixir_scope_ring::file::{self, Mapped};
+use elixir_scope_ring::{Consumer, Producer};
+use parking_lot::Mutex;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// What bounds the memory and the records of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the ring of a scheduler.
+    pub scheduler_ring: u64,
+    /// Bytes of the ring of any other thread.
+    pub other_ring: u64,
+    /// Bytes that the values of one event may take.
+    pub value_bytes: usize,
+    /// Bytes that a state may take.
+    pub state_bytes: usize,
+    /// How deep a term is walked.
+    pub depth: usize,
+    /// Elements of one tuple or map, and of all terms of one event together.
+    pub elements: usize,
+}
+
+/// What kind of thread asks for a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thread {
+    /// A scheduler that runs Elixir code.
+    Scheduler,
+    /// A dirty scheduler, or a thread that is none of the VM's schedulers.
+    Other,
+}
+
+/// The reading end of a ring, with its number in the run.
+pub struct RingEnd {
+    /// The number, which is also the name of its file.
+    pub number: u32,
+    /// The end.
+    pub consumer: Consumer<Mapped>,
+}
+
+/// A recording in progress, as the capturing threads see it.
+pub struct Session {
+    /// Tells sessions apart; never 0.
+    pub(crate) generation: u64,
+    /// The clock that stamps events.
+    pub clock: Arc<Clock>,
+    /// Where the meaning of words and sites goes.
+    pub dictionary: Dictionary,
+    /// What bounds it.
+    pub limits: Limits,
+    pub(crate) words: Known,
+    pub(crate) processes: Known,
+    pub(crate) sites: Known,
+    rings: PathBuf,
+    next_ring: AtomicU32,
+    /// Ends that the drain has not taken yet.
+    fresh: SegQueue<RingEnd>,
+    /// Producers of threads that have ended.
+    idle: Mutex<Vec<(Thread, RingStart)>>,
+    /// Events lost because the meaning of a word could not be written, or a ring not be made.
+    undefined: AtomicU64,
+    drain: Mutex<Option<std::thread::Thread>>,
+    woken: AtomicBool,
+}
+
+/// The writing end of a ring, with its number.
+pub(crate) struct RingStart {
+    pub(crate) producer: Producer<Mapped>,
+}
+
+/// The generation of the session that is recording now; 0 when none is.
+static CURRENT: AtomicU64 = AtomicU64::new(0);
+static SESSION: ArcSwapOption<Session> = ArcSwapOption::const_empty();
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+
+/// The session that is recording now.
+pub fn current() -> Option<Arc<Session>> {
+    SESSION.load_full()
+}
+
+/// The generation that records now; the one load that a switched-off capture costs.
+#[inline]
+pub(crate) fn generation() -> u64 {
+    // Pairs with the release store in `Session::resume`: a thread that sees the number finds the session.
+    CURRENT.load(Ordering::Acquire)
+}
+
+impl Session {
+    /// A session whose rings lie in the folder `rings`. Nothing is recorded until [`Session::resume`].
+    pub fn new(clock: Arc<Clock>, dictionary: Dictionary, rings: PathBuf, limits: Limits) -> Arc<Self> {
+        Arc::new(Session {
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+            clock,
+            dictionary,
+            limits,
+            words: Known::new(1 << 16),
+            processes: Known::new(1 << 14),
+            sites: Known::new(1 << 14),
+            rings,
+            next_ring: AtomicU32::new(0),
+            fresh: SegQueue::new(),
+            idle: Mutex::default(),
+            undefined: AtomicU64::new(0),
+            drain: Mutex::default(),
+            woken: AtomicBool::new(false),
+        })
+    }
+
+    /// Records from now on, in place of any other session.
+    pub fn resume(self: &Arc<Self>) {
+        SESSION.store(Some(Arc::clone(self)));
+        CURRENT.store(self.generation, Ordering::Release);
+    }
+
+    /// Records nothing from now on, until [`Session::resume`]. A thread that is within [`crate::record`] may still
+    /// finish the event that it began.
+    pub fn pause(&self) {
+        let _ = CURRENT.compare_exchange(self.generation, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Ends it: as [`Session::pause`], and no thread finds it any more.
+    pub fn stop(&self) {
+        self.pause();
+        if SESSION.load().as_ref().is_some_and(|session| session.generation == self.generation) {
+            SESSION.store(None);
+        }
+    }
+
+    /// Whether events are taken now.
+    pub fn is_recording(&self) -> bool {
+        generation() == self.generation
+    }
+
+    /// The ring ends made since the last call.
+    pub fn fresh_rings(&self) -> impl Iterator<Item = RingEnd> {
+        std::iter::from_fn(|| self.fresh.pop())
+    }
+
+    /// Events lost so far without having reached a ring.
+    pub fn undefined(&self) -> u64 {
+        self.undefined.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_undefined(&self) {
+        self.undefined.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A ring for the calling thread: one that an ended thread left, or a new one.
+    pub(crate) fn ring(&self, thread: Thread) -> io::Result<RingStart> {
+        let mut idle = self.idle.lock();
+        if let Some(at) = idle.iter().position(|(kind, _)| *kind == thread) {
+            return Ok(idle.swap_remove(at).1);
+        }
+        drop(idle);
+        let bytes = match thread {
+            Thread::Scheduler => self.limits.scheduler_ring,
+            Thread::Other => self.limits.other_ring,
+        };
+        let number = self.next_ring.fetch_add(1, Ordering::Relaxed);
+        let (producer, consumer) = file::create(&self.rings.join(format!("{number}.ring")), bytes)?;
+        self.fresh.push(RingEnd { number, consumer });
+        Ok(RingStart { producer })
+    }
+
+    pub(crate) fn leave_ring(&self, thread: Thread, ring: RingStart) {
+        self.idle.lock().push((thread, ring));
+    }
+
+    /// Says which thread is to be woken when a ring is half full.
+    pub fn set_drain(&self, thread: std::thread::Thread) {
+        *self.drain.lock() = Some(thread);
+    }
+
+    /// Wakes the drain, once until it says [`Session::awake`].
+    pub fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel)
+            && let Some(thread) = self.drain.lock().as_ref()
+        {
+            thread.unpark();
+        }
+    }
+
+    /// The drain looks at the rings now; from here on it may be woken again.
+    pub fn awake(&self) {
+        self.woken.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,46 @@
+//! What a number or a machine word stands for.
+
+use serde::{Deserialize, Serialize};
+
+/// A place in the code that makes events.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Site {
+    /// Content address: the same in every VM that runs this very code. Never 0.
+    pub key: u64,
+    /// The AST node; it keeps its number when other functions of the file change.
+    pub node: u64,
+    /// The module's atom as text, such as `Elixir.Cart`.
+    pub module: String,
+    /// The function's atom as text.
+    pub function: String,
+    /// Number of arguments.
+    pub arity: u8,
+    /// Source file, as the compiler knew it.
+    pub file: String,
+    /// Line of the first clause.
+    pub line: u32,
+}
+
+/// The numbers of a local process, as in `#PID<0.id.serial>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Pid {
+    /// The middle number.
+    pub id: u32,
+    /// The last number.
+    pub serial: u32,
+}
+
+/// The meaning of a word or of a number in a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Definition {
+    /// An atom.
+    Atom(String),
+    /// A local process, and its pid in the external term format.
+    Process(Pid, Vec<u8>),
+    /// Another term that is one machine word (a local port), in the external term format.
+    Term(Vec<u8>),
+    /// A place in the code.
+    Site(Site),
+    /// Nobody knows any more: the dictionary of a dead VM was damaged. The word or key itself.
+    Unknown(u64),
+}

@@ -1,0 +1,75 @@
+//! The closed lists of what can be recorded. Their numbers are part of the file format.
+
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident = $number:literal $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$item])* $variant = $number),+ }
+
+        impl $name {
+            /// All of them, by number.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The one with this number, if there is one.
+            pub fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some($name::$variant),)+ _ => None }
+            }
+
+            /// The word for it in Elixir and in the docs.
+            pub fn name(self) -> &'static str {
+                match self { $($name::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+numbered! {
+    /// What happened.
+    Kind {
+        /// A function was entered. Payload: number of arguments plus one (0: not recorded), the arguments.
+        Call = 1 "call",
+        /// It returned. Payload: 1 and the value, or 0.
+        Return = 2 "return",
+        /// An exception left it. Payload: 0 error, 1 exit, 2 throw; the reason; the stack.
+        Raise = 3 "raise",
+        /// It gave its frame to the function called next. Payload: 0.
+        Tail = 4 "tail",
+        /// A server's state as it is from now on. Payload: [`StateOrigin`], the state.
+        State = 5 "state",
+        /// Who a process is, seen at its first event. Payload: 0, a map.
+        Process = 6 "process",
+        /// Events are missing. Payload: [`LossCause`], how many, first and last nanosecond of the interval.
+        Gap = 7 "gap",
+        /// Recording was paused by the user. Payload: 0.
+        Pause = 8 "pause",
+        /// Recording went on. Payload: 0.
+        Resume = 9 "resume",
+    }
+}
+
+numbered! {
+    /// How a state came to be known.
+    StateOrigin {
+        /// Returned by `init`.
+        Init = 0 "init",
+        /// Returned by a callback.
+        Callback = 1 "callback",
+        /// Found different when the next callback began: changed by something that is not instrumented.
+        Noticed = 2 "noticed",
+    }
+}
+
+numbered! {
+    /// Why events are missing.
+    LossCause {
+        /// The ring of the thread was full.
+        Full = 0 "full",
+        /// The event was larger than a ring takes.
+        Oversize = 1 "oversize",
+        /// The disk took no more.
+        Disk = 2 "disk",
+        /// Bytes on disk are damaged.
+        Damage = 3 "damage",
+    }
+}

@@ -1,0 +1,313 @@
+//! Erlang terms as a flat prefix code.
+//!
+//! A value is one token, followed by the values inside it. Numbers are [`varint`]s.
+//!
+//! | tag | token | followed by |
+//! |---|---|---|
+//! | 0 | nil (the empty list) | |
+//! | 1 | integer | zigzag number |
+//! | 2 | float | 8 bytes, little-endian IEEE 754 |
+//! | 3 | binary | length, bytes |
+//! | 4 | word, in rings alone | 8 bytes: an atom, pid or port as the VM holds it |
+//! | 5 | reference to a definition, in segments alone | number |
+//! | 6 | tuple | count, that many values |
+//! | 7 | list | values up to `end` or `tail` |
+//! | 8 | end of a proper list | |
+//! | 9 | tail of an improper list | one value |
+//! | 10 | map | count, that many pairs of values |
+//! | 11 | external term | length, bytes in the external term format: large integers, references, functions, bit strings, foreign pids |
+//! | 12 | the state: the same term as the process's most recent state event | |
+//! | 13 | cut: a term that a limit kept out | [`CutKind`], true size (0: unknown), length, first bytes |
+
+use crate::{Malformed, varint};
+
+/// What a limit kept out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CutKind {
+    /// A binary; the size is in bytes and the first bytes are kept.
+    Binary = 0,
+    /// The rest of a list.
+    List = 1,
+    /// A tuple; the size is its number of elements.
+    Tuple = 2,
+    /// A map; the size is its number of keys.
+    Map = 3,
+    /// Any other term.
+    Other = 4,
+}
+
+impl CutKind {
+    /// The word for it in Elixir.
+    pub fn name(self) -> &'static str {
+        ["binary", "list", "tuple", "map", "term"][self as usize]
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        [Self::Binary, Self::List, Self::Tuple, Self::Map, Self::Other].get(usize::from(number)).copied()
+    }
+}
+
+/// One step of a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Token<'a> {
+    /// The empty list.
+    Nil,
+    /// An integer of at most 64 bits.
+    Integer(i64),
+    /// A float.
+    Float(f64),
+    /// A binary.
+    Binary(&'a [u8]),
+    /// An immediate term of the running VM.
+    Word(u64),
+    /// The number of a definition of the segment.
+    Reference(u64),
+    /// A tuple of so many values.
+    Tuple(u64),
+    /// A list begins.
+    List,
+    /// A proper list ends.
+    End,
+    /// An improper list ends with the next value.
+    Tail,
+    /// A map of so many pairs.
+    Map(u64),
+    /// A term in the external term format.
+    External(&'a [u8]),
+    /// The process's most recent state.
+    State,
+    /// A term that a limit kept out: what it was, its true size (0: unknown), its first bytes.
+    Cut(CutKind, u64, &'a [u8]),
+}
+
+/// Appends one token.
+#[inline]
+pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
+    match token {
+        Token::Nil => out.push(0),
+        Token::Integer(number) => {
+            out.push(1);
+            varint::put(out, varint::zigzag(number));
+        }
+        Token::Float(number) => {
+            out.push(2);
+            out.extend_from_slice(&number.to_bits().to_le_bytes());
+        }
+        Token::Binary(bytes) => put_bytes(out, 3, bytes),
+        Token::Word(word) => {
+            let mut bytes = [4; 9];
+            bytes[1..].copy_from_slice(&word.to_le_bytes());
+            out.extend_from_slice(&bytes);
+        }
+        Token::Reference(number) => put_number(out, 5, number),
+        Token::Tuple(count) => put_number(out, 6, count),
+        Token::List => out.push(7),
+        Token::End => out.push(8),
+        Token::Tail => out.push(9),
+        Token::Map(count) => put_number(out, 10, count),
+        Token::External(bytes) => put_bytes(out, 11, bytes),
+        Token::State => out.push(12),
+        Token::Cut(kind, size, first) => {
+            out.extend_from_slice(&[13, kind as u8]);
+            varint::put(out, size);
+            varint::put(out, first.len() as u64);
+            out.extend_from_slice(first);
+        }
+    }
+}
+
+fn put_number(out: &mut Vec<u8>, tag: u8, number: u64) {
+    out.push(tag);
+    varint::put(out, number);
+}
+
+fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    put_number(out, tag, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Takes one token off the front.
+///
+/// # Errors
+/// When the bytes end within it or its tag is unknown; `input` is then unspecified.
+#[inline]
+pub fn take<'a>(input: &mut &'a [u8]) -> Result<Token<'a>, Malformed> {
+    let (&tag, rest) = input.split_first().ok_or(Malformed("a value"))?;
+    *input = rest;
+    Ok(match tag {
+        0 => Token::Nil,
+        1 => Token::Integer(varint::unzigzag(varint::take(input)?)),
+        2 => Token::Float(f64::from_bits(take_word(input)?)),
+        3 => Token::Binary(take_bytes(input)?),
+        4 => Token::Word(take_word(input)?),
+        5 => Token::Reference(varint::take(input)?),
+        6 => Token::Tuple(varint::take(input)?),
+        7 => Token::List,
+        8 => Token::End,
+        9 => Token::Tail,
+        10 => Token::Map(varint::take(input)?),
+        11 => Token::External(take_bytes(input)?),
+        12 => Token::State,
+        13 => {
+            let (&kind, rest) = input.split_first().ok_or(Malformed("the kind of a cut"))?;
+            *input = rest;
+            let kind = CutKind::from_number(kind).ok_or(Malformed("a kind of cut"))?;
+            Token::Cut(kind, varint::take(input)?, take_bytes(input)?)
+        }
+        _ => return Err(Malformed("the tag of a value")),
+    })
+}
+
+fn take_word(input: &mut &[u8]) -> Result<u64, Malformed> {
+    let (word, rest) = input.split_first_chunk::<8>().ok_or(Malformed("8 bytes"))?;
+    *input = rest;
+    Ok(u64::from_le_bytes(*word))
+}
+
+fn take_bytes<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let len = usize::try_from(varint::take(input)?).map_err(|_| Malformed("a length in memory"))?;
+    let (bytes, rest) = input.split_at_checked(len).ok_or(Malformed("as many bytes as announced"))?;
+    *input = rest;
+    Ok(bytes)
+}
+
+/// Copies a payload, with each word replaced by the number that `number` gives it.
+///
+/// # Errors
+/// When the payload is malformed; `out` then holds a part of it.
+pub fn translate(
+    payload: &[u8],
+    out: &mut Vec<u8>,
+    mut number: impl FnMut(u64) -> u64,
+) -> Result<(), Malformed> {
+    let mut input = payload;
+    varint::put(out, varint::take(&mut input)?);
+    while !input.is_empty() {
+        match take(&mut input)? {
+            Token::Word(word) => put(out, Token::Reference(number(word))),
+            token => put(out, token),
+        }
+    }
+    Ok(())
+}
+
+/// How many values a payload holds after its first number, and whether each is whole.
+///
+/// # Errors
+/// When a token is malformed, or a tuple, map or list is not complete.
+pub fn check(payload: &[u8]) -> Result<usize, Malformed> {
+    let mut input = payload;
+    varint::take(&mut input)?;
+    let mut values = 0;
+    while !input.is_empty() {
+        skip(&mut input)?;
+        values += 1;
+    }
+    Ok(values)
+}
+
+/// Steps over one value and everything in it, without recursion.
+///
+/// # Errors
+/// When the value is malformed or not complete.
+pub fn skip(input: &mut &[u8]) -> Result<(), Malformed> {
+    // Each level holds how many values it still waits for; `None` is a list, which waits for its end.
+    let mut open: Vec<Option<u64>> = vec![Some(1)];
+    while let Some(level) = open.last_mut() {
+        if *level == Some(0) {
+            open.pop();
+            continue;
+        }
+        let in_list = level.is_none();
+        if let Some(left) = level {
+            *left -= 1;
+        }
+        match take(input)? {
+            Token::Tuple(count) => open.push(Some(count)),
+            Token::Map(count) => {
+                open.push(Some(count.checked_mul(2).ok_or(Malformed("a map that fits memory"))?));
+            }
+            Token::List => open.push(None),
+            Token::End if in_list => {
+                open.pop();
+            }
+            Token::Tail if in_list => {
+                open.pop();
+                open.push(Some(1));
+            }
+            Token::End | Token::Tail => return Err(Malformed("a value, not the end of a list")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tokens() -> impl Strategy<Value = Vec<u8>> {
+        let leaf = prop_oneof![
+            Just(vec![0]),
+            any::<i64>().prop_map(|n| bytes(Token::Integer(n))),
+            any::<f64>().prop_map(|n| bytes(Token::Float(n))),
+            any::<Vec<u8>>().prop_map(|b| bytes(Token::Binary(&b))),
+            any::<u64>().prop_map(|w| bytes(Token::Word(w))),
+            any::<Vec<u8>>().prop_map(|b| bytes(Token::Cut(CutKind::Map, 9, &b))),
+        ];
+        leaf.prop_recursive(4, 64, 6, |inner| {
+            let many = proptest::collection::vec(inner, 0..6);
+            prop_oneof![
+                many.clone().prop_map(|all| [bytes(Token::Tuple(all.len() as u64)), all.concat()].concat()),
+                many.clone().prop_map(|all| [bytes(Token::List), all.concat(), vec![8]].concat()),
+                many.prop_map(|all| [bytes(Token::List), all.concat(), vec![9, 0]].concat()),
+            ]
+        })
+    }
+
+    fn bytes(token: Token<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        put(&mut out, token);
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn words_become_references_and_nothing_else_changes(value in tokens()) {
+            let payload = [vec![1], value].concat();
+            let (mut there, mut words) = (Vec::new(), Vec::new());
+            translate(&payload, &mut there, |word| { words.push(word); words.len() as u64 - 1 }).unwrap();
+            prop_assert_eq!(check(&there), Ok(1));
+            // Put the words back by hand: the payload must be the one we began with.
+            let mut back = vec![1];
+            let mut input = &there[1..];
+            while !input.is_empty() {
+                match take(&mut input).unwrap() {
+                    Token::Reference(number) => put(&mut back, Token::Word(words[number as usize])),
+                    token => put(&mut back, token),
+                }
+            }
+            prop_assert_eq!(back, payload);
+        }
+
+        #[test]
+        fn any_bytes_are_walked_or_refused(payload: Vec<u8>) {
+            let _ = check(&payload);
+            let _ = translate(&payload, &mut Vec::new(), |word| word);
+        }
+
+        #[test]
+        fn a_shortened_value_is_refused(value in tokens(), cut in 1usize..8) {
+            let short = &value[..value.len().saturating_sub(cut)];
+            prop_assert!(skip(&mut &short[..]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_million_levels_need_no_stack() {
+        let deep = [vec![1], vec![7; 1_000_000], vec![8; 1_000_000]].concat();
+        assert_eq!(check(&deep), Ok(1));
+    }
+}

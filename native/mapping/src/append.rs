@@ -1,0 +1,152 @@
+//! A file that grows at its end under one writer, and is read by many meanwhile.
+
+use crate::{SharedMap, preallocate};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The committed bytes of a file that may still grow. Cheap to share; readers take no lock.
+pub struct AppendMap {
+    map: SharedMap,
+    committed: AtomicUsize,
+}
+
+impl AppendMap {
+    /// Opens a file that nobody writes any more: all of it is committed.
+    ///
+    /// # Errors
+    /// What the system says; an empty file cannot be mapped.
+    pub fn open(path: &Path) -> io::Result<Arc<Self>> {
+        let map = SharedMap::readable(&File::open(path)?)?;
+        let committed = AtomicUsize::new(map.len());
+        Ok(Arc::new(AppendMap { map, committed }))
+    }
+
+    /// Everything committed so far.
+    pub fn bytes(&self) -> &[u8] {
+        // Pairs with the release store in `Appender::append`: what lies below `len` has been written.
+        let len = self.committed.load(Ordering::Acquire);
+        // SAFETY: bytes below `committed` are initialised and never written again while the map lives (the one
+        // `Appender` writes only above it), and `committed` never exceeds the length of the map.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr(), len) }
+    }
+}
+
+/// The one writer of an [`AppendMap`]; it cannot be cloned.
+pub struct Appender {
+    file: Option<File>,
+    shared: Arc<AppendMap>,
+    len: usize,
+    capacity: usize,
+}
+
+impl Appender {
+    /// Makes a new file with room for `capacity` bytes.
+    ///
+    /// # Errors
+    /// What the system says; with "no space" the file is not left behind.
+    pub fn create(path: &Path, capacity: usize) -> io::Result<Self> {
+        let file = preallocate(path, capacity as u64)?;
+        let map = SharedMap::writable(&file)?;
+        Ok(Appender::over(map, Some(file)))
+    }
+
+    /// Makes room for `capacity` bytes in memory alone.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn in_memory(capacity: usize) -> io::Result<Self> {
+        Ok(Appender::over(SharedMap::anonymous(capacity)?, None))
+    }
+
+    fn over(map: SharedMap, file: Option<File>) -> Self {
+        let capacity = map.len();
+        let shared = Arc::new(AppendMap { map, committed: AtomicUsize::new(0) });
+        Appender { file, shared, len: 0, capacity }
+    }
+
+    /// The side for readers.
+    pub fn reader(&self) -> Arc<AppendMap> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes that still fit.
+    pub fn room(&self) -> usize {
+        self.capacity - self.len
+    }
+
+    /// Writes the parts one after the other and commits them together; `false`, and nothing written, when they do
+    /// not fit.
+    pub fn append(&mut self, parts: &[&[u8]]) -> bool {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if total > self.room() {
+            return false;
+        }
+        for part in parts {
+            // SAFETY: the target lies above `committed`, where no reader looks, and within the map, as was just
+            // checked; there is one `Appender` a map, and it is borrowed mutably.
+            unsafe {
+                let target = self.shared.map.as_ptr().add(self.len);
+                std::ptr::copy_nonoverlapping(part.as_ptr(), target, part.len());
+            }
+            self.len += part.len();
+        }
+        // Pairs with the acquire load in `AppendMap::bytes`.
+        self.shared.committed.store(self.len, Ordering::Release);
+        true
+    }
+
+    /// Gives back the reserved space that was not used. Readers keep what they have: they never look above the
+    /// committed length.
+    ///
+    /// # Errors
+    /// What the system says; the file is whole then, only longer than it need be.
+    pub fn finish(&mut self) -> io::Result<()> {
+        // From here on nothing fits: the map still reaches over the room that is given back.
+        self.capacity = self.len;
+        self.file.as_ref().map_or(Ok(()), |file| file.set_len(self.len as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_see_what_was_committed_and_no_more() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("file");
+        let mut writer = Appender::create(&path, 16).expect("created");
+        let reader = writer.reader();
+        assert_eq!(reader.bytes(), b"");
+        assert!(writer.append(&[b"he", b"llo"]));
+        assert_eq!(reader.bytes(), b"hello");
+        assert!(!writer.append(&[&[0; 12]]), "12 bytes do not fit into the 11 left");
+        assert_eq!(reader.bytes(), b"hello");
+        writer.finish().expect("finished");
+        assert!(!writer.append(&[b"!"]), "nothing fits a finished file");
+        assert_eq!(std::fs::read(&path).expect("read"), b"hello");
+        assert_eq!(AppendMap::open(&path).expect("opened").bytes(), b"hello");
+    }
+
+    #[test]
+    fn a_file_that_exists_is_never_taken_over() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("file");
+        std::fs::write(&path, b"mine").expect("written");
+        assert!(Appender::create(&path, 16).is_err());
+        assert_eq!(std::fs::read(&path).expect("read"), b"mine");
+    }
+}

@@ -1,0 +1,52 @@
+//! Raw shared memory behind a file.
+
+use memmap2::{MmapOptions, MmapRaw};
+use std::fs::File;
+use std::io;
+
+/// Memory shared by whoever maps the same file. It gives an address and a length; who may touch what, and when, is
+/// the caller's protocol.
+pub struct SharedMap {
+    map: MmapRaw,
+}
+
+impl SharedMap {
+    /// Maps the whole file for reading and writing.
+    ///
+    /// # Errors
+    /// What the system says; an empty file cannot be mapped.
+    pub fn writable(file: &File) -> io::Result<Self> {
+        Ok(SharedMap { map: MmapRaw::map_raw(file)? })
+    }
+
+    /// Maps the whole file for reading alone.
+    ///
+    /// # Errors
+    /// What the system says; an empty file cannot be mapped.
+    pub fn readable(file: &File) -> io::Result<Self> {
+        Ok(SharedMap { map: MmapOptions::new().map_raw_read_only(file)? })
+    }
+
+    /// Memory without a file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn anonymous(len: usize) -> io::Result<Self> {
+        Ok(SharedMap { map: MmapOptions::new().len(len.max(1)).map_anon()?.into() })
+    }
+
+    /// The first byte. Writing through it is allowed for a [`SharedMap::writable`] or [`SharedMap::anonymous`] alone.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.map.as_mut_ptr()
+    }
+
+    /// Bytes mapped.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether nothing is mapped (it never is: an empty file cannot be mapped).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,162 @@
+//! Calls put together from the events of their beginning and end.
+//!
+//! For each process, keep a stack of open frames. A call event pushes a frame, and a return or an exception of the
+//! same site pops it. A tail event gives the frame up: the calls in it now end when the call made next ends, so that
+//! a chain of tail calls of any length takes one frame.
+//!
+//! Where events are missing, two different calls of one function could be taken for one. So a call whose time
+//! touches a gap is shown with its end unknown.
+
+use crate::events::Filter;
+use crate::index::Index;
+use crate::row::Row;
+use ahash::AHashMap;
+use elixir_scope_clock::Nanos;
+use elixir_scope_event::{Kind, varint};
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// It has not ended by the end of the recording.
+    Open,
+    /// It returned; the event holds the value.
+    Returned(Row),
+    /// An exception left it; the event holds it.
+    Raised(Row),
+    /// It ended, but the event that says how is missing, or cannot be told from that of another call.
+    Unknown,
+}
+
+/// A call of a function.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The event of its beginning; the payload holds the arguments.
+    pub begin: Row,
+    /// The number of the call event of the innermost recorded call around it.
+    pub parent: Option<u64>,
+    /// Whether it ended by a tail call; the ending is then that of the function called.
+    pub tail: bool,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+struct Frame {
+    site: Option<usize>,
+    id: u64,
+    /// Calls of the answer that end when this frame ends, by place in the answer.
+    calls: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Stack {
+    frames: Vec<Frame>,
+    /// Calls that were given up by a tail call, and when; the next call takes them over.
+    carried: Option<(Vec<usize>, Nanos)>,
+}
+
+impl Index {
+    /// Up to `limit` calls whose beginning matches the filter, in the order of their beginnings. The kinds of the
+    /// filter are not looked at.
+    pub fn calls(&self, filter: &Filter, limit: usize) -> Vec<Call> {
+        let wanted = Filter { kinds: vec![Kind::Call], ..filter.clone() };
+        let mut answer: Vec<Call> = Vec::new();
+        let mut open = 0usize;
+        let mut stacks: AHashMap<usize, Stack> = AHashMap::new();
+        let after_start = |block: &&crate::index::BlockRef| block.events > 0 && block.latest >= filter.since;
+        for block_ref in self.blocks.iter().filter(after_start) {
+            let full = answer.len() >= limit || block_ref.earliest > filter.until;
+            if full && open == 0 {
+                break;
+            }
+            let volume = block_ref.segment as usize;
+            let Some(block) = self.volumes[volume].segment.block(block_ref.offset) else { continue };
+            for event in block.events().flatten() {
+                let Some(process) = self.process_of(volume, &event) else { continue };
+                let about_process = filter.processes.as_ref().is_none_or(|wanted| wanted.contains(&process));
+                if !about_process {
+                    continue;
+                }
+                let stack = stacks.entry(process).or_default();
+                let site = self.site_of(volume, &event);
+                match event.kind {
+                    Kind::Call => {
+                        let mut calls = stack.take_carried(self, event.time, &mut answer, &mut open);
+                        if answer.len() < limit && wanted.matches(self, volume, &event) {
+                            calls.push(answer.len());
+                            open += 1;
+                            answer.push(Call {
+                                begin: self.row(volume, &event),
+                                parent: stack.frames.last().map(|frame| frame.id),
+                                tail: false,
+                                ending: Ending::Open,
+                            });
+                        }
+                        stack.frames.push(Frame { site, id: event.id, calls });
+                    }
+                    Kind::Return | Kind::Raise => {
+                        let Some(at) = stack.frames.iter().rposition(|frame| frame.site == site) else {
+                            continue;
+                        };
+                        for frame in stack.frames.drain(at + 1..) {
+                            close(frame.calls, &mut answer, &mut open, |_| Ending::Unknown);
+                        }
+                        let frame = stack.frames.pop().expect("it was found");
+                        if frame.calls.is_empty() {
+                            continue;
+                        }
+                        let row = self.row(volume, &event);
+                        close(frame.calls, &mut answer, &mut open, |call| {
+                            if self.has_gap(call.begin.time, row.time) {
+                                Ending::Unknown
+                            } else if row.kind == Kind::Return {
+                                Ending::Returned(row.clone())
+                            } else {
+                                Ending::Raised(row.clone())
+                            }
+                        });
+                    }
+                    Kind::Tail => {
+                        let Some(at) = stack.frames.iter().rposition(|frame| frame.site == site) else {
+                            continue;
+                        };
+                        for frame in stack.frames.drain(at + 1..) {
+                            close(frame.calls, &mut answer, &mut open, |_| Ending::Unknown);
+                        }
+                        let frame = stack.frames.pop().expect("it was found");
+                        for call in &frame.calls {
+                            answer[*call].tail = true;
+                        }
+                        // 1: to code that is not instrumented, so nobody will say how it ended.
+                        if varint::take(&mut &event.payload[..]) == Ok(0) {
+                            stack.carried = Some((frame.calls, event.time));
+                        } else {
+                            close(frame.calls, &mut answer, &mut open, |_| Ending::Unknown);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        answer
+    }
+}
+
+impl Stack {
+    fn take_carried(&mut self, index: &Index, now: Nanos, answer: &mut [Call], open: &mut usize) -> Vec<usize> {
+        match self.carried.take() {
+            None => Vec::new(),
+            Some((calls, since)) if !calls.is_empty() && index.has_gap(since, now) => {
+                close(calls, answer, open, |_| Ending::Unknown);
+                Vec::new()
+            }
+            Some((calls, _)) => calls,
+        }
+    }
+}
+
+fn close(calls: Vec<usize>, answer: &mut [Call], open: &mut usize, ending: impl Fn(&Call) -> Ending) {
+    for call in calls {
+        answer[call].ending = ending(&answer[call]);
+        *open -= 1;
+    }
+}

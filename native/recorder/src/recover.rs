@@ -1,0 +1,133 @@
+//! Opening what a dead VM left.
+
+use crate::drain::{Tap, drain};
+use elixir_scope_clock::{Nanos, Ticks, Timeline};
+use elixir_scope_dictionary::Meanings;
+use elixir_scope_event::{Definition, Site};
+use elixir_scope_ring::{Position, file};
+use elixir_scope_segment::{Damage, RingMark, Segment};
+use elixir_scope_store::{Manifest, Meaning, RunPath, Shelf, StoreError, Writer};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A run that can be read.
+pub struct Recovered {
+    /// Who recorded it.
+    pub manifest: Manifest,
+    /// Its segments, and one in memory with what the rings still held.
+    pub shelf: Shelf,
+    /// What could not be read of the files as a whole. Damage within a segment is found when it is scanned.
+    pub damage: Vec<Damage>,
+    /// Events found in the rings.
+    pub from_rings: u64,
+    /// Whether a VM is still recording it: then its rings are its own, and are not looked at.
+    pub live: bool,
+}
+
+/// Opens a run. No file is changed.
+///
+/// # Errors
+/// When the manifest cannot be read, or no segment of several can.
+pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
+    let manifest = run.manifest()?;
+    // Asked first: a VM that stops meanwhile removes its rings only after its last block is written.
+    let live = run.is_live();
+    let (mut segments, mut damage) = (Vec::new(), Vec::new());
+    for path in RunPath::files(&run.segments(), "seg") {
+        match Segment::open(&path) {
+            Ok(segment) => segments.push(Arc::new(segment)),
+            Err(found) => damage.push(found),
+        }
+    }
+    if let (true, Some(first)) = (segments.is_empty(), damage.first()) {
+        return Err(StoreError::Damaged(first.file.clone(), first.what.clone()));
+    }
+    let shelf = Shelf::of(segments);
+    let mut recovered = Recovered { manifest, shelf, damage, from_rings: 0, live };
+    if !live && run.rings().is_dir() {
+        recovered.read_rings(run)?;
+    }
+    Ok(recovered)
+}
+
+impl Recovered {
+    fn read_rings(&mut self, run: &RunPath) -> Result<(), StoreError> {
+        let path = run.dictionary();
+        let meanings = match elixir_scope_dictionary::read(&path) {
+            Ok(meanings) => meanings,
+            Err(error) => {
+                self.damage.push(damage(&path, 0, format!("expected the dictionary: {error}")));
+                return Ok(());
+            }
+        };
+        if let Some(offset) = meanings.damaged_at {
+            self.damage.push(damage(&path, offset, "expected an entry of the dictionary".into()));
+        }
+        let Some(line) = Timeline::from_pieces(meanings.pieces.clone()) else {
+            self.damage.push(damage(&path, 0, "expected a piece of the timeline".into()));
+            return Ok(());
+        };
+        let (marks, last, first_event) = self.last_marks();
+        let (mut taps, mut bytes) = (Vec::new(), 0);
+        for path in RunPath::files(&run.rings(), "ring") {
+            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            match (number, file::open(&path)) {
+                (Some(number), Ok(mut consumer)) => {
+                    let mark = marks.get(&number);
+                    consumer.skip_to(mark.map_or(0, |mark| mark.tail));
+                    bytes += consumer.refresh();
+                    let told = mark.map_or(Position::default(), position);
+                    taps.push(Tap::new(number, consumer, told, last));
+                }
+                (None, _) => self.damage.push(damage(&path, 0, "expected a ring's number as the name".into())),
+                (_, Err(error)) => self.damage.push(damage(&path, 0, error.to_string())),
+            }
+        }
+        let shelf = Arc::new(std::mem::take(&mut self.shelf));
+        // A definition can be far longer than the word that stands for it; memory that is not used costs nothing.
+        let room = (64 << 20) + 64 * bytes as usize;
+        let mut writer = Writer::in_memory(run.rings(), room, Arc::clone(&shelf), first_event)?;
+        let found = drain(&mut taps, Ticks(u64::MAX), &line, &mut writer, &Dead(meanings))?;
+        drop(writer);
+        self.from_rings = found.events;
+        self.shelf = Shelf::of(shelf.segments().to_vec());
+        Ok(())
+    }
+
+    /// The last mark of each ring, the latest time, and the number of the next event.
+    fn last_marks(&self) -> (BTreeMap<u32, RingMark>, Nanos, u64) {
+        let (mut marks, mut last, mut next) = (BTreeMap::new(), self.manifest.started, 0);
+        for segment in self.shelf.segments().iter() {
+            for block in segment.scan(0).flatten() {
+                last = last.max(block.head.latest);
+                next = block.head.first_event.saturating_add(u64::from(block.head.events));
+                for mark in block.marks().unwrap_or_default() {
+                    marks.insert(mark.ring, mark);
+                }
+            }
+        }
+        (marks, last, next)
+    }
+}
+
+fn position(mark: &RingMark) -> Position {
+    Position { tail: mark.tail, lost_full: mark.lost_full, lost_oversize: mark.lost_oversize }
+}
+
+fn damage(file: &Path, offset: u64, what: String) -> Damage {
+    Damage { file: file.to_path_buf(), offset, bytes: 0, what }
+}
+
+/// The meaning of the words of a VM that is gone.
+struct Dead(Meanings);
+
+impl Meaning for Dead {
+    fn word(&self, word: u64) -> Option<Definition> {
+        self.0.words.get(&word).cloned()
+    }
+
+    fn site(&self, key: u64) -> Option<Arc<Site>> {
+        self.0.sites.get(&key).cloned().map(Arc::new)
+    }
+}

@@ -1,0 +1,139 @@
+//! Reading a segment, while it grows or after its writer is gone.
+
+use crate::block::Block;
+use crate::layout::{ALIGN, BLOCK_HEAD, BlockHead, SEGMENT_HEAD, SegmentHead};
+use elixir_scope_mapping::AppendMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A part of a segment that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// The first byte that cannot be read.
+    pub offset: u64,
+    /// How many bytes were passed over.
+    pub bytes: u64,
+    /// What was expected there, and what came.
+    pub what: String,
+}
+
+/// One segment. Cheap to share.
+pub struct Segment {
+    path: PathBuf,
+    head: SegmentHead,
+    map: Arc<AppendMap>,
+}
+
+impl Segment {
+    pub(crate) fn new(path: PathBuf, head: SegmentHead, map: Arc<AppendMap>) -> Self {
+        Segment { path, head, map }
+    }
+
+    /// Opens a file that nobody writes any more.
+    ///
+    /// # Errors
+    /// A [`Damage`] of the whole file, when it cannot be opened or its header is wrong.
+    pub fn open(path: &Path) -> Result<Self, Damage> {
+        let damage = |bytes, what| Damage { file: path.to_path_buf(), offset: 0, bytes, what };
+        let map =
+            AppendMap::open(path).map_err(|error| damage(0, format!("expected to map the file: {error}")))?;
+        let head = SegmentHead::parse(map.bytes()).map_err(|what| damage(map.bytes().len() as u64, what))?;
+        Ok(Segment::new(path.to_path_buf(), head, map))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the header says.
+    pub fn head(&self) -> SegmentHead {
+        self.head
+    }
+
+    /// Bytes that can be read now.
+    pub fn len(&self) -> usize {
+        self.map.bytes().len()
+    }
+
+    /// Whether there is no block yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() <= SEGMENT_HEAD
+    }
+
+    /// The block at an offset that [`Segment::scan`] gave; its checksum is not looked at again.
+    pub fn block(&self, offset: usize) -> Option<Block<'_>> {
+        let bytes = self.map.bytes().get(offset..)?;
+        let head = BlockHead::parse(bytes)?;
+        let body = bytes.get(BLOCK_HEAD..)?.get(..head.body as usize)?;
+        Some(Block { head, offset, body })
+    }
+
+    /// The blocks from `offset` on (0: all), checked, with whatever damage lies between them. The last item of a
+    /// whole scan leaves [`Scan::offset`] at the place to go on from when the segment has grown.
+    pub fn scan(&self, offset: usize) -> Scan<'_> {
+        Scan { segment: self, bytes: self.map.bytes(), offset: offset.max(SEGMENT_HEAD) }
+    }
+}
+
+/// A walk over the blocks of a segment.
+pub struct Scan<'a> {
+    segment: &'a Segment,
+    bytes: &'a [u8],
+    offset: usize,
+}
+
+impl Scan<'_> {
+    /// Where the next block is looked for.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+impl<'a> Iterator for Scan<'a> {
+    type Item = Result<Block<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.bytes.get(self.offset..).unwrap_or_default();
+        // A file that was not sealed ends in the zeroes that it was made of.
+        if rest.iter().take(BLOCK_HEAD).all(|byte| *byte == 0) {
+            return None;
+        }
+        let mut pass = None;
+        let what = match BlockHead::parse(rest) {
+            None => "expected the head of a block, its magic or checksum does not match",
+            Some(head) => match rest.get(BLOCK_HEAD..).and_then(|body| body.get(..head.body as usize)) {
+                None => "expected the whole body of a block, the file ends within it",
+                Some(body) if crc32fast::hash(body) != head.sum => {
+                    pass = Some(head.span().min(rest.len()));
+                    "expected the checksum of a block's body to match, it does not"
+                }
+                Some(body) => {
+                    let block = Block { head, offset: self.offset, body };
+                    self.offset = self.bytes.len().min(self.offset + head.span());
+                    return Some(Ok(block));
+                }
+            },
+        };
+        let found = pass.unwrap_or_else(|| self.resume(rest));
+        let damage = Damage {
+            file: self.segment.path.clone(),
+            offset: self.offset as u64,
+            bytes: found as u64,
+            what: what.into(),
+        };
+        self.offset += found;
+        Some(Err(damage))
+    }
+}
+
+impl Scan<'_> {
+    /// Bytes to pass over: up to the next head of a block that is whole, or to the end.
+    fn resume(&self, rest: &[u8]) -> usize {
+        let starts = (ALIGN - self.offset % ALIGN..rest.len()).step_by(ALIGN);
+        // SEGMENT_HEAD is a multiple of ALIGN, so blocks begin at multiples of ALIGN in the file.
+        starts.into_iter().find(|at| BlockHead::parse(&rest[*at..]).is_some()).unwrap_or(rest.len())
+    }
+}

@@ -1,0 +1,208 @@
+//! The folder of a run, and who may write to it.
+
+use crate::{Manifest, StoreError};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{File, create_dir_all, read_dir};
+use std::path::{Path, PathBuf};
+
+/// Where the parts of a run lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPath(PathBuf);
+
+impl RunPath {
+    /// The run at `path`, or, when `path` is a folder of runs, the newest run in it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    pub fn find(path: &Path) -> Result<Self, StoreError> {
+        if path.join("manifest").is_file() {
+            return Ok(RunPath(path.to_path_buf()));
+        }
+        let newest = Self::list(path).pop();
+        newest.ok_or_else(|| StoreError::NotFound(path.to_path_buf()))
+    }
+
+    /// All runs in a folder, oldest first: their names begin with their time.
+    pub fn list(dir: &Path) -> Vec<Self> {
+        let entries = read_dir(dir).into_iter().flatten().flatten();
+        let mut runs: Vec<_> = entries.map(|entry| entry.path()).filter(|path| is_run(path)).collect();
+        runs.sort();
+        runs.into_iter().map(RunPath).collect()
+    }
+
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// The dictionary file.
+    pub fn dictionary(&self) -> PathBuf {
+        self.0.join("dictionary")
+    }
+
+    /// The folder of rings.
+    pub fn rings(&self) -> PathBuf {
+        self.0.join("rings")
+    }
+
+    /// The folder of segments.
+    pub fn segments(&self) -> PathBuf {
+        self.0.join("segments")
+    }
+
+    /// The file of a segment.
+    pub fn segment(&self, number: u32) -> PathBuf {
+        self.segments().join(format!("{number:06}.seg"))
+    }
+
+    /// The files in one of its folders with this ending, by name.
+    pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+        let entries = read_dir(folder).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|found| found == ending));
+        files.sort();
+        files
+    }
+
+    /// Who recorded it.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read or is damaged.
+    pub fn manifest(&self) -> Result<Manifest, StoreError> {
+        Manifest::read(&self.0.join("manifest"))
+    }
+
+    /// Whether a VM is recording it now.
+    pub fn is_live(&self) -> bool {
+        // The lock ends with the process that holds it, however that ended.
+        File::open(self.lock()).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+}
+
+fn is_run(path: &Path) -> bool {
+    path.join("manifest").is_file()
+}
+
+/// A run that this process records. The lock is held until it is dropped.
+#[derive(Debug)]
+pub struct Run {
+    path: RunPath,
+    _lock: File,
+}
+
+impl Run {
+    /// Makes a new run of this name in a folder of runs, which is made too when it is missing.
+    ///
+    /// # Errors
+    /// When `dir` is itself a run, or the system refuses.
+    pub fn create(dir: &Path, name: &str, manifest: &Manifest) -> Result<Self, StoreError> {
+        if is_run(dir) {
+            let path = RunPath(dir.to_path_buf());
+            return Err(if path.is_live() { StoreError::InUse(path.0) } else { StoreError::IsRun(path.0) });
+        }
+        let path = RunPath(dir.join(name));
+        create_dir_all(dir).map_err(StoreError::io("make the folder", dir))?;
+        // A name that is taken is an error: a run is never continued by another.
+        std::fs::create_dir(&path.0).map_err(StoreError::io("make the folder", &path.0))?;
+        for folder in [path.rings(), path.segments()] {
+            std::fs::create_dir(&folder).map_err(StoreError::io("make the folder", &folder))?;
+        }
+        let lock = File::create(path.lock()).map_err(StoreError::io("make", path.lock()))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(StoreError::InUse(path.0));
+        }
+        // The manifest is last: a folder without one is no run.
+        manifest.write(&path.0.join("manifest"))?;
+        Ok(Run { path, _lock: lock })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &RunPath {
+        &self.path
+    }
+}
+
+/// Removes the oldest finished runs of a folder until at most `keep` are left, counting those that are being
+/// recorded. What cannot be removed stays.
+pub(crate) fn remove_old(dir: &Path, keep: usize) {
+    let runs = RunPath::list(dir);
+    let surplus = runs.len().saturating_sub(keep);
+    for run in runs.iter().take(surplus).filter(|run| !run.is_live()) {
+        let _ = std::fs::remove_dir_all(&run.0);
+    }
+}
+
+impl Run {
+    /// Removes the oldest finished runs beside this one until at most `keep` are left.
+    pub fn remove_old(&self, keep: usize) {
+        if let Some(dir) = self.path.0.parent() {
+            remove_old(dir, keep.max(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elixir_scope_clock::Nanos;
+
+    fn manifest() -> Manifest {
+        Manifest { started: Nanos(7), os_pid: 1, node: "nonode@nohost".into(), vm: "Elixir".into() }
+    }
+
+    #[test]
+    fn a_run_is_found_by_its_own_path_and_as_the_newest_of_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let _old = Run::create(dir.path(), "2026-01", &manifest()).unwrap();
+        let new = Run::create(dir.path(), "2026-02", &manifest()).unwrap();
+        assert_eq!(RunPath::find(dir.path()).unwrap(), *new.path());
+        assert_eq!(RunPath::find(new.path().dir()).unwrap(), *new.path());
+        assert_eq!(new.path().manifest().unwrap(), manifest());
+        let missing = RunPath::find(&dir.path().join("nothing")).unwrap_err();
+        assert_eq!(missing.reason(), "not_found");
+    }
+
+    #[test]
+    fn a_run_is_live_while_its_recorder_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Run::create(dir.path(), "a", &manifest()).unwrap();
+        let path = run.path().clone();
+        assert!(path.is_live());
+        assert_eq!(Run::create(path.dir(), "b", &manifest()).unwrap_err().reason(), "in_use");
+        drop(run);
+        assert!(!path.is_live());
+        assert_eq!(Run::create(path.dir(), "b", &manifest()).unwrap_err().reason(), "is_run");
+    }
+
+    #[test]
+    fn old_runs_are_removed_and_live_ones_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = Run::create(dir.path(), "1", &manifest()).unwrap();
+        for name in ["2", "3", "4"] {
+            drop(Run::create(dir.path(), name, &manifest()).unwrap());
+        }
+        live.remove_old(2);
+        let left: Vec<_> = RunPath::list(dir.path()).iter().map(|run| run.dir().to_path_buf()).collect();
+        assert_eq!(left, ["1", "3", "4"].map(|name| dir.path().join(name)));
+    }
+
+    #[test]
+    fn a_damaged_manifest_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Run::create(dir.path(), "1", &manifest()).unwrap();
+        let file = run.path().dir().join("manifest");
+        let whole = std::fs::read(&file).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&file, &bytes).unwrap();
+            assert_eq!(run.path().manifest().unwrap_err().reason(), "damaged", "flip at {at}");
+            std::fs::write(&file, &whole[..at]).unwrap();
+            assert_eq!(run.path().manifest().unwrap_err().reason(), "damaged", "cut at {at}");
+        }
+    }
+}

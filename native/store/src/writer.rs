@@ -1,0 +1,248 @@
+//! From records in the VM's words to events in segments.
+
+use crate::{Meaning, RunPath, Shelf, StoreError};
+use ahash::AHashMap;
+use elixir_scope_clock::Nanos;
+use elixir_scope_event::{Definition, Kind, LossCause, Malformed, Record, Site, value};
+use elixir_scope_segment::{BlockBuilder, RingMark, SegmentWriter};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How the store grows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a segment; its disk space is reserved when it begins.
+    pub segment_bytes: usize,
+    /// A block is written when its records reach this many bytes, or when the rings are empty.
+    pub block_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { segment_bytes: 64 << 20, block_bytes: 64 << 10 }
+    }
+}
+
+/// The one writer of a run.
+pub struct Writer {
+    place: Place,
+    limits: Limits,
+    shelf: Arc<Shelf>,
+    segment: SegmentWriter,
+    number: u32,
+    block: BlockBuilder,
+    /// Numbers of the definitions of this segment, by machine word and by site key.
+    words: AHashMap<u64, u32>,
+    sites: AHashMap<u64, u32>,
+    definitions: u32,
+    payload: Vec<u8>,
+}
+
+enum Place {
+    Files(RunPath),
+    Memory(PathBuf),
+}
+
+impl Writer {
+    /// Begins the first segment of a run.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create(run: &RunPath, limits: Limits) -> Result<Self, StoreError> {
+        Self::begin(Place::Files(run.clone()), limits, Arc::default(), 1, 0)
+    }
+
+    /// Begins one segment in memory, which goes on after the segments of a shelf and is put there. It must have
+    /// room for everything that will be pushed.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn in_memory(name: PathBuf, bytes: usize, shelf: Arc<Shelf>, first: u64) -> Result<Self, StoreError> {
+        let number = shelf.segments().len() as u32 + 1;
+        let limits = Limits { segment_bytes: bytes, ..Limits::default() };
+        Self::begin(Place::Memory(name), limits, shelf, number, first)
+    }
+
+    fn begin(
+        place: Place,
+        limits: Limits,
+        shelf: Arc<Shelf>,
+        number: u32,
+        first: u64,
+    ) -> Result<Self, StoreError> {
+        let segment = place.segment(limits.segment_bytes, number, first)?;
+        shelf.push(segment.segment());
+        Ok(Writer {
+            place,
+            limits,
+            shelf,
+            segment,
+            number,
+            block: BlockBuilder::default(),
+            words: AHashMap::new(),
+            sites: AHashMap::new(),
+            definitions: 0,
+            payload: Vec::new(),
+        })
+    }
+
+    /// The segments for readers.
+    pub fn shelf(&self) -> Arc<Shelf> {
+        Arc::clone(&self.shelf)
+    }
+
+    /// Adds a record of a ring. It is in the store after the next [`Writer::commit`].
+    ///
+    /// # Errors
+    /// When the payload is malformed: the record is left out.
+    #[inline]
+    pub fn push(
+        &mut self,
+        ring: u32,
+        time: Nanos,
+        record: &Record<'_>,
+        meaning: &dyn Meaning,
+    ) -> Result<(), Malformed> {
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        let walked = value::translate(record.payload, &mut payload, |word| u64::from(self.word(word, meaning)));
+        let process = (record.process != 0).then(|| self.word(record.process, meaning));
+        let site = self.site(record.site, meaning);
+        if walked.is_ok() {
+            self.block.event(record.kind, ring, time, (process, site), &payload);
+        }
+        self.payload = payload;
+        walked
+    }
+
+    /// Adds the fact that events are missing.
+    pub fn gap(&mut self, ring: u32, cause: LossCause, count: u64, from: Nanos, to: Nanos) {
+        let mut payload = vec![cause as u8];
+        for number in [count, from.0, to.0] {
+            value::put(&mut payload, value::Token::Integer(number as i64));
+        }
+        self.block.event(Kind::Gap, ring, to, (None, None), &payload);
+    }
+
+    /// Says how far a ring has been read with the records pushed so far.
+    pub fn mark(&mut self, mark: RingMark) {
+        self.block.mark(mark);
+    }
+
+    /// Whether the block is large enough to be written.
+    #[inline]
+    pub fn is_due(&self) -> bool {
+        self.block.len() >= self.limits.block_bytes
+    }
+
+    /// Events that were pushed and not committed.
+    pub fn pending(&self) -> u32 {
+        self.block.events()
+    }
+
+    /// Whether a commit would write anything.
+    pub fn is_pending(&self) -> bool {
+        !self.block.is_empty()
+    }
+
+    /// Number of the next event to be committed.
+    pub fn next_event(&self) -> u64 {
+        self.segment.next_event()
+    }
+
+    /// Writes what was pushed. Readers see it from now on.
+    ///
+    /// # Errors
+    /// When a new segment is needed and cannot be made: what was pushed is kept, and may be tried again.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        if !self.segment.append(&mut self.block) {
+            // Numbers of definitions hold within one segment. A block never waits for a new segment: room for the
+            // largest is left at the end of each (see `roll`), so this is a segment that was made too small.
+            return Err(StoreError::Damaged(
+                self.segment.segment().path().to_path_buf(),
+                "expected room for a block in the segment; make segments larger".into(),
+            ));
+        }
+        self.roll()
+    }
+
+    /// Begins a new segment when the present one may not take another block.
+    fn roll(&mut self) -> Result<(), StoreError> {
+        let Place::Files(_) = self.place else { return Ok(()) };
+        // A block ends with the record that makes it due, and a record is at most a quarter of a ring. Half a
+        // segment is left free at most.
+        let reserve = (self.limits.block_bytes + (5 << 20)).min(self.limits.segment_bytes / 2);
+        if self.segment.len() + reserve <= self.limits.segment_bytes {
+            return Ok(());
+        }
+        let next = self.place.segment(self.limits.segment_bytes, self.number + 1, self.segment.next_event())?;
+        self.number += 1;
+        self.shelf.push(next.segment());
+        let mut full = std::mem::replace(&mut self.segment, next);
+        let path = full.segment().path().to_path_buf();
+        self.words.clear();
+        self.sites.clear();
+        self.definitions = 0;
+        full.seal().map_err(StoreError::io("seal", path))
+    }
+
+    /// Gives back the room of the last segment that was not used. Nothing may be written afterwards.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn seal(&mut self) -> Result<(), StoreError> {
+        self.commit()?;
+        let path = self.segment.segment().path().to_path_buf();
+        self.segment.seal().map_err(StoreError::io("seal", path))
+    }
+
+    #[inline]
+    fn word(&mut self, word: u64, meaning: &dyn Meaning) -> u32 {
+        if let Some(number) = self.words.get(&word) {
+            return *number;
+        }
+        let number = self.define(&meaning.word(word).unwrap_or(Definition::Unknown(word)));
+        self.words.insert(word, number);
+        number
+    }
+
+    #[inline]
+    fn site(&mut self, key: u64, meaning: &dyn Meaning) -> Option<u32> {
+        if key == 0 {
+            return None;
+        }
+        if let Some(number) = self.sites.get(&key) {
+            return Some(*number);
+        }
+        let site = meaning.site(key).map(|site| Definition::Site(Site::clone(&site)));
+        let number = self.define(&site.unwrap_or(Definition::Unknown(key)));
+        self.sites.insert(key, number);
+        Some(number)
+    }
+
+    #[cold]
+    fn define(&mut self, definition: &Definition) -> u32 {
+        self.block.define(definition);
+        self.definitions += 1;
+        self.definitions - 1
+    }
+}
+
+impl Place {
+    fn segment(&self, bytes: usize, number: u32, first: u64) -> Result<SegmentWriter, StoreError> {
+        match self {
+            Place::Files(run) => {
+                let path = run.segment(number);
+                SegmentWriter::create(&path, bytes, number, first)
+                    .map_err(StoreError::io("make the segment", path))
+            }
+            Place::Memory(name) => {
+                let made = SegmentWriter::in_memory(name, bytes, number, first);
+                made.map_err(StoreError::io("find memory for", name))
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+# Golden tests: the same source text is compiled as it is and with `use ElixirScope` in the place of the comment
+# `# scope`; then the same expressions are evaluated against both, with recording off and on. What a user can see
+# must be equal: values, error messages, blame, stack traces, warnings of the compiler.
+#
+# The gate is one for the whole VM, so tests that use this are not async.
+defmodule ElixirScope.Golden do
+  @moduledoc false
+
+  import ExUnit.Assertions
+
+  alias ElixirScope.Golden.Recording
+
+  defdelegate on(fun), to: Recording
+  defdelegate off(fun), to: Recording
+  defdelegate events(fun), to: Recording
+
+  @doc """
+  Asserts that every expression has the same outcome in both compilations of the source.
+
+  A wrapped tail call keeps its frame, so while recording a stack trace may have more frames, never fewer. An
+  expression given as `{:more_frames, text}` may have them with recording off too.
+  """
+  @spec assert_same(String.t(), [String.t() | {:more_frames, String.t()}]) :: :ok
+  def assert_same(source, expressions) do
+    {plain, warnings} = build(source)
+    {rewritten, rewritten_warnings} = build(instrument(source))
+    assert rewritten_warnings == warnings, "the warnings differ:\n#{warnings}\n-----\n#{rewritten_warnings}"
+
+    assert Enum.any?(rewritten, fn {module, beam} ->
+             ElixirScope.Instrument.Beam.functions(beam, module) != []
+           end)
+
+    expected = with_loaded(plain, fn -> Enum.map(expressions, &outcome/1) end)
+    off = with_loaded(rewritten, fn -> off(fn -> Enum.map(expressions, &outcome/1) end) end)
+    on = with_loaded(rewritten, fn -> on(fn -> Enum.map(expressions, &outcome/1) end) end)
+
+    for {expression, expected, off, on} <- zip(expressions, expected, off, on) do
+      frames = if is_tuple(expression), do: :more, else: :same
+      compare(expression, "off", expected, off, frames)
+      compare(expression, "on", expected, on, :more)
+    end
+
+    :ok
+  end
+
+  @doc "Runs `fun` with the instrumented modules of the source loaded."
+  @spec with_instrumented(String.t(), (() -> result)) :: result when result: term()
+  def with_instrumented(source, fun) do
+    {modules, _warnings} = source |> instrument() |> build()
+    with_loaded(modules, fun)
+  end
+
+  @doc "The events of an expression, evaluated against the instrumented modules of the source."
+  @spec events_of(String.t(), String.t()) :: [Recording.event()]
+  def events_of(source, expression) do
+    with_instrumented(source, fn ->
+      {fun, _} = Code.eval_string("fn -> #{expression} end")
+      events(fun)
+    end)
+  end
+
+  @doc """
+  How a process of its own ends that evaluates the expression with at most `words` of heap. It is killed when
+  it needs more.
+  """
+  @spec within_heap(String.t(), pos_integer()) :: {:ok, term()} | :killed
+  def within_heap(expression, words) do
+    parent = self()
+    limit = %{size: words, kill: true, error_logger: false, include_shared_binaries: false}
+    {fun, _} = Code.eval_string("fn -> #{expression} end")
+
+    {pid, monitor} =
+      :erlang.spawn_opt(fn -> send(parent, {self(), fun.()}) end, [:monitor, max_heap_size: limit])
+
+    receive do
+      {^pid, value} ->
+        Process.demonitor(monitor, [:flush])
+        {:ok, value}
+
+      {:DOWN, ^monitor, :process, ^pid, :killed} ->
+        :killed
+    end
+  end
+
+  @doc "Compiles a source without loading it for good: its modules with their object code, and the warnings."
+  @spec build(String.t()) :: {[{module(), binary()}], String.t()}
+  def build(source) do
+    parent = self()
+
+    warnings =
+      ExUnit.CaptureIO.capture_io(:stderr, fn ->
+        send(parent, {:built, Code.compile_string(source, "test/golden.ex")})
+      end)
+
+    receive do
+      {:built, modules} ->
+        for {module, _} <- modules, do: unload(module)
+        {modules, warnings}
+    end
+  end
+
+  @spec instrument(String.t()) :: String.t()
+  def instrument(source), do: String.replace(source, "# scope", "use ElixirScope")
+
+  # The object code is put into a folder of the code path, because Exception.blame/3 looks for it there.
+  @spec with_loaded([{module(), binary()}], (() -> result)) :: result when result: term()
+  def with_loaded(modules, fun) do
+    folder = Path.join(System.tmp_dir!(), "elixir_scope_golden_#{System.unique_integer([:positive])}")
+    File.mkdir_p!(folder)
+
+    for {module, beam} <- modules, do: File.write!(Path.join(folder, "#{module}.beam"), beam)
+    true = Code.prepend_path(folder)
+
+    try do
+      for {module, _} <- modules, do: {:module, ^module} = :code.load_file(module)
+      fun.()
+    after
+      Code.delete_path(folder)
+      for {module, _} <- modules, do: unload(module)
+      File.rm_rf!(folder)
+    end
+  end
+
+  defp unload(module) do
+    :code.purge(module)
+    :code.delete(module)
+    :code.purge(module)
+  end
+
+  defp outcome({:more_frames, expression}), do: outcome(expression)
+
+  defp outcome(expression) do
+    flush_mailbox()
+    {value, _bindings} = Code.eval_string(expression)
+    {:value, inspect(value, limit: :infinity, printable_limit: :infinity), []}
+  catch
+    kind, reason ->
+      {blamed, _stack} = Exception.blame(kind, reason, __STACKTRACE__)
+      {kind, Exception.format_banner(kind, blamed, __STACKTRACE__), frames(__STACKTRACE__)}
+  end
+
+  defp flush_mailbox do
+    receive do
+      _ -> flush_mailbox()
+    after
+      0 -> :ok
+    end
+  end
+
+  # Down to the expression itself; what lies below is the test. Frames of funs are compared as printed.
+  defp frames(stack) do
+    stack
+    |> Enum.take_while(fn {module, _, _, _} ->
+      module not in [:erl_eval, :elixir, :elixir_eval, Code, __MODULE__]
+    end)
+    |> Enum.map(&Exception.format_stacktrace_entry/1)
+  end
+
+  defp compare(expression, gate, {kind, text, frames}, {kind, text, other_frames}, compared) do
+    same? = if compared == :same, do: frames == other_frames, else: subsequence?(frames, other_frames)
+
+    assert same?,
+           "#{inspect(expression)}, recording #{gate}: the stack traces differ\n" <>
+             "expected: #{inspect(frames, pretty: true)}\ngot: #{inspect(other_frames, pretty: true)}"
+  end
+
+  defp compare(expression, gate, expected, got, _compared) do
+    flunk(
+      "#{inspect(expression)}, recording #{gate}\nexpected: #{inspect(expected, pretty: true)}\n" <>
+        "got: #{inspect(got, pretty: true)}"
+    )
+  end
+
+  defp subsequence?([], _longer), do: true
+  defp subsequence?([frame | rest], [frame | longer]), do: subsequence?(rest, longer)
+  defp subsequence?(frames, [_added | longer]), do: subsequence?(frames, longer)
+  defp subsequence?(_frames, []), do: false
+
+  defp zip(a, b, c, d), do: Enum.zip([a, b, c, d])
+end
