@@ -1,5 +1,5 @@
-# Golden tests: the same source text is compiled as it is and with `use ElixirScope` in the place of the comment
-# `# scope`; then the same expressions are evaluated against both, with recording off and on. What a user can see
+# Golden tests: the same source text is compiled twice, with `use ElixirScope` in the place of the comment
+# `# scope` and without (then the comment asks for debug information, which newer ExUnits turn off); then the same expressions are evaluated against both, with recording off and on. What a user can see
 # must be equal: values, error messages, blame, stack traces, warnings of the compiler.
 #
 # The gate is one for the whole VM, so tests that use this are not async.
@@ -22,7 +22,7 @@ defmodule ElixirScope.Golden do
   """
   @spec assert_same(String.t(), [String.t() | {:more_frames, String.t()}]) :: :ok
   def assert_same(source, expressions) do
-    {plain, warnings} = build(source)
+    {plain, warnings} = build(String.replace(source, "# scope", "@compile {:debug_info, true}"))
     {rewritten, rewritten_warnings} = build(instrument(source))
     assert rewritten_warnings == warnings, "the warnings differ:\n#{warnings}\n-----\n#{rewritten_warnings}"
 

@@ -8,7 +8,7 @@
 #           [C = Capture:chain(),]
 #           try case {A1, A2} of <the clauses, tail calls rewritten by Tail>; _ -> <no clause matched> end
 #           of {0, V} -> Native:leave(Site, V);
-#              [{1, X, Y} -> Native:tail(Site), f(X, Y)]
+#              [Ended -> case Native:tail(Site, Ended) of {1, X, Y} -> f(X, Y) end]
 #           catch K:E:S -> [Capture:unwrap(C),] Native:raised(Site, K, E, S), erlang:raise(K, E, S)
 #           end
 #       end.
@@ -85,12 +85,13 @@ defmodule ElixirScope.Instrument.Frame do
     value = variable(frame, "Value")
     returned = Syntax.clause(added, tagged(added, 0, [value]), [leave(value, frame)])
 
-    left =
-      for {tag, names, call} <- tail.exits do
-        Syntax.clause(added, tagged(added, tag, names), [native(:tail, [], frame), call])
-      end
+    ended = variable(frame, "Ended")
 
-    [returned | left]
+    # The compiler follows types through tuples, but less far with each of its passes, and in some modules it
+    # trips over that (all of OTP 25 to 29). What comes back from another module has no type to lose, so the
+    # tuple goes through the recorder's call, which answers with its second argument.
+    left = for {tag, names, call} <- tail.exits, do: Syntax.clause(added, tagged(added, tag, names), [call])
+    [returned, Syntax.clause(added, ended, [{:case, added, native(:tail, [ended], frame), left}])]
   end
 
   defp attempt(body, endings, unwrap, %{added: added} = frame) do

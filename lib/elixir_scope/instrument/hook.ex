@@ -59,21 +59,24 @@ defmodule ElixirScope.Instrument.Hook do
   end
 
   defp compile(core, forms, options) do
-    with {:ok, module, new_core} <- forms(forms, [:to_core | options]),
-         # Later passes of OTP 25 crash on some valid code with `receive`. That would end the user's own
-         # compilation, so modules with a `receive` are compiled to the end once to see.
-         true <- not receives?(forms) or match?({:ok, ^module, _}, forms(forms, options)) do
+    with {:ok, _module, new_core} <- forms(forms, [:to_core | options]),
+         {:ok, _module, _binary} <- rehearse(forms, options) do
       new_core
     else
-      false ->
-        warn(module_name(core), "the compiler of this OTP release fails on the rewritten code")
-        core
-
       {:error, problem} ->
         warn(module_name(core), problem)
         core
     end
   end
+
+  # Later passes of some releases crash on valid code: those of OTP 25 where types are followed through tuples
+  # and where messages are received. A crash behind this hook would end the user's own compilation, so such
+  # modules are compiled to the end once, to see.
+  defp rehearse(forms, options) do
+    if otp_release() < 26 or receives?(forms), do: forms(forms, [:binary | options]), else: {:ok, nil, nil}
+  end
+
+  defp otp_release, do: :otp_release |> :erlang.system_info() |> List.to_integer()
 
   defp forms(forms, options) do
     case :compile.noenv_forms(forms, [:no_spawn_compiler_process, :no_auto_import, :return_errors | options]) do

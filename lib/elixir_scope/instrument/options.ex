@@ -39,12 +39,16 @@ defmodule ElixirScope.Instrument.Options do
   @spec new!(keyword()) :: t()
   def new!(options) do
     unless Keyword.keyword?(options) do
-      refuse("a keyword list of options", options, "Write for example use ElixirScope, only: [add: 2]")
+      refuse(
+        "a keyword list of options",
+        inspect(options),
+        "Write for example use ElixirScope, only: [add: 2]"
+      )
     end
 
     Enum.reduce(options, %__MODULE__{}, fn {name, value}, checked ->
       case @declared[name] do
-        nil -> refuse("the options #{names()}", [{name, value}], "Remove or rename it")
+        nil -> refuse("the options #{names()}", "#{name}: #{inspect(value)}", "Remove or rename it")
         {_default, type} -> Map.put(checked, name, cast(type, name, value))
       end
     end)
@@ -77,7 +81,7 @@ defmodule ElixirScope.Instrument.Options do
   defp cast(:boolean, _name, value) when is_boolean(value), do: value
 
   defp cast(:boolean, name, value) do
-    refuse("#{name}: to be true or false", value, "Write #{name}: true or #{name}: false")
+    refuse("#{name}: to be true or false", inspect(value), "Write #{name}: true or #{name}: false")
   end
 
   defp cast(:functions, _name, :all), do: :all
@@ -96,18 +100,15 @@ defmodule ElixirScope.Instrument.Options do
   defp refuse_functions(name, value) do
     refuse(
       "#{name}: to be a list of functions",
-      value,
+      inspect(value),
       "Write #{name}: [add: 2] for add/2, or #{name}: [:add] for every arity of add"
     )
   end
 
   defp names, do: Enum.map_join(@declared, ", ", fn {name, _} -> "#{name}:" end)
 
-  @spec refuse(String.t(), term(), String.t()) :: no_return()
+  @spec refuse(String.t(), String.t(), String.t()) :: no_return()
   defp refuse(expected, got, advice) do
-    raise ArgumentError, "use ElixirScope: expected #{expected}, got: #{text(got)}. #{advice}"
+    raise ArgumentError, "use ElixirScope: expected #{expected}, got: #{got}. #{advice}"
   end
-
-  defp text([{name, value}]) when is_atom(name), do: "#{name}: #{inspect(value)}"
-  defp text(value), do: inspect(value)
 end

@@ -13,7 +13,7 @@ defmodule ElixirScope.Instrument.Site do
   Builds the site of a function. `file` is as compiled, `line` that of the first clause.
 
       iex> ElixirScope.Instrument.Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
-      {131163983437951236, 408376012014437113, Cart, :add, 2, "lib/cart.ex", 12}
+      {76408215915710908, 355735409236058850, Cart, :add, 2, "lib/cart.ex", 12}
   """
   @spec new(mfa(), String.t(), non_neg_integer()) :: t()
   def new({module, function, arity}, file, line) do
@@ -26,7 +26,7 @@ defmodule ElixirScope.Instrument.Site do
   The id of the function's AST node: it survives edits that only move lines.
 
       iex> ElixirScope.Instrument.Site.node_id({Cart, :add, 2})
-      408376012014437113
+      355735409236058850
   """
   @spec node_id(mfa()) :: integer()
   def node_id({module, function, arity}), do: digest({module, function, arity, :function, 0})

@@ -27,7 +27,7 @@ defmodule ElixirScope.Instrument.Syntax do
   @doc """
   All names of variables in a term of abstract format.
 
-      iex> {:ok, tokens, _} = :erl_scan.string('X + Y * X.')
+      iex> {:ok, tokens, _} = :erl_scan.string(String.to_charlist("X + Y * X."))
       iex> {:ok, exprs} = :erl_parse.parse_exprs(tokens)
       iex> ElixirScope.Instrument.Syntax.variables(exprs) |> Enum.sort()
       [:X, :Y]

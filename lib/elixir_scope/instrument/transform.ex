@@ -14,8 +14,8 @@ defmodule ElixirScope.Instrument.Transform do
   @doc """
   Rewrites every function of the plan.
 
-      iex> forms = for text <- ['-module(cart).', '-export([one/0]).', 'one() -> 1.'] do
-      ...>   {:ok, tokens, _} = :erl_scan.string(text)
+      iex> forms = for text <- ["-module(cart).", "-export([one/0]).", "one() -> 1."] do
+      ...>   {:ok, tokens, _} = :erl_scan.string(String.to_charlist(text))
       ...>   {:ok, form} = :erl_parse.parse_form(tokens)
       ...>   form
       ...> end

@@ -24,16 +24,20 @@ defmodule ElixirScope.Instrument.Use do
       fail(env, "#{inspect(module)} is a part of ElixirScope, which must not record itself. Remove the line")
     end
 
-    if hooked?(Module.get_attribute(module, :compile)) do
+    given = module |> Module.get_attribute(:compile) |> List.wrap() |> List.flatten()
+
+    if List.keymember?(given, :elixir_scope, 0) do
       fail(env, "#{inspect(module)} says `use ElixirScope` twice. Put all options into one line")
+    end
+
+    # The hook starts from the debug information. It is off by default in some places (`mix test` of newer
+    # versions compiles test files without), but whoever turned it off in the module meant it.
+    unless List.keymember?(given, :debug_info, 0) do
+      Module.put_attribute(module, :compile, {:debug_info, true})
     end
 
     Module.put_attribute(module, :compile, {:core_transform, Hook})
     Module.put_attribute(module, :compile, {:elixir_scope, options})
-  end
-
-  defp hooked?(compile_options) do
-    compile_options |> List.wrap() |> List.flatten() |> Enum.any?(&match?({:elixir_scope, _}, &1))
   end
 
   @doc false

@@ -29,10 +29,12 @@ pub trait Origin {
 pub enum Outcome {
     /// Nothing is recorded now.
     Off,
-    /// It was recorded, or lost and counted.
+    /// It was recorded.
     Known,
-    /// As `Known`, and this was the first event of its process: it should say who it is.
+    /// It was recorded, and it is the first event of its process, which should say who it is.
     New,
+    /// It could not be recorded, and was counted.
+    Lost,
 }
 
 /// What a thread keeps between events.
@@ -93,38 +95,33 @@ impl Local {
         fill(&mut pen);
         let mut undefined = pen.undefined;
         let (process, site) = (origin.process(), origin.site());
-        let mut outcome = Outcome::Known;
-        if process != 0 && !session.processes.contains(process) {
-            undefined |= !define_process(session, origin);
-            outcome = Outcome::New;
+        let new = process != 0 && !session.processes.contains(process);
+        if new {
+            undefined |= session.dictionary.define_word(process, origin.process_meaning()).is_err();
         }
         if site != 0 && !session.sites.contains(site) {
             undefined |= !define_site(session, origin);
         }
         let Some(ring) = self.ring.as_mut().filter(|_| !undefined) else {
             session.count_undefined();
-            return outcome;
+            return Outcome::Lost;
         };
         let record = Record { kind, ticks, process, site, payload: &self.bytes };
         // A refusal is counted in the ring, and shown by the drain.
-        let _ = ring.producer.push(kind as u32, &[&record.head(), record.payload]);
+        if ring.producer.push(kind as u32, &[&record.head(), record.payload]).is_err() {
+            return Outcome::Lost;
+        }
         if ring.producer.waiting() > ring.producer.capacity() / 2
             && ring.producer.look() > ring.producer.capacity() / 2
         {
             session.wake();
         }
-        outcome
+        if new {
+            session.processes.add(process);
+            return Outcome::New;
+        }
+        Outcome::Known
     }
-}
-
-#[cold]
-fn define_process(session: &session::Session, origin: &impl Origin) -> bool {
-    let word = origin.process();
-    let defined = session.dictionary.define_word(word, origin.process_meaning()).is_ok();
-    if defined {
-        session.processes.add(word);
-    }
-    defined
 }
 
 #[cold]

@@ -86,9 +86,10 @@ pub fn current() -> Option<Arc<Session>> {
     SESSION.load_full()
 }
 
-/// The generation that records now; the one load that a switched-off capture costs.
+/// A number that tells sessions apart, of the one that records now; 0 when none does. It is the one load that a
+/// switched-off capture costs.
 #[inline]
-pub(crate) fn generation() -> u64 {
+pub fn generation() -> u64 {
     // Pairs with the release store in `Session::resume`: a thread that sees the number finds the session.
     CURRENT.load(Ordering::Acquire)
 }

@@ -41,7 +41,7 @@ numbered! {
         Process = 6 "process",
         /// Events are missing. Payload: [`LossCause`], how many, first and last nanosecond of the interval.
         Gap = 7 "gap",
-        /// Recording was paused by the user. Payload: 0.
+        /// Recording was paused or stopped by the user. Payload: 0.
         Pause = 8 "pause",
         /// Recording went on. Payload: 0.
         Resume = 9 "resume",
@@ -71,5 +71,7 @@ numbered! {
         Disk = 2 "disk",
         /// Bytes on disk are damaged.
         Damage = 3 "damage",
+        /// The user had paused recording.
+        Paused = 4 "paused",
     }
 }

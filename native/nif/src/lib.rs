@@ -1,1 +1,38 @@
-//! Stub while the workspace grows.
+//! The edge to the VM.
+//!
+//! Everything that knows the VM or rustler is in this room: it turns terms into payloads ([`encode`]) and back
+//! ([`decode`]), gives words their meaning ([`meaning`]), and offers the other rooms to Elixir as functions of the
+//! module `ElixirScope.Native`.
+//!
+//! Two kinds of functions: those that rewritten code calls ([`capture`]), written by hand against the C interface
+//! because each nanosecond counts, and those that users wait for ([`session`], [`queries`]), written with rustler
+//! on dirty schedulers. No panic leaves either kind.
+
+mod capture;
+mod decode;
+mod encode;
+mod meaning;
+mod queries;
+mod session;
+mod site;
+mod vm;
+
+mod atoms {
+    //! Atoms by name.
+    rustler::atoms! {
+        ok, error, new, nil, none, off,
+        cut = "__elixir_scope_cut__",
+        open, unknown, returned, raised,
+        known, before, never, lost,
+        running, paused, stopped, failed,
+        elixir_scope_stopped,
+    }
+}
+
+fn load(_env: rustler::Env, _info: rustler::Term) -> bool {
+    session::clock();
+    capture::prepare();
+    true
+}
+
+rustler::init!("Elixir.ElixirScope.Native", load = load);

@@ -45,6 +45,13 @@ pub struct Process {
     pub(crate) states: Vec<Place>,
 }
 
+impl Process {
+    /// How many states of it were recorded.
+    pub fn states(&self) -> usize {
+        self.states.len()
+    }
+}
+
 /// An interval in which events are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -81,6 +88,7 @@ pub struct Index {
     damage: Vec<Damage>,
     span: Option<(Nanos, Nanos)>,
     events: u64,
+    paused: Option<Nanos>,
 }
 
 impl Index {
@@ -105,7 +113,7 @@ impl Index {
     fn scan(&mut self, number: usize) {
         let segment = Arc::clone(&self.volumes[number].segment);
         let mut scan = segment.scan(self.volumes[number].scanned);
-        while let Some(found) = scan.next() {
+        for found in scan.by_ref() {
             match found {
                 Ok(block) => self.add_block(number, &block),
                 Err(damage) => self.add_damage(damage),
@@ -114,20 +122,29 @@ impl Index {
         self.volumes[number].scanned = scan.offset();
     }
 
-    fn add_damage(&mut self, damage: Damage) {
-        // Nobody can say what was there: from the last thing that is known to the end of time, or to the next block.
+    pub(crate) fn add_damage(&mut self, damage: Damage) {
+        // Nobody can say what was there: it reaches to the end of time until a block follows.
         let from = self.span.map_or(Nanos(0), |(_, last)| last);
         self.gaps.push(Gap { cause: LossCause::Damage, count: 0, from, to: Nanos(u64::MAX) });
         self.damage.push(damage);
     }
 
+    /// A block follows: what is missing before it, by the numbers of its events, is missing up to its time.
+    fn close_gap(&mut self, first_event: u64, earliest: Nanos) {
+        let missing = first_event.saturating_sub(self.events);
+        if missing > 0 && self.gaps.last().is_none_or(|gap| gap.to != Nanos(u64::MAX)) {
+            let from = self.span.map_or(Nanos(0), |(_, last)| last);
+            self.gaps.push(Gap { cause: LossCause::Damage, count: 0, from, to: Nanos(u64::MAX) });
+        }
+        if let Some(open) = self.gaps.last_mut().filter(|gap| gap.to == Nanos(u64::MAX)) {
+            (open.to, open.count) = (earliest.max(open.from), missing);
+        }
+    }
+
     fn add_block(&mut self, number: usize, block: &Block<'_>) {
         let head = block.head;
         if head.events > 0 {
-            if let Some(open) = self.gaps.last_mut().filter(|gap| gap.to == Nanos(u64::MAX)) {
-                open.to = head.earliest.max(open.from);
-                open.count = head.first_event.saturating_sub(self.events);
-            }
+            self.close_gap(head.first_event, head.earliest);
             let (first, last) = self.span.unwrap_or((head.earliest, head.latest));
             self.span = Some((first.min(head.earliest), last.max(head.latest)));
         }
@@ -198,8 +215,16 @@ impl Index {
     }
 
     fn add_event(&mut self, number: usize, block: u32, event: &Event<'_>) {
-        if event.kind == Kind::Gap {
-            self.gaps.extend(read_gap(event.payload));
+        match event.kind {
+            Kind::Gap => self.gaps.extend(read_gap(event.payload)),
+            Kind::Pause => self.paused = Some(event.time),
+            Kind::Resume => {
+                let pause = |from| Gap { cause: LossCause::Paused, count: 0, from, to: event.time };
+                // Kept before the last gap, which may be one that is still open.
+                let at = self.gaps.len().saturating_sub(1);
+                self.gaps.splice(at..at, self.paused.take().map(pause));
+            }
+            _ => {}
         }
         let Some(process) = self.process_of(number, event) else { return };
         let place = Place { segment: number as u32, block, id: event.id, time: event.time };
@@ -270,7 +295,8 @@ impl Index {
 
     /// Whether events may be missing between two times, both included.
     pub fn has_gap(&self, from: Nanos, to: Nanos) -> bool {
-        self.gaps.iter().any(|gap| gap.from <= to && gap.to >= from)
+        self.paused.is_some_and(|since| since < to)
+            || self.gaps.iter().any(|gap| gap.from <= to && gap.to >= from)
     }
 
     /// What could not be read.

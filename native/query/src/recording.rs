@@ -12,16 +12,22 @@ pub struct Recording {
     pub run: RunPath,
     /// Who recorded it.
     pub manifest: Manifest,
-    /// Files that could not be read at all.
-    pub damage: Vec<Damage>,
     shelf: Arc<Shelf>,
     index: Mutex<Index>,
 }
 
 impl Recording {
-    /// Begins with an empty index.
+    /// Reads what is in the store. `damage` names the files that could not be read at all.
     pub fn new(run: RunPath, manifest: Manifest, damage: Vec<Damage>, shelf: Arc<Shelf>) -> Self {
-        Recording { run, manifest, damage, shelf, index: Mutex::default() }
+        let mut index = Index::default();
+        index.extend(&shelf.segments());
+        damage.into_iter().for_each(|found| index.add_damage(found));
+        Recording { run, manifest, shelf, index: Mutex::new(index) }
+    }
+
+    /// Bytes of the segments so far.
+    pub fn bytes(&self) -> u64 {
+        self.shelf.segments().iter().map(|segment| segment.len() as u64).sum()
     }
 
     /// The index, with everything that is in the store now. Other queries wait while it is held.

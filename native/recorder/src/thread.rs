@@ -3,7 +3,7 @@
 use crate::drain::{Tap, drain};
 use elixir_scope_capture::Session;
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::LossCause;
+use elixir_scope_event::{Kind, LossCause};
 use elixir_scope_ring::Position;
 use elixir_scope_store::{Meaning, Run, RunPath, Shelf, StoreError, Writer};
 use parking_lot::{Condvar, Mutex};
@@ -146,6 +146,11 @@ impl Recorder {
         }
     }
 
+    /// Whether it was stopped, or stopped by itself.
+    pub fn has_ended(&self) -> bool {
+        self.shared.progress.lock().ended
+    }
+
     /// The counts so far.
     pub fn status(&self) -> Status {
         Status {
@@ -235,6 +240,7 @@ impl Drain {
 
     /// The rings are empty: the run needs neither them nor the dictionary any more.
     fn close(&mut self) -> Result<(), StoreError> {
+        self.writer.note(Kind::Pause, self.since);
         self.writer.seal()?;
         let path = self.run.path();
         let removed =

@@ -124,6 +124,11 @@ impl Writer {
         self.block.event(Kind::Gap, ring, to, (None, None), &payload);
     }
 
+    /// Adds an event of the recording itself, without a process.
+    pub fn note(&mut self, kind: Kind, time: Nanos) {
+        self.block.event(kind, u32::MAX, time, (None, None), &[0]);
+    }
+
     /// Says how far a ring has been read with the records pushed so far.
     pub fn mark(&mut self, mark: RingMark) {
         self.block.mark(mark);

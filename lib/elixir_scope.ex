@@ -1,0 +1,183 @@
+defmodule ElixirScope do
+  @moduledoc """
+  Total recall for Elixir: what was true at any moment of a program that ran.
+
+  Put `use ElixirScope` into a module. From then on its functions record their calls, returns and exceptions, and its
+  GenServer callbacks the states before and after. Nothing else changes. The recording lies on disk, and is asked from
+  IEx, from a test, or from another VM after this one is gone.
+
+      defmodule Counter do
+        use GenServer
+        use ElixirScope
+
+        def init(count), do: {:ok, count}
+        def handle_call(:next, _from, count), do: {:reply, count, count + 1}
+      end
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> before = ElixirScope.now()
+      iex> GenServer.call(counter, :next)
+      7
+      iex> {:ok, 7} = ElixirScope.get_state_at(counter, before)
+      iex> ElixirScope.get_state_at(counter, ElixirScope.now())
+      {:ok, 8}
+
+  ## Options of `use ElixirScope`
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:only` | all | functions to instrument: `[add: 2, total: 1]`, or `[:add]` for every arity |
+  | `:except` | none | functions to leave alone, in the same form |
+  | `:args` | `true` | whether arguments are recorded |
+  | `:returns` | `true` | whether returned values are recorded |
+  | `:state` | `true` | whether states of GenServer callbacks are recorded |
+
+  ## Questions
+
+  Every question takes `in: recording`, for a recording that `open/1` opened; without it the recording of this VM is
+  asked. Times are nanoseconds of system time as `now/0` gives them, a `DateTime`, an `ElixirScope.Event`, or
+  `{:ago, 5, :second}`. A server is a pid, a registered name, `{:global, name}`, `{:via, module, name}`, or the text of
+  a pid of an earlier run such as `"#PID<0.123.0>"`.
+  """
+
+  alias ElixirScope.{Call, Error, Events, Native, Query, Recorder, Recording}
+  alias ElixirScope.Query.{Function, Moment, Server}
+
+  defmacro __using__(options) do
+    ElixirScope.Instrument.Use.quoted(options)
+  end
+
+  @doc """
+  Ends the recording that runs in this VM, begins a new one with the given options (see `ElixirScope.Options`), and
+  returns it.
+
+      iex> {:ok, recording} = ElixirScope.start(dir: ElixirScope.Doctest.dir())
+      iex> File.dir?(recording.path)
+      true
+  """
+  @spec start(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
+  def start(options \\ []), do: Recorder.start(options)
+
+  @doc """
+  Ends the recording of this VM. Everything captured before is kept, and can still be asked.
+  """
+  @spec stop() :: :ok | {:error, Error.t()}
+  defdelegate stop, to: Recorder
+
+  @doc """
+  Records nothing until `resume/0`. Questions about the time between say that it is unknown.
+  """
+  @spec pause() :: :ok | {:error, Error.t()}
+  defdelegate pause, to: Recorder
+
+  @doc """
+  Goes on after `pause/0`.
+  """
+  @spec resume() :: :ok | {:error, Error.t()}
+  defdelegate resume, to: Recorder
+
+  @doc """
+  The state of a recording, as a map: `state` (`:running`, `:paused`, `:stopped` or `:failed`), `path`, `events`,
+  `processes`, `functions`, `bytes` on disk, `started`, `span` (first and last time of an event), `lost` (events known
+  to be missing), `gaps` (when, why and how many), `damage` (what could not be read), `from_rings` (events that a VM
+  that was killed had not written into the store yet), and who recorded: `node`, `vm`, `os_pid`.
+
+      iex> {:ok, status} = ElixirScope.status()
+      iex> {status.state, status.lost}
+      {:running, 0}
+  """
+  @spec status(keyword) :: {:ok, map} | {:error, Error.t()}
+  def status(options \\ []), do: Query.status(options)
+
+  @doc """
+  Waits until everything that was captured before this call can be asked for. Questions do that by themselves.
+  """
+  @spec flush() :: :ok | {:error, Error.t()}
+  def flush do
+    with {:ok, _recording} <- Query.recording([]), do: :ok
+  end
+
+  @doc """
+  The time, in nanoseconds of system time, on the clock that stamps events: it never goes back, and no later event
+  has an earlier time.
+
+      iex> ElixirScope.now() <= ElixirScope.now()
+      true
+  """
+  @spec now() :: non_neg_integer
+  defdelegate now, to: Native
+
+  @doc """
+  The state that a server had at a time: the one after the last callback that had finished by then.
+
+  A part that a limit kept out is an `ElixirScope.Cut` in its place. Where events are missing since the last known
+  state, the answer is an error with the reason `:lost`, never a guess.
+  """
+  @spec get_state_at(Server.t(), Moment.t(), keyword) :: {:ok, term} | {:error, Error.t()}
+  def get_state_at(server, time, options \\ []), do: Query.state_at(server, time, options)
+
+  @doc """
+  As `get_state_at/3`, but gives the state itself and raises `ElixirScope.Error`.
+  """
+  @spec get_state_at!(Server.t(), Moment.t(), keyword) :: term
+  def get_state_at!(server, time, options \\ []), do: bang(get_state_at(server, time, options))
+
+  @doc """
+  The events that match all of the filters, in the order of the recording, lazily.
+
+  | filter | meaning |
+  |---|---|
+  | `:kind` | one kind of `ElixirScope.Event`, or a list |
+  | `:pid` | one server, or a list |
+  | `:mfa` | functions, as for `calls/2` |
+  | `:since`, `:until` | times, both included |
+  | `:limit` | how many at most |
+  | `:in` | the recording |
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 0)
+      iex> GenServer.call(counter, :next)
+      iex> for event <- ElixirScope.events(pid: counter, kind: :state), do: event.data.state
+      [0, 1]
+
+  Raises `ElixirScope.Error` for filters that are not of this form.
+  """
+  @spec events(keyword) :: Events.t()
+  def events(filters \\ []), do: bang(Query.events(filters))
+
+  @doc """
+  The calls of a function, in the order in which they began: see `ElixirScope.Call`.
+
+  `function` is `{module, function, arity}`, `{module, function}` for every arity, a module for all of its functions,
+  or a capture such as `&Cart.add/2`. Filters are those of `events/1` without `:kind` and `:mfa`.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 41)
+      iex> GenServer.call(counter, :next)
+      iex> [call] = ElixirScope.calls({ElixirScope.Doctest.Counter, :handle_call}, pid: counter)
+      iex> {hd(call.args), call.outcome, call.return}
+      {:next, :returned, {:reply, 41, 42}}
+
+  No call is `[]`. When no call could have been seen, because the function does not exist or is not instrumented,
+  `ElixirScope.Error` is raised with that reason.
+  """
+  @spec calls(Function.t(), keyword) :: [Call.t()]
+  def calls(function, options \\ []), do: bang(Query.calls(function, options))
+
+  @doc """
+  Opens a recording that was made before, by this VM or another, also by one that was killed or is still recording.
+  `path` is a recording, or a folder of recordings and then the newest. No file is changed.
+  """
+  @spec open(Path.t()) :: {:ok, Recording.t()} | {:error, Error.t()}
+  def open(path) when is_binary(path) do
+    case Native.open(Path.expand(path)) do
+      {:ok, {handle, path}} -> {:ok, %Recording{handle: handle, path: path}}
+      {:error, {reason, message}} -> Error.new(String.to_atom(reason), message <> Recorder.advice(reason))
+    end
+  end
+
+  def open(other) do
+    Error.new(:bad_option, "expected the path of a recording as a string, got: #{inspect(other)}")
+  end
+
+  defp bang({:ok, answer}), do: answer
+  defp bang({:error, error}), do: raise(error)
+end

@@ -1,0 +1,16 @@
+defmodule ElixirScope.Application do
+  @moduledoc false
+  # Recording begins before the application that depends on this one starts, and ends after it.
+
+  use Application
+
+  alias ElixirScope.{Options, Recorder}
+
+  @impl true
+  def start(_type, _args) do
+    Supervisor.start_link([{Recorder, Options.enabled?()}],
+      strategy: :one_for_one,
+      name: ElixirScope.Supervisor
+    )
+  end
+end

@@ -1,0 +1,165 @@
+defmodule ElixirScope.Capture do
+  @moduledoc false
+  # The Elixir half of what rewritten code calls; the other half are the capture functions of `ElixirScope.Native`.
+  # Everything here runs in the traced process, and only while something is recorded.
+  #
+  # Three keys of the process dictionary are ours. The chain: how many wrapped tail calls are on the stack. The
+  # state: the server's state as it was recorded last. It is the very term that the server holds, so it costs
+  # nothing and moves with it under garbage collection; comparing it with the next one is cheap, because equal
+  # parts are the same words.
+
+  alias ElixirScope.Native
+
+  @chain :"$elixir_scope_chain"
+  @state :"$elixir_scope_state"
+
+  # Numbers of `StateOrigin` in `native/event`.
+  @init 0
+  @callback_ 1
+  @noticed 2
+
+  @doc "Records who the calling process is. Called at its first event."
+  def introduce do
+    dictionary = Process.info(self(), :dictionary) |> elem(1)
+
+    about = %{
+      name: registered_name(),
+      label: dictionary[:"$process_label"],
+      initial_call: dictionary[:"$initial_call"],
+      ancestors: dictionary[:"$ancestors"] || [],
+      callers: dictionary[:"$callers"] || [],
+      parents: parents(self(), [])
+    }
+
+    Native.introduce(about)
+    :ok
+  end
+
+  defp registered_name do
+    case Process.info(self(), :registered_name) do
+      {:registered_name, []} -> nil
+      {:registered_name, name} -> name
+    end
+  end
+
+  # Processes that were spawned without OTP know their parents only through the VM, and only while those live.
+  defp parents(pid, seen) when length(seen) < 16 do
+    case Process.info(pid, :parent) do
+      {:parent, parent} when is_pid(parent) and node(parent) == node() -> parents(parent, [parent | seen])
+      _ -> Enum.reverse(seen)
+    end
+  end
+
+  defp parents(_pid, seen), do: Enum.reverse(seen)
+
+  @doc "The number of wrapped tail calls on the stack."
+  def chain, do: :erlang.get(@chain) |> number()
+
+  defp number(:undefined), do: 0
+  defp number(chain), do: chain
+
+  @doc "A tail call is about to be made as an ordinary call, so that its return is seen."
+  def wrap(chain) do
+    :erlang.put(@chain, chain + 1)
+    :ok
+  end
+
+  @doc "It has returned, or raised."
+  def unwrap(chain) do
+    :erlang.put(@chain, chain)
+    :ok
+  end
+
+  @doc "No clause of an instrumented function matched; the caller raises on the line after this call."
+  def unmatched(_site), do: :ok
+
+  @doc "A GenServer's `init/1` was entered."
+  def enter_init(site, args) do
+    become_server(site)
+    introduced(Native.enter_list(site, args))
+  end
+
+  @doc "A callback with the state among its arguments was entered."
+  def enter_callback(site, args, state) do
+    if become_server(site) do
+      unless known?(state), do: remember(site, @noticed, state)
+      introduced(Native.enter_callback(site, args, state))
+    else
+      introduced(Native.enter_list(site, args))
+    end
+  end
+
+  @doc "A callback returned. Gives the value back."
+  def leave_callback(site, value) do
+    with {:ok, origin, state} <- new_state(elem(site, 3), value), true <- serves?(elem(site, 2)) do
+      unless known?(state), do: remember(site, origin, state)
+      Native.leave_callback(site, value, state)
+    else
+      _ -> Native.leave(site, value)
+    end
+  end
+
+  defp introduced(:new), do: introduce()
+  defp introduced(_), do: :ok
+
+  defp new_state(:init, {:ok, state}), do: {:ok, @init, state}
+  defp new_state(:init, {:ok, state, _}), do: {:ok, @init, state}
+  defp new_state(:code_change, {:ok, state}), do: {:ok, @callback_, state}
+  defp new_state(:terminate, _value), do: :none
+  defp new_state(_, {:reply, _, state}), do: {:ok, @callback_, state}
+  defp new_state(_, {:reply, _, state, _}), do: {:ok, @callback_, state}
+  defp new_state(_, {:noreply, state}), do: {:ok, @callback_, state}
+  defp new_state(_, {:noreply, state, _}), do: {:ok, @callback_, state}
+  defp new_state(_, {:stop, _, state}), do: {:ok, @callback_, state}
+  defp new_state(_, {:stop, _, _, state}), do: {:ok, @callback_, state}
+  defp new_state(_, _value), do: :none
+
+  # A callback may also be called as a plain function: by a test, or by another server's callback that delegates
+  # to it. Its state is the process's state only when the process is a server of this very module. That is found
+  # once a process, at the entry of a callback, from who called it: at its end the frame is gone already.
+  defp become_server(site) do
+    module = elem(site, 2)
+
+    cond do
+      serves?(module) ->
+        true
+
+      called_by_server?(module) ->
+        # No recording has the number 0, so this state is known to none.
+        :erlang.put(@state, {0, module, nil})
+        true
+
+      true ->
+        false
+    end
+  end
+
+  defp serves?(module) do
+    case :erlang.get(@state) do
+      {_generation, ^module, _state} -> true
+      _ -> false
+    end
+  end
+
+  defp called_by_server?(module) do
+    {:current_stacktrace, stack} = Process.info(self(), :current_stacktrace)
+
+    case Enum.drop_while(stack, fn {frame, _, _, _} -> frame != module end) do
+      [{^module, _, _, _}, {:gen_server, _, _, _} | _] -> true
+      _ -> false
+    end
+  end
+
+  defp known?(state) do
+    case :erlang.get(@state) do
+      {generation, _module, known} -> known === state and generation == Native.generation()
+      _ -> false
+    end
+  end
+
+  # A state that was lost is not remembered: the next callback records it again.
+  defp remember(site, origin, state) do
+    generation = Native.generation()
+    if Native.state(site, origin, state), do: :erlang.put(@state, {generation, elem(site, 2), state})
+  end
+end

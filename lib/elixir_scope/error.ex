@@ -1,0 +1,30 @@
+defmodule ElixirScope.Error do
+  @moduledoc """
+  Why a question could not be answered, or a recording not be made.
+
+  `reason` is for programs, `message` for people: it says what was expected, what came, and what to do.
+
+  | reason | meaning |
+  |---|---|
+  | `:not_recording` | there is no recording to ask |
+  | `:bad_option`, `:bad_time`, `:bad_server`, `:bad_function` | an argument is not of the form that is expected |
+  | `:before_recording`, `:after_recording` | the time lies outside of what was recorded |
+  | `:unknown_process` | no event of such a process was recorded |
+  | `:not_instrumented` | the code that would make the events is not instrumented |
+  | `:no_state` | the process made events, but none of its states was recorded, or none by that time |
+  | `:lost` | events are missing between the last known state and the time that was asked for |
+  | `:not_found`, `:is_run`, `:in_use`, `:not_writable`, `:disk_full`, `:damaged`, `:io` | the folder or file of a recording |
+  | `:not_loaded` | the native library is not there |
+
+      iex> {:error, error} = ElixirScope.open("/nowhere")
+      iex> error.reason
+      :not_found
+  """
+
+  @type t :: %__MODULE__{reason: atom, message: String.t()}
+
+  defexception [:reason, :message]
+
+  @doc false
+  def new(reason, message), do: {:error, %__MODULE__{reason: reason, message: message}}
+end

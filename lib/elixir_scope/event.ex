@@ -1,0 +1,75 @@
+defmodule ElixirScope.Event do
+  @moduledoc """
+  Something that happened.
+
+  `id` is its number in the recording, `time` is in nanoseconds of system time (see `ElixirScope.now/0`), `pid` is
+  the process it happened to, and `mfa`, `file`, `line` and `node` (the stable number of the AST node) say where in
+  the code. What `data` holds depends on `kind`:
+
+  | kind | data |
+  |---|---|
+  | `:call` | `%{args: list}`, or `nil` when arguments are not recorded |
+  | `:return` | `%{value: term}`, or `nil` when values are not recorded |
+  | `:raise` | `%{kind: :error \\| :exit \\| :throw, reason: term, stack: list}` |
+  | `:tail` | `%{}`: the function gave its frame to the one that it called last |
+  | `:state` | `%{state: term, origin: :init \\| :callback \\| :noticed}`; noticed: something that is not instrumented had changed it |
+  | `:process` | who the process is: `%{name:, label:, initial_call:, ancestors:, callers:, parents:}` |
+  | `:gap` | events are missing: `%{cause:, count:, from:, to:}` |
+  | `:pause`, `:resume` | `%{}` |
+  """
+
+  @type kind :: :call | :return | :raise | :tail | :state | :process | :gap | :pause | :resume
+
+  @type t :: %__MODULE__{
+          id: non_neg_integer,
+          time: non_neg_integer,
+          pid: pid | nil,
+          kind: kind,
+          mfa: mfa | nil,
+          file: String.t() | nil,
+          line: non_neg_integer | nil,
+          node: non_neg_integer | nil,
+          data: map | nil
+        }
+
+  defstruct [:id, :time, :pid, :kind, :mfa, :file, :line, :node, :data]
+
+  @kinds [:call, :return, :raise, :tail, :state, :process, :gap, :pause, :resume]
+
+  @doc "All kinds of events."
+  @spec kinds() :: [kind]
+  def kinds, do: @kinds
+
+  @doc false
+  # From the tuple that the native library makes; numbers are those of `native/event`.
+  def from_native({id, time, kind, pid, site, number, values}) do
+    event = %__MODULE__{id: id, time: time, kind: kind, pid: pid, data: data(kind, number, values)}
+    put_site(event, site)
+  end
+
+  defp put_site(event, nil), do: event
+
+  defp put_site(event, {module, function, arity, file, line, node}) do
+    %{event | mfa: {module, function, arity}, file: file, line: line, node: node}
+  end
+
+  defp data(:call, 0, _), do: nil
+  defp data(:call, _count, args), do: %{args: args}
+  defp data(:return, 0, _), do: nil
+  defp data(:return, _, [value]), do: %{value: value}
+
+  defp data(:raise, kind, [reason, stack]) do
+    %{kind: elem({:error, :exit, :throw}, kind), reason: reason, stack: stack}
+  end
+
+  defp data(:state, origin, [state]), do: %{state: state, origin: elem({:init, :callback, :noticed}, origin)}
+  defp data(:process, _, [about]), do: about
+
+  defp data(:gap, cause, [count, from, to]) do
+    %{cause: elem({:full, :oversize, :disk, :damage, :paused}, cause), count: count, from: from, to: to}
+  end
+
+  defp data(kind, _, _) when kind in [:tail, :pause, :resume], do: %{}
+  # Bytes that did not follow the format.
+  defp data(_kind, _, _), do: nil
+end

@@ -1,0 +1,62 @@
+defmodule ElixirScope.Native do
+  @moduledoc false
+  # The functions of the native library (`native/nif`), one line each. What they record and answer is said there.
+  # Rewritten code calls those of the first group directly; everything else comes through `ElixirScope.Recorder`
+  # and `ElixirScope.Query`.
+
+  @on_load :load
+
+  def load do
+    path = :filename.join(:code.priv_dir(:elixir_scope), ~c"native/elixir_scope_nif")
+
+    case :erlang.load_nif(path, 0) do
+      :ok -> :ok
+      {:error, {reason, text}} -> {:error, "#{reason}: #{text}"}
+    end
+  end
+
+  # Capture: called by rewritten code.
+  for arity <- 1..13 do
+    def enter(unquote_splicing(Macro.generate_arguments(arity, __MODULE__))), do: absent(:enter)
+  end
+
+  def enter_list(_site, _args), do: absent(:enter_list)
+  def enter_bare(_site), do: absent(:enter_bare)
+  def enter_callback(_site, _args, _state), do: absent(:enter_callback)
+  def leave(_site, _value), do: absent(:leave)
+  def leave_callback(_site, _value, _state), do: absent(:leave_callback)
+  def left(_site), do: absent(:left)
+  def raised(_site, _kind, _reason, _stack), do: absent(:raised)
+  def tail(_site), do: absent(:tail)
+  def given_up(_site), do: absent(:given_up)
+  def state(_site, _origin, _state), do: absent(:state)
+  def introduce(_map), do: absent(:introduce)
+  def generation, do: absent(:generation)
+  def baseline, do: absent(:baseline)
+
+  # Session.
+  def start(_options), do: absent(:start)
+  def stop(_handle), do: absent(:stop)
+  def pause(_handle), do: absent(:pause)
+  def resume(_handle), do: absent(:resume)
+  def flush(_handle), do: absent(:flush)
+  def now, do: absent(:now)
+  def open(_path), do: absent(:open)
+
+  # Queries.
+  def events(_handle, _filter, _from, _limit), do: absent(:events)
+  def calls(_handle, _filter, _limit), do: absent(:calls)
+  def state_at(_handle, _process, _time), do: absent(:state_at)
+  def find_process(_handle, _id, _serial), do: absent(:find_process)
+  def processes(_handle, _from), do: absent(:processes)
+  def sites(_handle), do: absent(:sites)
+  def summary(_handle), do: absent(:summary)
+
+  defp absent(function) do
+    raise ElixirScope.Error,
+      reason: :not_loaded,
+      message:
+        "the native library of ElixirScope is not loaded, so #{function} cannot run; " <>
+          "compile it again with `mix deps.compile elixir_scope --force`"
+  end
+end

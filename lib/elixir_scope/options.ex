@@ -1,0 +1,145 @@
+defmodule ElixirScope.Options do
+  @moduledoc """
+  The options of a recording, from `config :elixir_scope` and from `ElixirScope.start/1`.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:enabled` | `true` outside of `prod` | whether recording begins with the application (configuration alone) |
+  | `:dir` | `"_build/scope"` | the folder that holds one sub-folder a recording |
+  | `:keep` | `10` | recordings kept in that folder; older ones are removed when a new one begins |
+  | `:overflow` | `:drop_new` | what happens when a ring is full: the new event is dropped, and counted |
+  | `:limits` | see below | a keyword list |
+
+  | limit | default | meaning |
+  |---|---|---|
+  | `:ring_bytes` | 32 MiB for all schedulers together, at most 4 MiB each | the ring of one scheduler; an event takes a quarter of it at most |
+  | `:segment_bytes` | 64 MiB | one file of the store |
+  | `:value_bytes` | 64 KiB | the values of one event |
+  | `:state_bytes` | 512 KiB | one state |
+  | `:depth` | 10,000 | how deep a term is walked |
+  | `:elements` | 200,000 | elements of the terms of one event |
+
+  What a limit keeps out of a term is marked there with `ElixirScope.Cut`.
+
+      iex> {:ok, options} = ElixirScope.Options.read(dir: "/tmp/scope", limits: [depth: 3])
+      iex> {options.dir, options.depth, options.value_bytes}
+      {"/tmp/scope", 3, 65_536}
+
+      iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
+      iex> error.message
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :overflow and :limits"
+  """
+
+  alias ElixirScope.Error
+
+  @limits [
+    segment_bytes: 64 * 1024 * 1024,
+    value_bytes: 64 * 1024,
+    state_bytes: 512 * 1024,
+    depth: 10_000,
+    elements: 200_000
+  ]
+  # The smallest value that makes sense, and the largest that the format or the machine allows.
+  @ranges [
+    ring_bytes: {64 * 1024, 1024 * 1024 * 1024},
+    segment_bytes: {1024 * 1024, 2 * 1024 * 1024 * 1024},
+    value_bytes: {64, 64 * 1024 * 1024},
+    state_bytes: {64, 256 * 1024 * 1024},
+    depth: {1, 10_000_000},
+    elements: {1, 100_000_000}
+  ]
+  @known [:enabled, :dir, :keep, :overflow, :limits]
+
+  @type t :: %{
+          dir: Path.t(),
+          keep: pos_integer,
+          ring_bytes: pos_integer,
+          segment_bytes: pos_integer,
+          value_bytes: pos_integer,
+          state_bytes: pos_integer,
+          depth: pos_integer,
+          elements: pos_integer
+        }
+
+  @doc """
+  Checks options and fills in the defaults.
+  """
+  @spec read(keyword) :: {:ok, t} | {:error, Error.t()}
+  def read(options) do
+    with :ok <- keyword(options, "options", "start(dir: \"...\")"),
+         :ok <- known(options, @known, "option"),
+         {:ok, dir} <- dir(Keyword.get(options, :dir, "_build/scope")),
+         {:ok, keep} <- number(:keep, Keyword.get(options, :keep, 10), {1, 1_000_000}),
+         :ok <- overflow(Keyword.get(options, :overflow, :drop_new)),
+         {:ok, limits} <- limits(Keyword.get(options, :limits, [])) do
+      {:ok, Map.merge(limits, %{dir: dir, keep: keep})}
+    end
+  end
+
+  @doc """
+  Whether recording begins with the application: what the configuration says, else whether this is not `prod`. A
+  release has no Mix and counts as `prod`.
+  """
+  @spec enabled?() :: boolean
+  def enabled? do
+    case Application.fetch_env(:elixir_scope, :enabled) do
+      {:ok, enabled} -> enabled == true
+      :error -> Code.ensure_loaded?(Mix) and Mix.env() != :prod
+    end
+  end
+
+  defp keyword(options, what, example) do
+    if Keyword.keyword?(options) do
+      :ok
+    else
+      bad("expected #{what} as a keyword list such as #{example}, got: #{inspect(options)}")
+    end
+  end
+
+  defp known(options, known, what) do
+    case Enum.find(options, fn {key, _value} -> key not in known end) do
+      nil ->
+        :ok
+
+      {key, value} ->
+        {last, first} = List.pop_at(known, -1)
+        list = "#{Enum.map_join(first, ", ", &inspect/1)} and #{inspect(last)}"
+        bad("unknown #{what} #{inspect(key)} (given: #{inspect(value)}); the #{what}s are #{list}")
+    end
+  end
+
+  defp dir(dir) when is_binary(dir) and dir != "", do: {:ok, Path.expand(dir)}
+  defp dir(other), do: bad("expected :dir to be a path as a string, got: #{inspect(other)}")
+
+  defp overflow(:drop_new), do: :ok
+  defp overflow(other), do: bad("expected :overflow to be :drop_new, got: #{inspect(other)}")
+
+  defp limits(given) do
+    with :ok <- keyword(given, ":limits", "limits: [depth: 100]"),
+         :ok <- known(given, Keyword.keys(@ranges), "limit") do
+      limits = Keyword.merge([ring_bytes: ring_bytes()] ++ @limits, given)
+
+      Enum.reduce_while(limits, {:ok, %{}}, fn {limit, value}, {:ok, read} ->
+        case number(limit, value, @ranges[limit]) do
+          {:ok, value} -> {:cont, {:ok, Map.put(read, limit, value)}}
+          error -> {:halt, error}
+        end
+      end)
+    end
+  end
+
+  defp number(_name, number, {low, high}) when is_integer(number) and number >= low and number <= high do
+    {:ok, number}
+  end
+
+  defp number(name, other, {low, high}) do
+    bad("expected #{inspect(name)} to be an integer from #{low} to #{high}, got: #{inspect(other)}")
+  end
+
+  # All rings together stay within the memory that is promised, however many schedulers there are.
+  defp ring_bytes do
+    div(32 * 1024 * 1024, System.schedulers()) |> max(256 * 1024) |> min(4 * 1024 * 1024)
+  end
+
+  defp bad(message), do: Error.new(:bad_option, message)
+end

@@ -1,0 +1,317 @@
+defmodule ElixirScope.Query do
+  @moduledoc false
+  # Questions about a recording. `ElixirScope` documents them; this module checks what came, asks the native
+  # library and makes structs of its answers.
+
+  alias ElixirScope.{Call, Cut, Error, Event, Events, Native, Recorder, Recording}
+  alias ElixirScope.Query.{Function, Moment, Server, Unseen}
+
+  @forever 0xFFFFFFFFFFFFFFFF
+
+  @doc "The recording that a question is put to, with everything in it that was captured before this call."
+  @spec recording(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
+  def recording(options) do
+    case Keyword.get(options, :in) do
+      nil ->
+        with {:ok, recording} <- Recorder.current(), do: {:ok, flushed(recording)}
+
+      %Recording{} = recording ->
+        {:ok, flushed(recording)}
+
+      other ->
+        Error.new(
+          :bad_option,
+          "expected in: a recording of ElixirScope.open/1 or start/1, got: #{inspect(other)}"
+        )
+    end
+  end
+
+  defp flushed(%Recording{live?: true} = recording) do
+    Native.flush(recording.handle)
+    recording
+  end
+
+  defp flushed(recording), do: recording
+
+  @doc "See `ElixirScope.get_state_at/3`."
+  def state_at(server, time, options) do
+    with :ok <- options(options, [:in]),
+         {:ok, recording} <- recording(options),
+         {:ok, time} <- Moment.nanoseconds(time, &Native.now/0),
+         :ok <- within(recording, time),
+         {:ok, process} <- Server.find(recording, server, time) do
+      recording.handle |> Native.state_at(process, time) |> state(server, time)
+    end
+  end
+
+  defp state({:known, native}, server, time) do
+    case Event.from_native(native) do
+      %Event{data: %{state: state}} -> {:ok, state}
+      _ -> state({:lost, native}, server, time)
+    end
+  end
+
+  defp state({:lost, native}, server, time) do
+    Error.new(
+      :lost,
+      "the state of #{inspect(server)} at #{Moment.format(time)} is unknown: events are missing since " <>
+        "#{Moment.format(elem(native, 1))}, when its last known state was recorded; ElixirScope.status() lists what " <>
+        "is missing, and that state is the answer for the time #{elem(native, 1)}"
+    )
+  end
+
+  defp state({:before, first}, server, time) do
+    Error.new(
+      :no_state,
+      "expected a time at which a state of #{inspect(server)} is known, got #{Moment.format(time)}; " <>
+        "the first one was recorded at #{Moment.format(first)}, #{first}"
+    )
+  end
+
+  defp state(:never, server, _time) do
+    Error.new(
+      :no_state,
+      "no state of #{inspect(server)} was recorded: states are those of GenServers whose module says " <>
+        "`use ElixirScope`, and are recorded when a callback ends"
+    )
+  end
+
+  # Before the first and after the last thing that is known, nothing can be said.
+  defp within(recording, time) do
+    summary = Native.summary(recording.handle)
+    {_first, last} = summary.span || {summary.started, summary.started}
+    last = if recording.live? and summary.state in [:running, :paused], do: Native.now(), else: last
+
+    cond do
+      time < summary.started ->
+        Error.new(
+          :before_recording,
+          "expected a time within the recording, which began at #{Moment.format(summary.started)} " <>
+            "(#{summary.started}), got #{Moment.format(time)} (#{time}); times are nanoseconds of system time, " <>
+            "as ElixirScope.now/0 gives them"
+        )
+
+      time > last ->
+        Error.new(
+          :after_recording,
+          "expected a time within the recording, which is known up to #{Moment.format(last)} (#{last}), " <>
+            "got #{Moment.format(time)} (#{time})"
+        )
+
+      true ->
+        :ok
+    end
+  end
+
+  @filters [:in, :kind, :pid, :mfa, :since, :until, :limit]
+
+  @doc "See `ElixirScope.events/1`."
+  def events(filters) do
+    with :ok <- options(filters, @filters),
+         {:ok, recording} <- recording(filters),
+         {:ok, filter} <- filter(recording, filters),
+         {:ok, limit} <- limit(filters) do
+      {:ok, %Events{recording: recording, filter: filter, limit: limit}}
+    end
+  end
+
+  @doc "See `ElixirScope.calls/2`."
+  def calls(function, options) do
+    with :ok <- options(options, @filters -- [:kind, :mfa]),
+         {:ok, pattern} <- Function.pattern(function),
+         {:ok, recording} <- recording(options),
+         {:ok, filter} <- filter(recording, [mfa: function] ++ options),
+         {:ok, limit} <- limit(options) do
+      found = if filter == :nothing, do: [], else: native_calls(recording, filter, limit)
+      if found == [], do: no_calls(recording, pattern), else: {:ok, found}
+    end
+  end
+
+  defp native_calls(recording, filter, limit) do
+    limit = if limit == :infinity, do: @forever, else: limit
+    recording.handle |> Native.calls(filter, limit) |> Enum.map(&Call.from_native/1)
+  end
+
+  # No call is an answer where a call would have been seen, and an error where it could not have been.
+  defp no_calls(recording, {module, function, arity} = pattern) do
+    known? = Enum.any?(sites(recording), fn {_number, site} -> Function.match?(pattern, site) end)
+
+    cond do
+      known? or not recording.live? -> {:ok, []}
+      reason = Unseen.reason(module, function, arity) -> Error.new(:not_instrumented, reason)
+      true -> {:ok, []}
+    end
+  end
+
+  @doc "See `ElixirScope.status/1`."
+  def status(options) do
+    with :ok <- options(options, [:in]), {:ok, recording} <- recording(options) do
+      summary = Native.summary(recording.handle)
+
+      gaps =
+        for {cause, count, from, to} <- summary.gaps do
+          %{cause: String.to_existing_atom(cause), count: count, from: from, to: to}
+        end
+
+      damage =
+        for {file, offset, bytes, what} <- summary.damage do
+          %{file: file, offset: offset, bytes: bytes, what: what}
+        end
+
+      lost = gaps |> Enum.map(& &1.count) |> Enum.sum()
+      {:ok, Map.merge(summary, %{path: recording.path, gaps: gaps, damage: damage, lost: lost})}
+    end
+  end
+
+  @doc "Why no event matched, in words."
+  def why_none(%Events{recording: recording, filter: filter}) do
+    summary = Native.summary(recording.handle)
+
+    cond do
+      summary.events == 0 and summary.state == :paused ->
+        "recording is paused"
+
+      summary.events == 0 ->
+        "nothing was recorded; does a module that ran say `use ElixirScope`?"
+
+      filter == :nothing ->
+        "the process or function that is asked for made no event"
+
+      summary.gaps != [] ->
+        "of #{summary.events} recorded none matches, but events are missing, see ElixirScope.status()"
+
+      true ->
+        "of #{summary.events} recorded none matches"
+    end
+  end
+
+  @doc "All processes of a recording: `{pid, who}` where `who` is the map of its first `:process` event."
+  def processes(recording) do
+    for {_number, pid, _first, _last, _events, _states, introductions} <-
+          Native.processes(recording.handle, 0) do
+      {pid, introductions |> Enum.map(&Event.from_native/1) |> Enum.find_value(%{}, & &1.data)}
+    end
+  end
+
+  @doc "Whether a limit kept a part of a term out."
+  def cut?(%Cut{}), do: true
+  def cut?(%_{} = struct), do: struct |> Map.from_struct() |> cut?()
+  def cut?(map) when is_map(map), do: Enum.any?(map, fn {key, value} -> cut?(key) or cut?(value) end)
+  def cut?([head | tail]), do: cut?(head) or cut?(tail)
+  def cut?(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> cut?()
+  def cut?(_term), do: false
+
+  defp filter(recording, filters) do
+    with {:ok, kinds} <- kinds(Keyword.get(filters, :kind, [])),
+         {:ok, since} <- bound(filters, :since, 0),
+         {:ok, until} <- bound(filters, :until, @forever),
+         {:ok, processes} <- process_numbers(recording, filters, until),
+         {:ok, sites} <- site_numbers(recording, filters) do
+      if processes == [] or sites == [] do
+        {:ok, :nothing}
+      else
+        {:ok, %{kinds: kinds, processes: processes, sites: sites, since: since, until: until}}
+      end
+    end
+  end
+
+  defp kinds(given) do
+    kinds = List.wrap(given)
+
+    case Enum.reject(kinds, &(&1 in Event.kinds())) do
+      [] ->
+        {:ok, Enum.map(kinds, &Atom.to_string/1)}
+
+      [other | _] ->
+        Error.new(
+          :bad_option,
+          "expected :kind to be one or a list of #{Enum.map_join(Event.kinds(), ", ", &inspect/1)}, got: #{inspect(other)}"
+        )
+    end
+  end
+
+  defp bound(filters, key, default) do
+    case Keyword.fetch(filters, key) do
+      :error -> {:ok, default}
+      {:ok, time} -> Moment.nanoseconds(time, &Native.now/0)
+    end
+  end
+
+  defp process_numbers(recording, filters, until) do
+    case Keyword.fetch(filters, :pid) do
+      :error -> {:ok, nil}
+      {:ok, servers} -> servers |> List.wrap() |> process_numbers(recording, until, [])
+    end
+  end
+
+  defp process_numbers([], _recording, _until, found), do: {:ok, found}
+
+  defp process_numbers([server | rest], recording, until, found) do
+    case Server.find(recording, server, until) do
+      {:ok, process} ->
+        process_numbers(rest, recording, until, [process | found])
+
+      # A process that made no event matches none.
+      {:error, %Error{reason: reason}} when reason in [:unknown_process, :not_instrumented] ->
+        process_numbers(rest, recording, until, found)
+
+      error ->
+        error
+    end
+  end
+
+  defp site_numbers(recording, filters) do
+    case Keyword.fetch(filters, :mfa) do
+      :error ->
+        {:ok, nil}
+
+      {:ok, function} ->
+        with {:ok, pattern} <- Function.pattern(function) do
+          {:ok, for({number, site} <- sites(recording), Function.match?(pattern, site), do: number)}
+        end
+    end
+  end
+
+  defp sites(recording) do
+    for {number, {module, function, arity, _, _, _}} <- Native.sites(recording.handle) do
+      {number, {module, function, arity}}
+    end
+  end
+
+  defp limit(options) do
+    case Keyword.get(options, :limit, :infinity) do
+      :infinity ->
+        {:ok, :infinity}
+
+      limit when is_integer(limit) and limit > 0 ->
+        {:ok, limit}
+
+      other ->
+        Error.new(
+          :bad_option,
+          "expected :limit to be a positive integer or :infinity, got: #{inspect(other)}"
+        )
+    end
+  end
+
+  defp options(options, known) do
+    cond do
+      not Keyword.keyword?(options) ->
+        Error.new(
+          :bad_option,
+          "expected filters as a keyword list such as [limit: 10], got: #{inspect(options)}"
+        )
+
+      unknown = Enum.find(options, fn {key, _value} -> key not in known end) ->
+        {key, value} = unknown
+
+        Error.new(
+          :bad_option,
+          "unknown filter #{inspect(key)} (given: #{inspect(value)}); the filters are #{Enum.map_join(known, ", ", &inspect/1)}"
+        )
+
+      true ->
+        :ok
+    end
+  end
+end

@@ -1,0 +1,46 @@
+defmodule ElixirScope.Query.Moment do
+  @moduledoc """
+  The forms in which a time may be given: nanoseconds of system time, a `DateTime`, an `ElixirScope.Event`, or
+  `{:ago, count, unit}` with a unit of `System.time_unit/0` such as `:second` or `:millisecond`.
+
+      iex> ElixirScope.Query.Moment.nanoseconds(~U[2026-01-01 00:00:00.000001Z], fn -> 0 end)
+      {:ok, 1_767_225_600_000_001_000}
+      iex> ElixirScope.Query.Moment.nanoseconds({:ago, 2, :second}, fn -> 5_000_000_000 end)
+      {:ok, 3_000_000_000}
+  """
+
+  alias ElixirScope.{Error, Event}
+
+  @type t :: non_neg_integer | DateTime.t() | Event.t() | {:ago, non_neg_integer, System.time_unit()}
+
+  @doc "The time in nanoseconds; `now` is asked for those that count from now."
+  @spec nanoseconds(t, (() -> integer)) :: {:ok, non_neg_integer} | {:error, Error.t()}
+  def nanoseconds(time, _now) when is_integer(time) and time >= 0, do: {:ok, time}
+  def nanoseconds(%DateTime{} = time, _now), do: {:ok, DateTime.to_unix(time, :nanosecond)}
+  def nanoseconds(%Event{time: time}, _now), do: {:ok, time}
+
+  def nanoseconds({:ago, count, unit} = given, now) when is_integer(count) and count >= 0 do
+    {:ok, max(now.() - System.convert_time_unit(count, unit, :nanosecond), 0)}
+  rescue
+    ArgumentError -> bad(given)
+  end
+
+  def nanoseconds(other, _now), do: bad(other)
+
+  @doc "A time for people: the wall clock in UTC, with microseconds."
+  @spec format(integer) :: String.t()
+  def format(nanoseconds) do
+    nanoseconds
+    |> DateTime.from_unix!(:nanosecond)
+    |> DateTime.truncate(:microsecond)
+    |> Calendar.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
+  end
+
+  defp bad(other) do
+    Error.new(
+      :bad_time,
+      "expected a time as nanoseconds of system time (see ElixirScope.now/0), a DateTime, an ElixirScope.Event " <>
+        "or {:ago, 5, :second}, got: #{inspect(other)}"
+    )
+  end
+end

@@ -1,0 +1,164 @@
+defmodule ElixirScope.Query.Server do
+  @moduledoc """
+  The forms in which a process may be named: a pid, a registered name, `{:global, name}`, `{:via, module, name}`, or
+  the text of a pid such as `"#PID<0.123.0>"`, which also names processes of a VM that is gone.
+
+  A registered name stands for the process that had it at the time that is asked about.
+
+      iex> ElixirScope.Query.Server.numbers("#PID<0.123.4>")
+      {:ok, {123, 4}}
+  """
+
+  alias ElixirScope.{Error, Native, Recording}
+  alias ElixirScope.Query.Moment
+
+  @type t :: pid | atom | {:global, term} | {:via, module, term} | String.t()
+
+  @doc "The number of the process in the recording."
+  @spec find(Recording.t(), t, non_neg_integer) :: {:ok, non_neg_integer} | {:error, Error.t()}
+  def find(recording, server, time)
+
+  def find(recording, pid, _time) when is_pid(pid) do
+    {:ok, {id, serial}} = numbers(pid)
+
+    case Native.find_process(recording.handle, id, serial) do
+      nil -> unknown(recording, pid)
+      process -> {:ok, process}
+    end
+  end
+
+  def find(recording, text, time) when is_binary(text) do
+    with {:ok, {id, serial}} <- numbers(text) do
+      case Native.find_process(recording.handle, id, serial) do
+        nil -> unknown(recording, text)
+        process -> {:ok, process}
+      end
+    else
+      :error -> bad(text, time)
+    end
+  end
+
+  def find(recording, name, time) when is_atom(name) and name not in [nil, true, false] do
+    case named(recording, name, time) do
+      nil -> find_alive(recording, name, time)
+      process -> {:ok, process}
+    end
+  end
+
+  def find(recording, {:global, _name} = server, time), do: find_alive(recording, server, time)
+
+  def find(recording, {:via, module, _name} = server, time) when is_atom(module) do
+    find_alive(recording, server, time)
+  end
+
+  def find(_recording, other, time), do: bad(other, time)
+
+  @doc "The two numbers of a local pid; of any form `#PID<n.id.serial>` and `<n.id.serial>` of its text."
+  @spec numbers(pid | String.t()) :: {:ok, {non_neg_integer, non_neg_integer}} | :error
+  def numbers(pid) when is_pid(pid), do: pid |> :erlang.pid_to_list() |> List.to_string() |> numbers()
+
+  def numbers(text) do
+    case Regex.run(~r/\A(?:#PID)?<\d+\.(\d{1,10})\.(\d{1,10})>\z/, text) do
+      [_, id, serial] -> in_range(String.to_integer(id), String.to_integer(serial))
+      nil -> :error
+    end
+  end
+
+  defp in_range(id, serial) when id < 0x100000000 and serial < 0x100000000, do: {:ok, {id, serial}}
+  defp in_range(_id, _serial), do: :error
+
+  # The last process that had the name when it was first seen, and was seen by then.
+  defp named(recording, name, time) do
+    Native.processes(recording.handle, 0)
+    |> Enum.filter(fn {_number, _pid, first, _last, _events, _states, introductions} ->
+      first <= time and Enum.any?(introductions, &named?(&1, name))
+    end)
+    |> Enum.max_by(fn {_number, _pid, first, _last, _events, _states, _introductions} -> first end, fn ->
+      nil
+    end)
+    |> case do
+      nil -> nil
+      process -> elem(process, 0)
+    end
+  end
+
+  defp named?({_id, _time, :process, _pid, _site, _number, [%{name: name}]}, name), do: true
+  defp named?(_event, _name), do: false
+
+  # Names of registries, and names taken after the first event, are known to this VM alone.
+  defp find_alive(%Recording{live?: true} = recording, server, time) do
+    case GenServer.whereis(server) do
+      pid when is_pid(pid) -> find(recording, pid, time)
+      _ -> unknown(recording, server)
+    end
+  end
+
+  defp find_alive(recording, server, _time), do: unknown(recording, server)
+
+  defp unknown(recording, server) when is_pid(server) do
+    cond do
+      recording.live? and node(server) == node() and Process.alive?(server) ->
+        Error.new(
+          :not_instrumented,
+          "#{inspect(server)} is alive, but no event of it was recorded: no instrumented function ran in it. " <>
+            "Put `use ElixirScope` into the module whose code it runs#{running(server)}"
+        )
+
+      true ->
+        no_event(recording, server)
+    end
+  end
+
+  defp unknown(recording, server), do: no_event(recording, server)
+
+  defp no_event(recording, server) do
+    Error.new(
+      :unknown_process,
+      "expected a process that is in the recording, got: #{inspect(server)}, of which no event was recorded; " <>
+        known(recording)
+    )
+  end
+
+  defp running(pid) do
+    case Process.info(pid, :dictionary) do
+      {:dictionary, dictionary} ->
+        case dictionary[:"$initial_call"] do
+          {module, _function, _arity} -> " (#{inspect(module)})"
+          _ -> ""
+        end
+
+      nil ->
+        ""
+    end
+  end
+
+  defp known(recording) do
+    processes = Native.processes(recording.handle, 0)
+
+    named =
+      for {_number, pid, _first, _last, _events, states, introductions} <- processes, states > 0 do
+        name = Enum.find_value(introductions, &name/1)
+        if name, do: "#{inspect(name)} #{inspect(pid)}", else: inspect(pid)
+      end
+
+    case {processes, named} do
+      {[], _} -> "no event of any process was recorded yet"
+      {_, []} -> "#{length(processes)} processes are, none of them with a state"
+      {_, some} -> "processes with a state are #{list(Enum.take(some, 5), length(some) - 5)}"
+    end
+  end
+
+  defp name({_id, _time, :process, _pid, _site, _number, [%{name: name}]}), do: name
+  defp name(_event), do: nil
+
+  defp list(some, more) when more > 0, do: Enum.join(some, ", ") <> " and #{more} more"
+  defp list(some, _more), do: Enum.join(some, ", ")
+
+  defp bad(other, time) do
+    Error.new(
+      :bad_server,
+      "expected a process as a pid, a registered name, {:global, name}, {:via, module, name} or a text such as " <>
+        "\"#PID<0.123.0>\" (at #{Moment.format(time)}), got: #{inspect(other)}"
+    )
+  end
+end

@@ -1,0 +1,46 @@
+defmodule ElixirScope.Query.Unseen do
+  @moduledoc false
+  # Why no call of a function could have been seen: it does not exist, or is not instrumented. `nil` when it is.
+
+  alias ElixirScope.Instrument
+
+  @spec reason(module, atom, arity | :_) :: String.t() | nil
+  def reason(module, function, arity) do
+    instrumented = Instrument.functions(module)
+
+    cond do
+      not Code.ensure_loaded?(module) ->
+        "expected a module that this VM knows, got: #{inspect(module)}"
+
+      matching(instrumented, function, arity) != [] ->
+        nil
+
+      matching(defined(module), function, arity) != [] and instrumented == [] ->
+        "#{inspect(module)} is not instrumented; put `use ElixirScope` into it and compile it again"
+
+      matching(defined(module), function, arity) != [] ->
+        "#{show(module, function, arity)} is not instrumented, other functions of #{inspect(module)} are; " <>
+          "look at the options :only and :except of its `use ElixirScope`"
+
+      true ->
+        "#{show(module, function, arity)} does not exist#{like(module, function)}"
+    end
+  end
+
+  defp matching(functions, function, arity) do
+    Enum.filter(functions, fn {name, count} -> function in [:_, name] and arity in [:_, count] end)
+  end
+
+  defp defined(module), do: module.module_info(:functions)
+
+  defp like(module, function) do
+    case for({^function, arity} <- defined(module), do: show(module, function, arity)) do
+      [] -> ""
+      some -> "; there is #{Enum.join(some, ", ")}"
+    end
+  end
+
+  defp show(module, :_, _arity), do: "a function of #{inspect(module)}"
+  defp show(module, function, :_), do: "#{inspect(module)}.#{function}"
+  defp show(module, function, arity), do: Exception.format_mfa(module, function, arity)
+end

@@ -1,0 +1,19 @@
+defmodule ElixirScope.Recording do
+  @moduledoc """
+  A recording that can be asked: the one that is being made, or one that `ElixirScope.open/1` opened.
+
+  Every question takes it as `in: recording`; without that, the recording of this VM is asked.
+  """
+
+  @enforce_keys [:handle, :path]
+  defstruct [:handle, :path, live?: false]
+
+  @type t :: %__MODULE__{handle: reference, path: Path.t(), live?: boolean}
+
+  defimpl Inspect do
+    def inspect(recording, _opts) do
+      kind = if recording.live?, do: "of this VM", else: "opened"
+      "#ElixirScope.Recording<#{kind}, #{recording.path}>"
+    end
+  end
+end

@@ -1,0 +1,35 @@
+defmodule ElixirScope.Switch do
+  @moduledoc false
+  # Swaps `ElixirScope.Gate` between its two versions, both made when this library is compiled, so that a release
+  # without the compiler can do it.
+
+  version = fn answer ->
+    forms = [
+      {:attribute, 1, :module, ElixirScope.Gate},
+      {:attribute, 1, :export, [on: 0]},
+      {:function, 1, :on, 0, [{:clause, 1, [], [], [{:atom, 1, answer}]}]}
+    ]
+
+    {:ok, ElixirScope.Gate, beam} = :compile.forms(forms, [:deterministic])
+    beam
+  end
+
+  @on version.(true)
+  @off version.(false)
+
+  @spec turn(:on | :off) :: :ok
+  def turn(:on), do: load(@on)
+  def turn(:off), do: load(@off)
+
+  # A process may be suspended at the entry of the old version's function. `soft_purge` leaves it alone and says
+  # false; it leaves the function as soon as it runs again.
+  defp load(beam) do
+    if :code.soft_purge(ElixirScope.Gate) do
+      {:module, ElixirScope.Gate} = :code.load_binary(ElixirScope.Gate, ~c"elixir_scope_gate", beam)
+      :ok
+    else
+      :erlang.yield()
+      load(beam)
+    end
+  end
+end

@@ -1,0 +1,252 @@
+//! What rewritten code calls. Written against the C interface: rustler's wrapper allocates for the arguments.
+//!
+//! | function | records |
+//! |---|---|
+//! | `enter(site, a1, ..., an)`, n up to 12 | a call with its arguments |
+//! | `enter_list(site, args)` | a call with any number of arguments |
+//! | `enter_bare(site)` | a call whose arguments are not wanted |
+//! | `enter_callback(site, args, state)` | a call whose arguments hold the process's state |
+//! | `leave(site, value)` | a return; gives the value back |
+//! | `leave_callback(site, value, state)` | a return that holds the process's new state; gives the value back |
+//! | `left(site)` | a return without its value |
+//! | `raised(site, kind, reason, stack)` | an exception |
+//! | `tail(site)` | the frame is given to an instrumented function |
+//! | `given_up(site)` | the frame is given to code that is not instrumented |
+//! | `state(site, origin, state)` | a state; answers whether it was recorded |
+//! | `introduce(map)` | who the process is |
+//! | `generation()` | nothing; a number that tells recordings apart, 0 when off |
+//! | `baseline()` | nothing; what a call of any of these costs at least |
+
+use crate::atoms;
+use crate::decode::AtomWord;
+use crate::encode::{self, Budget};
+use crate::vm::{self, Env, Word};
+use crate::{meaning, site};
+use elixir_scope_capture::{Origin, Outcome, Pen, Thread, record};
+use elixir_scope_event::{Definition, Kind, Site, StateOrigin};
+use rustler::sys::{ErlNifEnv, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+/// Atoms as words, made once: looking one up by name takes a lock in the VM.
+struct Words {
+    ok: Word,
+    new: Word,
+    r#true: Word,
+    r#false: Word,
+    error: Word,
+    exit: Word,
+}
+
+static WORDS: OnceLock<Words> = OnceLock::new();
+
+mod kinds {
+    rustler::atoms! { exit, r#true = "true", r#false = "false" }
+}
+
+/// Makes the atoms; the load of the library calls it.
+pub fn prepare() {
+    words();
+}
+
+fn words() -> &'static Words {
+    WORDS.get_or_init(|| Words {
+        ok: atoms::ok().to_term_word(),
+        new: atoms::new().to_term_word(),
+        r#true: kinds::r#true().to_term_word(),
+        r#false: kinds::r#false().to_term_word(),
+        error: atoms::error().to_term_word(),
+        exit: kinds::exit().to_term_word(),
+    })
+}
+
+/// The caller of a capture function.
+struct Caller<'a> {
+    env: Env<'a>,
+    process: Option<Word>,
+    site: Option<Word>,
+}
+
+impl<'a> Caller<'a> {
+    #[inline]
+    fn new(env: Env<'a>, site: Option<Word>) -> Self {
+        Caller { env, process: env.caller(), site }
+    }
+}
+
+impl Origin for Caller<'_> {
+    #[inline]
+    fn process(&self) -> u64 {
+        self.process.map_or(0, vm::bits)
+    }
+
+    fn process_meaning(&self) -> Definition {
+        let meaning = self.process.and_then(|process| meaning::of(self.env, process));
+        meaning.unwrap_or(Definition::Unknown(self.process()))
+    }
+
+    #[inline]
+    fn site(&self) -> u64 {
+        self.site.map_or(0, |site| site::key(self.env, site))
+    }
+
+    fn site_meaning(&self) -> Option<Site> {
+        site::parse(self.env, self.site?)
+    }
+
+    fn thread(&self) -> Thread {
+        if vm::on_scheduler() { Thread::Scheduler } else { Thread::Other }
+    }
+}
+
+type Args<'a> = &'a [Word];
+
+/// Defines a C function around `body` and registers it for the given arities.
+macro_rules! capture {
+    ($name:ident, [$($arity:literal),+], $fallback:expr, $body:expr) => {
+        unsafe extern "C" fn $name(env: *mut ErlNifEnv, argc: c_int, argv: *const Word) -> Word {
+            // SAFETY: the VM calls with a live environment and `argc` terms, for the length of this call.
+            let (env, args) = unsafe { (Env::new(env), std::slice::from_raw_parts(argv, argc as usize)) };
+            let body: fn(Env<'_>, Args<'_>) -> Word = $body;
+            // A panic would be a bug; the traced program goes on all the same.
+            catch_unwind(AssertUnwindSafe(|| body(env, args))).unwrap_or_else(|_| {
+                let fallback: fn(Args<'_>) -> Word = $fallback;
+                fallback(args)
+            })
+        }
+        $(rustler::codegen_runtime::inventory::submit!(rustler::Nif {
+            name: concat!(stringify!($name), "\0").as_ptr().cast(),
+            arity: $arity,
+            flags: 0,
+            raw_func: $name,
+        });)+
+    };
+}
+
+#[inline]
+fn answer(outcome: Outcome) -> Word {
+    let words = words();
+    if outcome == Outcome::New { words.new } else { words.ok }
+}
+
+fn ok(_: Args<'_>) -> Word {
+    words().ok
+}
+
+fn call(env: Env<'_>, site: Word, fill: impl FnOnce(&mut Pen<'_>)) -> Word {
+    answer(record(Kind::Call, &Caller::new(env, Some(site)), fill))
+}
+
+/// The elements of a list of arguments; no function has more than 255.
+fn elements(env: Env<'_>, list: Word) -> impl Iterator<Item = Word> {
+    let mut rest = list;
+    let next = move || {
+        let (head, tail) = env.cell(rest)?;
+        rest = tail;
+        Some(head)
+    };
+    std::iter::from_fn(next).take(255)
+}
+
+/// A list of arguments after their number.
+fn arguments(env: Env<'_>, pen: &mut Pen<'_>, list: Word, state: Option<Word>) {
+    pen.number(elements(env, list).count() as u64 + 1);
+    let mut budget = Budget::values(pen);
+    for word in elements(env, list) {
+        encode::term(env, pen, &mut budget, state, word);
+    }
+}
+
+/// A state that is one word is written as itself: a token for it would only be longer, and stand for every equal
+/// word in the arguments.
+fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
+    let kind = env.kind(state);
+    let walked = matches!(kind, vm::Kind::Tuple | vm::Kind::Map | vm::Kind::BitString);
+    (walked || env.cell(state).is_some()).then_some(state)
+}
+
+capture!(enter, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
+    call(env, args[0], |pen| {
+        pen.number(args.len() as u64);
+        let mut budget = Budget::values(pen);
+        for word in &args[1..] {
+            encode::term(env, pen, &mut budget, None, *word);
+        }
+    })
+});
+
+capture!(enter_list, [2], ok, |env, args| call(env, args[0], |pen| arguments(env, pen, args[1], None)));
+
+capture!(enter_bare, [1], ok, |env, args| call(env, args[0], |pen| pen.number(0)));
+
+capture!(enter_callback, [3], ok, |env, args| {
+    call(env, args[0], |pen| arguments(env, pen, args[1], boxed(env, args[2])))
+});
+
+fn returned(env: Env<'_>, site: Word, value: Word, state: Option<Word>) -> Word {
+    record(Kind::Return, &Caller::new(env, Some(site)), |pen| {
+        pen.number(1);
+        encode::term(env, pen, &mut Budget::values(pen), state, value);
+    });
+    value
+}
+
+capture!(leave, [2], |args| args[1], |env, args| returned(env, args[0], args[1], None));
+
+capture!(leave_callback, [3], |args| args[1], |env, args| {
+    returned(env, args[0], args[1], boxed(env, args[2]))
+});
+
+fn bare(env: Env<'_>, kind: Kind, site: Word, number: u64) -> Word {
+    answer(record(kind, &Caller::new(env, Some(site)), |pen| pen.number(number)))
+}
+
+/// An event of the recording itself, noted by the calling process.
+pub fn note(env: rustler::Env<'_>, kind: Kind) {
+    record(kind, &Caller { env: Env::of(env), process: None, site: None }, |pen| pen.number(0));
+}
+
+capture!(left, [1], ok, |env, args| bare(env, Kind::Return, args[0], 0));
+
+capture!(tail, [1], ok, |env, args| bare(env, Kind::Tail, args[0], 0));
+
+capture!(given_up, [1], ok, |env, args| bare(env, Kind::Tail, args[0], 1));
+
+capture!(raised, [4], ok, |env, args| {
+    let words = words();
+    let kind = if args[1] == words.error {
+        0
+    } else if args[1] == words.exit {
+        1
+    } else {
+        2
+    };
+    answer(record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
+        pen.number(kind);
+        let mut budget = Budget::values(pen);
+        encode::term(env, pen, &mut budget, None, args[2]);
+        encode::term(env, pen, &mut budget, None, args[3]);
+    }))
+});
+
+capture!(state, [3], |_| words().r#false, |env, args| {
+    let origin = env.integer(args[1]).and_then(|number| u8::try_from(number).ok());
+    let origin = origin.and_then(StateOrigin::from_number).unwrap_or(StateOrigin::Callback);
+    let outcome = record(Kind::State, &Caller::new(env, Some(args[0])), |pen| {
+        pen.number(origin as u64);
+        encode::term(env, pen, &mut Budget::state(pen), None, args[2]);
+    });
+    let kept = matches!(outcome, Outcome::Known | Outcome::New);
+    if kept { words().r#true } else { words().r#false }
+});
+
+capture!(introduce, [1], ok, |env, args| {
+    answer(record(Kind::Process, &Caller::new(env, None), |pen| {
+        pen.number(0);
+        encode::term(env, pen, &mut Budget::values(pen), None, args[0]);
+    }))
+});
+
+capture!(generation, [0], ok, |env, _| env.make_integer(elixir_scope_capture::generation() as i64));
+
+capture!(baseline, [0], ok, |_, _| words().ok);

@@ -1,0 +1,241 @@
+//! Questions about a recording, on dirty schedulers. Elixir's side is `ElixirScope.Query`, which makes structs of
+//! the tuples that come from here.
+//!
+//! An event is `{id, time, kind, pid | nil, site | nil, number, values}`; a site is
+//! `{module, function, arity, file, line, node}`. What number and values mean is said by `event::Kind`.
+
+use crate::atoms;
+use crate::decode::Decoder;
+use crate::session::Handle;
+use crate::vm::{self, Word};
+use elixir_scope_clock::Nanos;
+use elixir_scope_event::value::{self, Token};
+use elixir_scope_event::{Kind, Pid, Site, varint};
+use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer};
+use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
+use std::collections::HashMap;
+
+/// A filter as `ElixirScope.Query` writes it.
+#[derive(NifMap)]
+struct Wanted {
+    kinds: Vec<String>,
+    processes: Option<Vec<usize>>,
+    sites: Option<Vec<usize>>,
+    since: u64,
+    until: u64,
+}
+
+impl Wanted {
+    fn filter(&self) -> Filter {
+        let kind = |name: &String| Kind::ALL.iter().find(|kind| kind.name() == name).copied();
+        Filter {
+            kinds: self.kinds.iter().filter_map(kind).collect(),
+            processes: self.processes.clone(),
+            sites: self.sites.clone(),
+            since: Nanos(self.since),
+            until: Nanos(self.until),
+        }
+    }
+}
+
+/// Makes terms of rows, with one decoder a segment.
+struct Reader<'a, 'i> {
+    env: Env<'a>,
+    index: &'i Index,
+    decoders: HashMap<usize, Decoder<'a>>,
+}
+
+impl<'a, 'i> Reader<'a, 'i> {
+    fn new(env: Env<'a>, index: &'i Index) -> Self {
+        Reader { env, index, decoders: HashMap::new() }
+    }
+
+    fn decoder(&mut self, segment: usize) -> &mut Decoder<'a> {
+        let (env, index) = (self.env, self.index);
+        self.decoders.entry(segment).or_insert_with(|| Decoder::new(vm::Env::of(env), index.table(segment)))
+    }
+
+    /// The number of a payload and its values. Bytes that are malformed end the values.
+    fn payload(&mut self, row: &Row) -> (u64, Vec<Term<'a>>) {
+        let mut rest = &row.payload[..];
+        let Ok(number) = varint::take(&mut rest) else { return (0, Vec::new()) };
+        let state = if names_state(rest) { self.state_before(row) } else { None };
+        let env = self.env;
+        let decoder = self.decoder(row.segment);
+        let mut values = Vec::new();
+        while let (false, Ok(word)) = (rest.is_empty(), decoder.take(&mut rest, state)) {
+            values.push(vm::term(env, word));
+        }
+        (number, values)
+    }
+
+    /// The state that a state token in a row's payload stands for, unless a later one may be among what is missing.
+    fn state_before(&mut self, row: &Row) -> Option<Word> {
+        let before = self.index.state_before(row.process?, row.id)?;
+        if self.index.has_gap(before.time, row.time) {
+            return None;
+        }
+        let mut rest = &before.payload[..];
+        varint::take(&mut rest).ok()?;
+        self.decoder(before.segment).take(&mut rest, None).ok()
+    }
+
+    fn event(&mut self, row: &Row) -> Term<'a> {
+        let (number, values) = self.payload(row);
+        let (pid, site) = (self.pid(row.process), self.site(row.site));
+        let kind = rustler::Atom::from_str(self.env, row.kind.name()).expect("names of kinds are short");
+        (row.id, row.time.0, kind, pid, site, number, values).encode(self.env)
+    }
+
+    fn pid(&mut self, process: Option<usize>) -> Term<'a> {
+        let process = process.and_then(|process| self.index.processes().get(process));
+        match process {
+            None => atoms::nil().encode(self.env),
+            Some(process) => {
+                let external = process.external.clone();
+                let word = self.decoder(0).external(&external);
+                vm::term(self.env, word)
+            }
+        }
+    }
+
+    fn site(&mut self, site: Option<usize>) -> Term<'a> {
+        match site.and_then(|site| self.index.sites().get(site)) {
+            None => atoms::nil().encode(self.env),
+            Some(site) => {
+                let site = site.clone();
+                self.site_tuple(&site)
+            }
+        }
+    }
+
+    fn site_tuple(&mut self, site: &Site) -> Term<'a> {
+        let env = self.env;
+        let decoder = self.decoder(0);
+        let module = vm::term(env, decoder.atom(&site.module));
+        let function = vm::term(env, decoder.atom(&site.function));
+        (module, function, site.arity, &site.file, site.line, site.node).encode(env)
+    }
+
+    fn call(&mut self, call: &Call) -> Term<'a> {
+        let ending = match &call.ending {
+            Ending::Open => atoms::open().encode(self.env),
+            Ending::Unknown => atoms::unknown().encode(self.env),
+            Ending::Returned(row) => (atoms::returned(), self.event(row)).encode(self.env),
+            Ending::Raised(row) => (atoms::raised(), self.event(row)).encode(self.env),
+        };
+        (self.event(&call.begin), call.parent, call.tail, ending).encode(self.env)
+    }
+}
+
+/// Whether a state token is among the values.
+fn names_state(mut values: &[u8]) -> bool {
+    while !values.is_empty() {
+        match value::take(&mut values) {
+            Ok(Token::State) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn events<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, from: u64, limit: usize) -> Term<'a> {
+    let index = handle.recording.index();
+    let page = index.events(&wanted.filter(), from, limit);
+    let mut reader = Reader::new(env, &index);
+    let events: Vec<Term<'a>> = page.rows.iter().map(|row| reader.event(row)).collect();
+    (events, page.next).encode(env)
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn calls<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, limit: usize) -> Term<'a> {
+    let index = handle.recording.index();
+    let calls = index.calls(&wanted.filter(), limit);
+    let mut reader = Reader::new(env, &index);
+    calls.iter().map(|call| reader.call(call)).collect::<Vec<_>>().encode(env)
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn state_at<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: usize, time: u64) -> Term<'a> {
+    let index = handle.recording.index();
+    let mut reader = Reader::new(env, &index);
+    match index.state_at(process, Nanos(time)) {
+        StateAnswer::Known(row) => (atoms::known(), reader.event(&row)).encode(env),
+        StateAnswer::Lost(row) => (atoms::lost(), reader.event(&row)).encode(env),
+        StateAnswer::Before(first) => (atoms::before(), first.0).encode(env),
+        StateAnswer::Never => atoms::never().encode(env),
+    }
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn find_process(handle: ResourceArc<Handle>, id: u32, serial: u32) -> Option<usize> {
+    handle.recording.index().process(Pid { id, serial })
+}
+
+/// `{number, pid, first, last, events, states, introductions}` of every process from number `from` on.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn processes<'a>(env: Env<'a>, handle: ResourceArc<Handle>, from: usize) -> Term<'a> {
+    let index = handle.recording.index();
+    let mut reader = Reader::new(env, &index);
+    let all = index.processes().iter().enumerate().skip(from);
+    let process = |(number, process): (usize, &elixir_scope_query::Process)| {
+        let rows = index.introductions(number);
+        let introductions: Vec<Term<'a>> = rows.iter().map(|row| reader.event(row)).collect();
+        let pid = reader.pid(Some(number));
+        let (first, last) = (process.first.0, process.last.0);
+        (number, pid, first, last, process.events, process.states() as u64, introductions).encode(env)
+    };
+    all.map(process).collect::<Vec<_>>().encode(env)
+}
+
+/// `{number, site}` of every site.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
+    let index = handle.recording.index();
+    let mut reader = Reader::new(env, &index);
+    let sites = index.sites().iter().map(|site| reader.site_tuple(site)).collect::<Vec<_>>();
+    sites.into_iter().enumerate().collect::<Vec<_>>().encode(env)
+}
+
+/// What is known of a recording as a whole.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
+    let index = handle.recording.index();
+    let gaps: Vec<_> =
+        index.gaps().iter().map(|gap| (gap.cause.name(), gap.count, gap.from.0, gap.to.0)).collect();
+    let damage = index.damage().iter();
+    let damage = damage.map(|found| (found.file.display().to_string(), found.offset, found.bytes, &found.what));
+    let damage: Vec<_> = damage.collect();
+    let manifest = &handle.recording.manifest;
+    let state = match &handle.recorder {
+        None if handle.foreign => atoms::running(),
+        None => atoms::stopped(),
+        Some(recorder) if recorder.status().failure.is_some() => atoms::failed(),
+        Some(recorder) if recorder.session().is_recording() => atoms::running(),
+        Some(recorder) if recorder.has_ended() => atoms::stopped(),
+        Some(_) => atoms::paused(),
+    };
+    let failure = handle.recorder.as_ref().and_then(|recorder| recorder.status().failure);
+    let span = index.span().map(|(first, last)| (first.0, last.0));
+    let fields = [
+        ("state", state.encode(env)),
+        ("failure", failure.encode(env)),
+        ("started", manifest.started.0.encode(env)),
+        ("os_pid", manifest.os_pid.encode(env)),
+        ("node", manifest.node.encode(env)),
+        ("vm", manifest.vm.encode(env)),
+        ("events", index.next_event().encode(env)),
+        ("processes", index.processes().len().encode(env)),
+        ("functions", index.sites().len().encode(env)),
+        ("bytes", handle.recording.bytes().encode(env)),
+        ("span", span.encode(env)),
+        ("gaps", gaps.encode(env)),
+        ("damage", damage.encode(env)),
+        ("from_rings", handle.from_rings.encode(env)),
+    ];
+    let key = |name: &str| rustler::Atom::from_str(env, name).expect("names of fields are short").encode(env);
+    let (keys, values): (Vec<_>, Vec<_>) = fields.into_iter().map(|(name, value)| (key(name), value)).unzip();
+    Term::map_from_term_arrays(env, &keys, &values).unwrap_or_else(|_| atoms::nil().encode(env))
+}

@@ -1,0 +1,169 @@
+//! Starting and stopping a recording, and opening one.
+
+use crate::atoms;
+use crate::meaning::Live;
+use crate::vm::OwnEnv;
+use elixir_scope_capture::{self as capture, Session};
+use elixir_scope_clock::Clock;
+use elixir_scope_dictionary::Dictionary;
+use elixir_scope_event::Kind;
+use elixir_scope_query::Recording;
+use elixir_scope_recorder::{Observer, Recorder, recover};
+use elixir_scope_store::{Limits, Manifest, Run, RunPath, StoreError, Writer};
+use parking_lot::Mutex;
+use rustler::{Atom, Env, LocalPid, NifMap, OwnedEnv, ResourceArc};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// A recording as Elixir holds it. A live one ends when its handle is collected.
+pub struct Handle {
+    pub recording: Recording,
+    pub recorder: Option<Recorder>,
+    pub from_rings: u64,
+    /// Whether another VM was recording it when it was opened.
+    pub foreign: bool,
+}
+
+#[rustler::resource_impl]
+impl rustler::Resource for Handle {}
+
+// A panic within a query leaves its locks free (they do not poison) and its index short of some blocks at worst.
+impl std::panic::RefUnwindSafe for Handle {}
+impl std::panic::UnwindSafe for Handle {}
+
+/// The clock of this VM.
+pub fn clock() -> &'static Arc<Clock> {
+    static CLOCK: OnceLock<Arc<Clock>> = OnceLock::new();
+    CLOCK.get_or_init(|| Arc::new(Clock::new()))
+}
+
+/// An error for `ElixirScope.Error`: a reason and a sentence.
+#[derive(rustler::NifTuple)]
+pub struct Failure {
+    reason: String,
+    message: String,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure { reason: error.reason().into(), message: error.to_string() }
+    }
+}
+
+/// The options of a recording, checked by `ElixirScope.Options` before they come here.
+#[derive(NifMap)]
+struct Start {
+    dir: String,
+    name: String,
+    node: String,
+    vm: String,
+    keep: usize,
+    ring_bytes: u64,
+    segment_bytes: usize,
+    value_bytes: usize,
+    state_bytes: usize,
+    depth: usize,
+    elements: usize,
+    notify: LocalPid,
+}
+
+#[rustler::nif(schedule = "DirtyIo")]
+fn start(options: Start) -> Result<(ResourceArc<Handle>, String), Failure> {
+    begin(&options).map_err(Failure::from)
+}
+
+fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
+    let clock = Arc::clone(clock());
+    let manifest = Manifest {
+        started: clock.now(),
+        os_pid: std::process::id(),
+        node: options.node.clone(),
+        vm: options.vm.clone(),
+    };
+    let run = Run::create(&PathBuf::from(&options.dir), &options.name, &manifest)?;
+    run.remove_old(options.keep);
+    let path = run.path().clone();
+    let dictionary =
+        Dictionary::create(&path.dictionary()).map_err(StoreError::io("make", path.dictionary()))?;
+    // The last piece may not hold yet; the one before it does.
+    for piece in clock.timeline().pieces().iter().rev().take(2).rev() {
+        dictionary.define_piece(*piece).map_err(StoreError::io("write", path.dictionary()))?;
+    }
+    let writer = Writer::create(&path, Limits { segment_bytes: options.segment_bytes, ..Limits::default() })?;
+    let limits = capture::Limits {
+        scheduler_ring: options.ring_bytes,
+        other_ring: (options.ring_bytes / 8).max(64 << 10),
+        value_bytes: options.value_bytes,
+        state_bytes: options.state_bytes,
+        depth: options.depth,
+        elements: options.elements,
+    };
+    let session = Session::new(clock, dictionary, path.rings(), limits);
+    let meaning = Live { session: Arc::clone(&session), env: Mutex::new(OwnEnv::new()) };
+    let shelf = writer.shelf();
+    let recorder = Recorder::start(run, session, writer, Box::new(meaning), Box::new(Notify(options.notify)))?;
+    let recording = Recording::new(path.clone(), manifest, Vec::new(), shelf);
+    let handle = Handle { recording, recorder: Some(recorder), from_rings: 0, foreign: false };
+    Ok((ResourceArc::new(handle), path.dir().display().to_string()))
+}
+
+/// Tells a process that recording stopped by itself.
+struct Notify(LocalPid);
+
+impl Observer for Notify {
+    fn stopped(&self, why: &str) {
+        let message = |_: Env<'_>| (atoms::elixir_scope_stopped(), why.to_string());
+        // The process may be gone; then nobody asks.
+        let _ = OwnedEnv::new().send_and_clear(&self.0, message);
+    }
+}
+
+#[rustler::nif(schedule = "DirtyIo")]
+fn stop(handle: ResourceArc<Handle>) -> Atom {
+    if let Some(recorder) = &handle.recorder {
+        recorder.stop();
+    }
+    atoms::ok()
+}
+
+#[rustler::nif]
+fn pause(env: Env<'_>, handle: ResourceArc<Handle>) -> Atom {
+    if let Some(recorder) = handle.recorder.as_ref().filter(|recorder| recorder.session().is_recording()) {
+        crate::capture::note(env, Kind::Pause);
+        recorder.session().pause();
+    }
+    atoms::ok()
+}
+
+#[rustler::nif]
+fn resume(env: Env<'_>, handle: ResourceArc<Handle>) -> Atom {
+    let paused = |recorder: &&Recorder| !recorder.has_ended() && !recorder.session().is_recording();
+    if let Some(recorder) = handle.recorder.as_ref().filter(paused) {
+        recorder.session().resume();
+        crate::capture::note(env, Kind::Resume);
+    }
+    atoms::ok()
+}
+
+#[rustler::nif(schedule = "DirtyIo")]
+fn flush(handle: ResourceArc<Handle>) -> Atom {
+    if let Some(recorder) = &handle.recorder {
+        recorder.flush();
+    }
+    atoms::ok()
+}
+
+#[rustler::nif]
+fn now() -> u64 {
+    clock().now().0
+}
+
+#[rustler::nif(schedule = "DirtyIo")]
+fn open(path: String) -> Result<(ResourceArc<Handle>, String), Failure> {
+    let run = RunPath::find(&PathBuf::from(path))?;
+    let found = recover(&run)?;
+    let dir = run.dir().display().to_string();
+    let recording = Recording::new(run, found.manifest, found.damage, Arc::new(found.shelf));
+    let handle = Handle { recording, recorder: None, from_rings: found.from_rings, foreign: found.live };
+    Ok((ResourceArc::new(handle), dir))
+}

@@ -1,0 +1,30 @@
+//! The literal in rewritten code that says where an event comes from:
+//! `{key, node, module, function, arity, file, line}`.
+
+use crate::meaning::atom_text;
+use crate::vm::{Env, Word};
+use elixir_scope_event::Site;
+
+/// The key alone; 0 when the term is no site.
+#[inline]
+pub fn key(env: Env<'_>, term: Word) -> u64 {
+    match env.tuple(term) {
+        Some([key, ..]) => env.integer(*key).and_then(|key| u64::try_from(key).ok()).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// All of it.
+pub fn parse(env: Env<'_>, term: Word) -> Option<Site> {
+    let [key, node, module, function, arity, file, line] = env.tuple(term)? else { return None };
+    let number = |word: &Word| env.integer(*word).and_then(|number| u64::try_from(number).ok());
+    Some(Site {
+        key: number(key)?,
+        node: number(node)?,
+        module: atom_text(env, *module)?,
+        function: atom_text(env, *function)?,
+        arity: u8::try_from(number(arity)?).ok()?,
+        file: String::from_utf8_lossy(env.binary(*file)?).into_owned(),
+        line: u32::try_from(number(line)?).ok()?,
+    })
+}

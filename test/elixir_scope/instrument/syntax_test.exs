@@ -1,0 +1,5 @@
+defmodule ElixirScope.Instrument.SyntaxTest do
+  use ExUnit.Case, async: true
+  doctest ElixirScope.Instrument.Syntax
+  doctest ElixirScope.Instrument.Own
+end
