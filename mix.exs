@@ -18,13 +18,14 @@ defmodule ElixirScope.MixProject do
       compilers: [:elixir_scope_native] ++ Mix.compilers(),
       elixirc_paths: elixirc_paths(Mix.env()),
       deps: [],
+      aliases: ["scope.bench": "run bench/run.exs"],
       package: package(),
       docs: docs()
     ]
   end
 
   def application do
-    [mod: {ElixirScope.Application, []}, extra_applications: [:logger]]
+    [mod: {ElixirScope.Application, []}, extra_applications: [:logger, ex_unit: :optional]]
   end
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]

@@ -40,7 +40,25 @@ defmodule ElixirScope.Query do
          {:ok, time} <- Moment.nanoseconds(time, &Native.now/0),
          :ok <- within(recording, time),
          {:ok, process} <- Server.find(recording, server, time) do
-      recording.handle |> Native.state_at(process, time) |> state(server, time)
+      recording.handle |> Native.state_at(process, time) |> state_or_gap(recording, server, time)
+    end
+  end
+
+  # Where no state is known yet, it may be among what is missing.
+  defp state_or_gap({:known, _} = known, _recording, server, time), do: state(known, server, time)
+  defp state_or_gap({:lost, _} = lost, _recording, server, time), do: state(lost, server, time)
+
+  defp state_or_gap(none, recording, server, time) do
+    case Enum.find(Native.summary(recording.handle).gaps, fn {_cause, _count, from, _to} -> from <= time end) do
+      nil ->
+        state(none, server, time)
+
+      {cause, _count, from, _to} ->
+        Error.new(
+          :lost,
+          "the state of #{inspect(server)} at #{Moment.format(time)} is unknown: no state of it was recorded by " <>
+            "then, and events are missing since #{Moment.format(from)} (#{cause}); ElixirScope.status() lists them"
+        )
     end
   end
 

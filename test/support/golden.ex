@@ -44,7 +44,7 @@ defmodule ElixirScope.Golden do
   end
 
   @doc "Runs `fun` with the instrumented modules of the source loaded."
-  @spec with_instrumented(String.t(), (() -> result)) :: result when result: term()
+  @spec with_instrumented(String.t(), fun()) :: term()
   def with_instrumented(source, fun) do
     {modules, _warnings} = source |> instrument() |> build()
     with_loaded(modules, fun)
@@ -103,7 +103,7 @@ defmodule ElixirScope.Golden do
   def instrument(source), do: String.replace(source, "# scope", "use ElixirScope")
 
   # The object code is put into a folder of the code path, because Exception.blame/3 looks for it there.
-  @spec with_loaded([{module(), binary()}], (() -> result)) :: result when result: term()
+  @spec with_loaded([{module(), binary()}], fun()) :: term()
   def with_loaded(modules, fun) do
     folder = Path.join(System.tmp_dir!(), "elixir_scope_golden_#{System.unique_integer([:positive])}")
     File.mkdir_p!(folder)

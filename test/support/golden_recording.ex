@@ -9,28 +9,37 @@ defmodule ElixirScope.Golden.Recording do
           | {:raise, mfa(), :error | :exit | :throw, term()}
           | {:tail, mfa()}
 
-  @doc "Runs `fun` while rewritten code records."
-  @spec on((() -> result)) :: result when result: term()
-  def on(fun), do: switch(true, fun)
+  @doc "Runs `fun` while rewritten code records. The test environment begins a recording by itself."
+  @spec on(fun()) :: term()
+  def on(fun) do
+    ElixirScope.resume()
+    true = ElixirScope.Gate.on()
+    fun.()
+  end
 
   @doc "Runs `fun` while rewritten code does not record."
-  @spec off((() -> result)) :: result when result: term()
-  def off(fun), do: switch(false, fun)
+  @spec off(fun()) :: term()
+  def off(fun) do
+    ElixirScope.pause()
+    false = ElixirScope.Gate.on()
+    fun.()
+  after
+    ElixirScope.resume()
+  end
 
   @doc "The events of calls that this process makes in `fun`, in order."
-  @spec events((() -> term())) :: [event()]
+  @spec events(fun()) :: [event()]
   def events(fun) do
     on(fn ->
-      Process.put(:stub_log, [])
+      since = ElixirScope.now()
       fun.()
-      :stub_log |> Process.delete() |> Enum.reverse()
+      kinds = [:call, :return, :raise, :tail]
+      for event <- ElixirScope.events(pid: self(), kind: kinds, since: since), do: plain(event)
     end)
   end
 
-  defp switch(on?, fun) do
-    :persistent_term.put(:stub_gate, on?)
-    fun.()
-  after
-    :persistent_term.put(:stub_gate, false)
-  end
+  defp plain(%{kind: :call, mfa: mfa, data: data}), do: {:call, mfa, (data || %{args: []}).args}
+  defp plain(%{kind: :return, mfa: mfa, data: data}), do: {:return, mfa, (data || %{value: :unknown}).value}
+  defp plain(%{kind: :raise, mfa: mfa, data: data}), do: {:raise, mfa, data.kind, data.reason}
+  defp plain(%{kind: :tail, mfa: mfa}), do: {:tail, mfa}
 end

@@ -69,11 +69,10 @@ defmodule ElixirScope.Instrument.Hook do
     end
   end
 
-  # Later passes of some releases crash on valid code: those of OTP 25 where types are followed through tuples
-  # and where messages are received. A crash behind this hook would end the user's own compilation, so such
-  # modules are compiled to the end once, to see.
+  # The last passes run behind this hook, so a crash of theirs would end the user's own compilation. OTP 25 has
+  # one that crashes on some valid code that receives messages; such modules are compiled to the end to see.
   defp rehearse(forms, options) do
-    if otp_release() < 26 or receives?(forms), do: forms(forms, [:binary | options]), else: {:ok, nil, nil}
+    if otp_release() < 26 and receives?(forms), do: forms(forms, [:binary | options]), else: {:ok, nil, nil}
   end
 
   defp otp_release, do: :otp_release |> :erlang.system_info() |> List.to_integer()

@@ -4,7 +4,8 @@
 #
 #     {0, Value}               it returned Value
 #     {Tag, Piece, ...}        it ends in the tail call number Tag, whose evaluated pieces these are;
-#                              the frame makes that call after it has left its own `try`
+#                              the frame makes that call after it has left its own `try`. The tag is positive
+#                              when the callee records its own return, negative when nobody will
 #
 # A callee that is instrumented in the same module records the return itself, so its call stays a tail call
 # (kind :left). Of any other callee (kind :wrapped) the return would be lost, so the call is made inside the
@@ -35,7 +36,7 @@ defmodule ElixirScope.Instrument.Tail do
   defstruct @enforce_keys ++ [count: 0, exits: [], wraps?: false]
 
   @typedoc "One tail call that is left: its tag, the variables of its pieces, the call made of them."
-  @type exit_site :: {tag :: pos_integer(), [Syntax.expr()], call :: Syntax.expr()}
+  @type exit_site :: {tag :: integer(), [Syntax.expr()], call :: Syntax.expr()}
 
   @type t :: %__MODULE__{
           plan: Plan.t(),
@@ -254,7 +255,7 @@ defmodule ElixirScope.Instrument.Tail do
 
       nil ->
         {names, state} = Enum.map_reduce(args, state, fn _, state -> fresh(state, added) end)
-        {tag, state} = add_exit(state, names, {:call, anno, callee, names})
+        {tag, state} = add_exit(state, 1, names, {:call, anno, callee, names})
         {ended(added, tag, args), state}
     end
   end
@@ -309,7 +310,7 @@ defmodule ElixirScope.Instrument.Tail do
         end
       end)
 
-    {tag, state} = add_exit(state, Enum.reverse(names), put_pieces(call, carried))
+    {tag, state} = add_exit(state, -1, Enum.reverse(names), put_pieces(call, carried))
     {ended(added, tag, Enum.reject(pieces, &literal?/1)), state}
   end
 
@@ -367,8 +368,8 @@ defmodule ElixirScope.Instrument.Tail do
 
   defp ended(anno, tag, pieces), do: {:tuple, anno, [{:integer, anno, tag} | pieces]}
 
-  defp add_exit(state, names, call) do
-    tag = length(state.exits) + 1
+  defp add_exit(state, sign, names, call) do
+    tag = sign * (length(state.exits) + 1)
     {tag, %{state | exits: state.exits ++ [{tag, names, call}]}}
   end
 

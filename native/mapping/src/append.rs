@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// The committed bytes of a file that may still grow. Cheap to share; readers take no lock.
 pub struct AppendMap {
@@ -19,7 +19,18 @@ impl AppendMap {
     /// # Errors
     /// What the system says; an empty file cannot be mapped.
     pub fn open(path: &Path) -> io::Result<Arc<Self>> {
-        let map = SharedMap::readable(&File::open(path)?)?;
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Self::open_prefix(&file, len as usize)
+    }
+
+    /// Opens the first `len` bytes of a file that another process still writes behind them. What lies further on
+    /// is not mapped: it will be cut off when that process is done, and touching it then would be fatal.
+    ///
+    /// # Errors
+    /// What the system says; nothing cannot be mapped.
+    pub fn open_prefix(file: &File, len: usize) -> io::Result<Arc<Self>> {
+        let map = SharedMap::readable(file, len)?;
         let committed = AtomicUsize::new(map.len());
         Ok(Arc::new(AppendMap { map, committed }))
     }
@@ -87,25 +98,34 @@ impl Appender {
         self.capacity - self.len
     }
 
-    /// Writes the parts one after the other and commits them together; `false`, and nothing written, when they do
-    /// not fit.
-    pub fn append(&mut self, parts: &[&[u8]]) -> bool {
-        let total: usize = parts.iter().map(|part| part.len()).sum();
+    /// Writes a head and what follows it, and commits them together; `false`, and nothing written, when they do not
+    /// fit. The head is written last, so that another process that reads the file finds it only before what is whole.
+    pub fn append(&mut self, head: &[u8], rest: &[&[u8]]) -> bool {
+        let total = head.len() + rest.iter().map(|part| part.len()).sum::<usize>();
         if total > self.room() {
             return false;
         }
-        for part in parts {
-            // SAFETY: the target lies above `committed`, where no reader looks, and within the map, as was just
-            // checked; there is one `Appender` a map, and it is borrowed mutably.
-            unsafe {
-                let target = self.shared.map.as_ptr().add(self.len);
-                std::ptr::copy_nonoverlapping(part.as_ptr(), target, part.len());
-            }
-            self.len += part.len();
+        let mut at = self.len + head.len();
+        for part in rest {
+            self.write(at, part);
+            at += part.len();
         }
+        fence(Ordering::Release);
+        self.write(self.len, head);
+        self.len += total;
         // Pairs with the acquire load in `AppendMap::bytes`.
         self.shared.committed.store(self.len, Ordering::Release);
         true
+    }
+
+    fn write(&mut self, at: usize, part: &[u8]) {
+        assert!(at >= self.len && at + part.len() <= self.capacity);
+        // SAFETY: the target lies above `committed`, where no reader looks, and within the map, as was just
+        // checked; there is one `Appender` a map, and it is borrowed mutably.
+        unsafe {
+            let target = self.shared.map.as_ptr().add(at);
+            std::ptr::copy_nonoverlapping(part.as_ptr(), target, part.len());
+        }
     }
 
     /// Gives back the reserved space that was not used. Readers keep what they have: they never look above the
@@ -131,12 +151,12 @@ mod tests {
         let mut writer = Appender::create(&path, 16).expect("created");
         let reader = writer.reader();
         assert_eq!(reader.bytes(), b"");
-        assert!(writer.append(&[b"he", b"llo"]));
+        assert!(writer.append(b"he", &[b"llo"]));
         assert_eq!(reader.bytes(), b"hello");
-        assert!(!writer.append(&[&[0; 12]]), "12 bytes do not fit into the 11 left");
+        assert!(!writer.append(&[0; 12], &[]), "12 bytes do not fit into the 11 left");
         assert_eq!(reader.bytes(), b"hello");
         writer.finish().expect("finished");
-        assert!(!writer.append(&[b"!"]), "nothing fits a finished file");
+        assert!(!writer.append(b"!", &[]), "nothing fits a finished file");
         assert_eq!(std::fs::read(&path).expect("read"), b"hello");
         assert_eq!(AppendMap::open(&path).expect("opened").bytes(), b"hello");
     }

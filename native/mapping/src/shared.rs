@@ -19,12 +19,23 @@ impl SharedMap {
         Ok(SharedMap { map: MmapRaw::map_raw(file)? })
     }
 
-    /// Maps the whole file for reading alone.
+    /// Maps the first `len` bytes of a file for reading alone.
+    ///
+    /// # Errors
+    /// What the system says; nothing cannot be mapped.
+    pub fn readable(file: &File, len: usize) -> io::Result<Self> {
+        Ok(SharedMap { map: MmapOptions::new().len(len).map_raw_read_only(file)? })
+    }
+
+    /// Maps the whole file as a private copy: what is written stays in memory, and never reaches the file.
     ///
     /// # Errors
     /// What the system says; an empty file cannot be mapped.
-    pub fn readable(file: &File) -> io::Result<Self> {
-        Ok(SharedMap { map: MmapOptions::new().map_raw_read_only(file)? })
+    pub fn private(file: &File) -> io::Result<Self> {
+        // SAFETY: memmap2 asks for this because another program may change a mapped file; see the crate's page
+        // for what is assumed. The bytes are used through raw pointers alone.
+        let map = unsafe { MmapOptions::new().map_copy(file)? };
+        Ok(SharedMap { map: map.into() })
     }
 
     /// Memory without a file.
@@ -35,7 +46,7 @@ impl SharedMap {
         Ok(SharedMap { map: MmapOptions::new().len(len.max(1)).map_anon()?.into() })
     }
 
-    /// The first byte. Writing through it is allowed for a [`SharedMap::writable`] or [`SharedMap::anonymous`] alone.
+    /// The first byte. Writing through it is allowed for a map that is not [`SharedMap::readable`] alone.
     pub fn as_ptr(&self) -> *mut u8 {
         self.map.as_mut_ptr()
     }

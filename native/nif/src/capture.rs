@@ -10,8 +10,7 @@
 //! | `leave_callback(site, value, state)` | a return that holds the process's new state; gives the value back |
 //! | `left(site)` | a return without its value |
 //! | `raised(site, kind, reason, stack)` | an exception |
-//! | `tail(site)` | the frame is given to an instrumented function |
-//! | `given_up(site)` | the frame is given to code that is not instrumented |
+//! | `tail(site, ended)` | the frame is given to another function; gives `ended` back, whose first element is a positive number when that function is instrumented |
 //! | `state(site, origin, state)` | a state; answers whether it was recorded |
 //! | `introduce(map)` | who the process is |
 //! | `generation()` | nothing; a number that tells recordings apart, 0 when off |
@@ -208,9 +207,11 @@ pub fn note(env: rustler::Env<'_>, kind: Kind) {
 
 capture!(left, [1], ok, |env, args| bare(env, Kind::Return, args[0], 0));
 
-capture!(tail, [1], ok, |env, args| bare(env, Kind::Tail, args[0], 0));
-
-capture!(given_up, [1], ok, |env, args| bare(env, Kind::Tail, args[0], 1));
+capture!(tail, [2], |args| args[1], |env, args| {
+    let tag = env.tuple(args[1]).and_then(|ended| env.integer(*ended.first()?));
+    bare(env, Kind::Tail, args[0], u64::from(tag.is_none_or(|tag| tag < 0)));
+    args[1]
+});
 
 capture!(raised, [4], ok, |env, args| {
     let words = words();

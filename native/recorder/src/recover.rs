@@ -35,7 +35,7 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
     let live = run.is_live();
     let (mut segments, mut damage) = (Vec::new(), Vec::new());
     for path in RunPath::files(&run.segments(), "seg") {
-        match Segment::open(&path) {
+        match if live { Segment::open_growing(&path) } else { Segment::open(&path) } {
             Ok(segment) => segments.push(Arc::new(segment)),
             Err(found) => damage.push(found),
         }

@@ -58,7 +58,8 @@ pub fn open(path: &Path) -> io::Result<Consumer<Mapped>> {
     if file.metadata()?.len() < (DATA as u64) + MIN_CAPACITY {
         return Err(invalid("expected a ring file, found a shorter file"));
     }
-    let map = SharedMap::readable(&file)?;
+    // The protocol writes the tail when it gives room back: into a copy, since the file is not ours.
+    let map = SharedMap::private(&file)?;
     let memory = Mapped { map, capacity: MIN_CAPACITY };
     let (magic, capacity) = (memory.field(0).load(Ordering::Acquire), memory.field(8).load(Ordering::Relaxed));
     if magic != MAGIC {

@@ -3,6 +3,9 @@
 use crate::block::Block;
 use crate::layout::{ALIGN, BLOCK_HEAD, BlockHead, SEGMENT_HEAD, SegmentHead};
 use elixir_scope_mapping::AppendMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,9 +39,21 @@ impl Segment {
     /// # Errors
     /// A [`Damage`] of the whole file, when it cannot be opened or its header is wrong.
     pub fn open(path: &Path) -> Result<Self, Damage> {
+        Self::over(path, AppendMap::open(path))
+    }
+
+    /// Opens a file that another process may still write: the blocks that are whole now, and no more later.
+    ///
+    /// # Errors
+    /// As [`Segment::open`].
+    pub fn open_growing(path: &Path) -> Result<Self, Damage> {
+        let map = File::open(path).and_then(|file| AppendMap::open_prefix(&file, whole_blocks(&file)?));
+        Self::over(path, map)
+    }
+
+    fn over(path: &Path, map: io::Result<Arc<AppendMap>>) -> Result<Self, Damage> {
         let damage = |bytes, what| Damage { file: path.to_path_buf(), offset: 0, bytes, what };
-        let map =
-            AppendMap::open(path).map_err(|error| damage(0, format!("expected to map the file: {error}")))?;
+        let map = map.map_err(|error| damage(0, format!("expected to map the file: {error}")))?;
         let head = SegmentHead::parse(map.bytes()).map_err(|what| damage(map.bytes().len() as u64, what))?;
         Ok(Segment::new(path.to_path_buf(), head, map))
     }
@@ -76,6 +91,17 @@ impl Segment {
     pub fn scan(&self, offset: usize) -> Scan<'_> {
         Scan { segment: self, bytes: self.map.bytes(), offset: offset.max(SEGMENT_HEAD) }
     }
+}
+
+/// Where the last block ends whose head is whole. Read, not mapped: the file may become shorter behind it.
+fn whole_blocks(file: &File) -> io::Result<usize> {
+    let mut end = SEGMENT_HEAD as u64;
+    let mut head = [0; BLOCK_HEAD];
+    while file.read_exact_at(&mut head, end).is_ok() {
+        let Some(block) = BlockHead::parse(&head) else { break };
+        end += block.span() as u64;
+    }
+    Ok(end.min(file.metadata()?.len()) as usize)
 }
 
 /// A walk over the blocks of a segment.

@@ -123,7 +123,7 @@ impl SegmentWriter {
 
     fn over(mut file: Appender, path: &Path, number: u32, first_event: u64) -> Self {
         let head = SegmentHead { version: VERSION, number, first_event };
-        assert!(file.append(&[&head.to_bytes()]), "the file was made with room for its header");
+        assert!(file.append(&head.to_bytes(), &[]), "the file was made with room for its header");
         let segment = Arc::new(Segment::new(path.to_path_buf(), head, file.reader()));
         SegmentWriter { file, segment, next_event: first_event, next_definition: 0 }
     }
@@ -174,7 +174,7 @@ impl SegmentWriter {
         };
         let padding = [0; ALIGN];
         let padding = &padding[..head.span() - BLOCK_HEAD - builder.body.len()];
-        if !self.file.append(&[&head.to_bytes(), &builder.body, padding]) {
+        if !self.file.append(&head.to_bytes(), &[&builder.body, padding]) {
             return false;
         }
         self.next_event += u64::from(builder.events);

@@ -155,24 +155,18 @@ defmodule ElixirScope.Instrument.HookTest do
     end)
   end
 
-  test "modules that crash this release's compiler when rewritten compile as they were written" do
-    # No such module is known for every release; what counts is that all of these load and answer.
-    for module <- [Code.Normalizer, Version, URI] do
+  # The compiler tripped over the types of these two when tail calls were first rewritten, on OTP 25, 27 and 29.
+  for module <- [Code.Normalizer, Logger.Translator] do
+    test "#{inspect(module)} compiles when it is rewritten" do
+      module = unquote(module)
       {^module, beam, _} = :code.get_object_code(module)
       {:ok, map} = Beam.debug_info(beam)
       {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, []}, [])
       {:ok, ^module, core} = :compile.noenv_forms(forms, [:to_core, :no_auto_import])
 
-      capture_io(:stderr, fn ->
-        new_core = Hook.core_transform(core, [{:debug_info, {:elixir_erl, {:elixir_v1, map, []}}}])
-
-        assert {:ok, ^module, binary} =
-                 :compile.noenv_forms(new_core, [:from_core, :no_core_prepare, :binary])
-
-        send(self(), {module, new_core == core, Beam.functions(binary, module) == []})
-      end)
-
-      assert_received {^module, same?, same?}
+      new_core = Hook.core_transform(core, [{:debug_info, {:elixir_erl, {:elixir_v1, map, []}}}])
+      {:ok, ^module, binary} = :compile.noenv_forms(new_core, [:from_core, :no_core_prepare, :binary])
+      assert Beam.functions(binary, module) != []
     end
   end
 

@@ -79,9 +79,9 @@ defmodule ElixirScope.Instrument.TransformTest do
                "begin Scope0 = g(X), Scope1 = [X], case ScopeChain < 256 of " <>
                "true -> Capture:wrap(ScopeChain), Scope2 = lists:map(Scope0, Scope1), " <>
                "Capture:unwrap(ScopeChain), {0, Scope2}; " <>
-               "false -> {1, Scope0, Scope1} end end end " <>
+               "false -> {-1, Scope0, Scope1} end end end " <>
                "of {0, ScopeValue} -> Native:leave(Site, ScopeValue); " <>
-               "ScopeEnded -> case Native:tail(Site, ScopeEnded) of {1, Scope3, Scope4} -> lists:map(Scope3, Scope4) end " <>
+               "ScopeEnded -> case Native:tail(Site, ScopeEnded) of {-1, Scope3, Scope4} -> lists:map(Scope3, Scope4) end " <>
                "catch ScopeKind:ScopeReason:ScopeStack -> Capture:unwrap(ScopeChain), " <>
                "Native:raised(Site, ScopeKind, ScopeReason, ScopeStack), " <>
                "erlang:raise(ScopeKind, ScopeReason, ScopeStack) end end."
@@ -151,13 +151,13 @@ defmodule ElixirScope.Instrument.TransformTest do
     {"f(X) -> (fun f/1)(X).", [1]},
     {"f(X) -> m:f(X).", [1]},
     {"f(X) -> case X of 1 -> g(X); 2 -> f(X); 3 -> g(3) end. g(X) -> X.", [1, 2]},
-    {"f(X) -> erlang:hibernate(m, f, [X]).", [1]},
-    {"f(X) -> proc_lib:hibernate(m, f, [X]).", [1]},
-    {"f(X) -> lists:reverse(X).", [0, 1]},
-    {"f(X) -> X:f(X).", [0, 1]},
-    {"f(X) -> X(X).", [0, 1]},
-    {"f(X) -> apply(m, f, X).", [0, 1]},
-    {"f(X) -> erlang:apply(X, X).", [0, 1]}
+    {"f(X) -> erlang:hibernate(m, f, [X]).", [-1]},
+    {"f(X) -> proc_lib:hibernate(m, f, [X]).", [-1]},
+    {"f(X) -> lists:reverse(X).", [-1, 0]},
+    {"f(X) -> X:f(X).", [-1, 0]},
+    {"f(X) -> X(X).", [-1, 0]},
+    {"f(X) -> apply(m, f, X).", [-1, 0]},
+    {"f(X) -> erlang:apply(X, X).", [-1, 0]}
   ]
 
   for {text, tags} <- @positions do
@@ -165,7 +165,7 @@ defmodule ElixirScope.Instrument.TransformTest do
       code = rewritten(unquote(text))
       [_off, on] = String.split(code, "try", parts: 2)
       [body | _] = String.split(on, "of {0, ScopeValue}")
-      tags = for [_, tag] <- Regex.scan(~r/\{(\d)(?:,|\})/, body), uniq: true, do: String.to_integer(tag)
+      tags = for [_, tag] <- Regex.scan(~r/\{(-?\d)(?:,|\})/, body), uniq: true, do: String.to_integer(tag)
       assert {Enum.sort(tags), code =~ "{0, ScopeValue}"} == {unquote(tags), unquote(tags != [])}
     end
   end

@@ -1,0 +1,40 @@
+defmodule Demo.Order do
+  @moduledoc """
+  What a recording says about the order that a process worked on: the calls of its checkout.
+  """
+
+  alias ElixirScope.Call
+
+  @enforce_keys [:pid, :number, :customer, :supervisor, :check, :payment, :take]
+  defstruct @enforce_keys
+
+  @type t :: %__MODULE__{
+          pid: pid,
+          number: pos_integer,
+          customer: String.t(),
+          supervisor: atom | pid,
+          check: Call.t(),
+          payment: Call.t(),
+          take: Call.t()
+        }
+
+  @doc "The order of a process, as far as it had come at a time."
+  @spec of(pid, ElixirScope.Query.Moment.t(), keyword) :: t
+  def of(pid, time, options) do
+    options = [pid: pid, until: time] ++ options
+    [%Call{args: [number, customer]}] = ElixirScope.calls(&Shop.Checkout.run/2, options)
+    [process] = Enum.to_list(ElixirScope.events([kind: :process] ++ options))
+
+    %__MODULE__{
+      pid: pid,
+      number: number,
+      customer: customer,
+      supervisor: hd(process.data.ancestors),
+      check: last_call(&Shop.Stock.in_stock?/1, options),
+      payment: last_call(&Shop.Payment.charge/2, options),
+      take: last_call(&Shop.Stock.take/1, options)
+    }
+  end
+
+  defp last_call(function, options), do: function |> ElixirScope.calls(options) |> List.last()
+end

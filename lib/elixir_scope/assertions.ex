@@ -1,0 +1,161 @@
+defmodule ElixirScope.Assertions do
+  @moduledoc """
+  Assertions on recorded calls; see `ElixirScope.Case`.
+  """
+
+  alias ElixirScope.Case.{Failure, Scope}
+  alias ElixirScope.{Query, Recorder}
+  alias ElixirScope.Query.Unseen
+
+  @doc """
+  Asserts that a function was called in this test's processes with arguments that match, and returns the
+  `ElixirScope.Call`.
+
+  Arguments are patterns as in `ExUnit.Assertions.assert_receive/2`: variables are bound, pins compare, and a guard
+  may follow.
+
+      assert_called Cart.add(_, %{id: 1})
+      assert_called Cart.add(^cart, %{id: id}) when id > 0
+
+  It fails with the calls of that function that were recorded, or, when none could have been (the function does not
+  exist, or is not instrumented), with that reason.
+  """
+  defmacro assert_called(call) do
+    {mfa, matcher, variables} = parse(call, __CALLER__, "assert_called")
+
+    quote do
+      {elixir_scope_call, unquote(variables)} =
+        ElixirScope.Assertions.__assert__(unquote(mfa), unquote(matcher), unquote(Macro.to_string(call)))
+
+      elixir_scope_call
+    end
+  end
+
+  @doc """
+  Asserts that no call in this test's processes matches; see `assert_called/1` for patterns.
+
+  It fails when events of the test's time are missing: then nobody knows.
+
+      refute_called Cart.clear(_)
+  """
+  defmacro refute_called(call) do
+    {mfa, matcher, _variables} = parse(call, __CALLER__, "refute_called")
+
+    quote do
+      ElixirScope.Assertions.__refute__(unquote(mfa), unquote(matcher), unquote(Macro.to_string(call)))
+    end
+  end
+
+  @doc false
+  def __assert__(mfa, matcher, text) do
+    {recording, calls} = calls(mfa)
+
+    case Enum.find_value(calls, &matched(&1, matcher)) do
+      nil -> Failure.not_called(mfa, text, calls, recording)
+      found -> found
+    end
+  end
+
+  @doc false
+  def __refute__(mfa, matcher, text) do
+    {recording, calls} = calls(mfa)
+
+    case Enum.find_value(calls, &matched(&1, matcher)) do
+      nil -> undecided(mfa, text, recording)
+      {call, _variables} -> Failure.called(text, call, recording)
+    end
+  end
+
+  defp matched(%{args: nil}, _matcher), do: nil
+
+  defp matched(call, matcher) do
+    case matcher.(call.args) do
+      {:ok, variables} -> {call, variables}
+      :error -> nil
+    end
+  end
+
+  defp undecided(mfa, text, recording) do
+    {:ok, status} = Query.status(in: recording)
+
+    case Enum.filter(status.gaps, &(&1.to >= Scope.since())) do
+      [] -> true
+      gaps -> Failure.undecided(mfa, text, gaps)
+    end
+  end
+
+  # The calls of a function in this test's processes. Where none could have been seen, that is the failure.
+  defp calls({module, function, arity} = mfa) do
+    with {:ok, recording} <- Recorder.current(),
+         {:ok, recording} <- Query.recording(in: recording) do
+      pids = recording |> Scope.pids(self()) |> Enum.to_list()
+
+      case Query.calls(mfa, in: recording, pid: pids, since: Scope.since()) do
+        {:ok, []} -> seen(Unseen.reason(module, function, arity), recording)
+        {:ok, calls} -> {recording, calls}
+        {:error, error} -> Failure.impossible(error.message)
+      end
+    else
+      {:error, error} -> Failure.impossible(error.message)
+    end
+  end
+
+  defp seen(nil, recording), do: {recording, []}
+  defp seen(reason, _recording), do: Failure.impossible(reason)
+
+  # {mfa, a function from arguments to {:ok, variables} | :error, the variables} of a call as it is written.
+  defp parse({:when, _, [call, guard]}, caller, macro), do: parse(call, guard, caller, macro)
+  defp parse(call, caller, macro), do: parse(call, true, caller, macro)
+
+  defp parse({{:., _, [module, function]}, _, patterns}, guard, _caller, _macro) when is_atom(function) do
+    variables = patterns |> variables() |> tuple()
+
+    matcher =
+      quote generated: true do
+        fn
+          unquote(patterns) when unquote(guard) -> {:ok, unquote(variables)}
+          _ -> :error
+        end
+      end
+
+    {quote(do: {unquote(module), unquote(function), unquote(length(patterns))}), matcher, quiet(variables)}
+  end
+
+  defp parse(other, _guard, caller, macro) do
+    raise CompileError,
+      file: caller.file,
+      line: caller.line,
+      description:
+        "#{macro} expects a call with its module, such as `#{macro} Cart.add(_, %{id: 1})`, got: " <>
+          Macro.to_string(other)
+  end
+
+  # Variables that a pattern binds: not the pinned ones, nor those that begin with an underscore, nor sizes in
+  # binaries, which are used there.
+  defp variables(patterns) do
+    {_patterns, found} =
+      Macro.prewalk(patterns, [], fn
+        {:^, _, [_]}, found ->
+          {:pinned, found}
+
+        {:"::", _, [left, _size]}, found ->
+          {left, found}
+
+        {name, _, context} = variable, found when is_atom(name) and is_atom(context) ->
+          {variable, [variable | found]}
+
+        node, found ->
+          {node, found}
+      end)
+
+    found
+    |> Enum.reject(fn {name, _, _} -> name in [:_, :__MODULE__] or match?("_" <> _, Atom.to_string(name)) end)
+    |> Enum.uniq_by(fn {name, meta, context} -> {name, meta[:counter], context} end)
+  end
+
+  defp tuple(variables), do: {:{}, [], variables}
+
+  # A variable that the test does not use later is no mistake.
+  defp quiet(variables),
+    do: Macro.prewalk(variables, &Macro.update_meta(&1, fn meta -> [generated: true] ++ meta end))
+end

@@ -1,0 +1,96 @@
+defmodule ElixirScope.Case.Failure do
+  @moduledoc false
+  # What a failed assertion says.
+
+  alias ElixirScope.Query
+
+  @shown 10
+
+  def not_called(mfa, text, calls, recording) do
+    fail("""
+    Expected a call that matches
+
+        #{text}
+
+    in this test's processes. #{nearest(mfa, calls)}#{missing(recording)}
+    The recording is #{recording.path}
+    """)
+  end
+
+  def called(text, call, recording) do
+    fail("""
+    Expected no call that matches
+
+        #{text}
+
+    in this test's processes, but this one was recorded:
+
+    #{line(call)}
+    The recording is #{recording.path}
+    """)
+  end
+
+  def undecided(_mfa, text, gaps) do
+    fail("""
+    Expected no call that matches
+
+        #{text}
+
+    Undecided: none was recorded, but events are missing in the time of this test.
+    #{Enum.map_join(gaps, "\n", &gap/1)}
+    Raise limits: [ring_bytes: ...], or record fewer functions.
+    """)
+  end
+
+  def impossible(message), do: fail("The question cannot be answered: #{message}")
+
+  defp nearest(mfa, []), do: "#{name(mfa)} was not called."
+
+  defp nearest(mfa, calls) do
+    shown = Enum.take(calls, @shown)
+    more = length(calls) - length(shown)
+    rest = if more > 0, do: "\n    and #{more} more", else: ""
+
+    "#{count(length(calls))} of #{name(mfa)} recorded:\n\n" <>
+      Enum.map_join(shown, "\n", &line/1) <> rest <> "\n"
+  end
+
+  defp count(1), do: "There is 1 call"
+  defp count(many), do: "There are #{many} calls"
+
+  defp missing(recording) do
+    case Query.status(in: recording) do
+      {:ok, %{gaps: [_ | _] = gaps}} -> "\nEvents are missing:\n#{Enum.map_join(gaps, "\n", &gap/1)}"
+      _ -> ""
+    end
+  end
+
+  defp gap(gap), do: "    #{gap.count} lost (#{gap.cause}) from #{clock(gap.from)} to #{clock(gap.to)}"
+
+  defp line(call) do
+    {module, function, _arity} = call.mfa
+
+    "    #{clock(call.started)}  #{inspect(call.pid)}  #{inspect(module)}.#{function}(#{args(call)}) #{ending(call)}"
+  end
+
+  defp args(%{args: nil}), do: "arguments not recorded"
+  defp args(call), do: Enum.map_join(call.args, ", ", &short/1)
+
+  defp ending(%{outcome: :returned} = call), do: "-> #{short(call.return)}"
+  defp ending(%{outcome: :raised, exception: %{kind: kind, reason: reason}}), do: "#{kind} #{short(reason)}"
+  defp ending(%{outcome: :open}), do: "has not returned"
+  defp ending(_call), do: "-> unknown"
+
+  defp short(term), do: inspect(term, limit: 8, printable_limit: 60, width: 100)
+
+  defp clock(nanoseconds) do
+    case DateTime.from_unix(nanoseconds, :nanosecond) do
+      {:ok, time} -> time |> DateTime.truncate(:microsecond) |> Calendar.strftime("%H:%M:%S.%f")
+      {:error, _} -> "the end"
+    end
+  end
+
+  defp name({module, function, arity}), do: Exception.format_mfa(module, function, arity)
+
+  defp fail(message), do: raise(ExUnit.AssertionError, message: String.trim_trailing(message))
+end

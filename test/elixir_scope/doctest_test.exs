@@ -1,0 +1,16 @@
+defmodule ElixirScope.DoctestTest do
+  # The examples of the docs, against the recording that begins with the application.
+  use ExUnit.Case, async: false
+
+  setup_all do
+    {:ok, _recording} = ElixirScope.start(dir: ElixirScope.Doctest.dir())
+    on_exit(fn -> File.rm_rf!(ElixirScope.Doctest.dir()) end)
+  end
+
+  doctest ElixirScope
+  doctest ElixirScope.Error
+  doctest ElixirScope.Options
+  doctest ElixirScope.Query.Moment
+  doctest ElixirScope.Query.Server
+  doctest ElixirScope.Query.Function
+end

@@ -1,0 +1,146 @@
+defmodule ElixirScope.OtherVmTest do
+  # A recording outlives its VM, however that ends.
+  use ExUnit.Case, async: true
+
+  @moduletag :tmp_dir
+  @moduletag timeout: 120_000
+
+  test "of a VM that was killed, everything is there that it saw happen", %{tmp_dir: dir} do
+    {server, facts} = kill_after(dir, 2_000)
+    {:ok, recording} = ElixirScope.open(dir)
+
+    for {number, time} <- facts do
+      assert {:ok, %{number: ^number}} = ElixirScope.get_state_at(server, time, in: recording)
+    end
+
+    {number, time} = List.last(facts)
+    assert {:ok, %{number: ^number}} = ElixirScope.get_state_at(:the_store, time, in: recording)
+    calls = ElixirScope.calls({ElixirScope.Traced.Echo, :echo, 1}, in: recording)
+    assert [1, 2, 3 | _] = numbers = for(%{args: [{:number, number}]} <- calls, do: number)
+    assert numbers == Enum.to_list(1..length(numbers))
+    assert length(numbers) >= number
+
+    assert {:ok, status} = ElixirScope.status(in: recording)
+    assert %{state: :stopped, lost: 0, damage: []} = status
+    assert status.from_rings > 0
+  end
+
+  test "a recording can be read while another VM makes it", %{tmp_dir: dir} do
+    {port, os_pid, server} = begin(dir)
+    {number, time} = port |> read(500) |> List.last()
+    recording = open_when_known(port, dir, time)
+    assert {:ok, %{state: :running, damage: []}} = ElixirScope.status(in: recording)
+    assert {:ok, %{number: ^number}} = ElixirScope.get_state_at(server, time, in: recording)
+    assert {:error, %{reason: :in_use}} = ElixirScope.start(dir: recording.path)
+    kill(port, os_pid)
+  end
+
+  test "a damaged segment is named, and what is missing is unknown", %{tmp_dir: dir} do
+    {server, facts} = kill_after(dir, 2_000)
+    {:ok, %{path: path}} = ElixirScope.open(dir)
+    [segment] = Path.wildcard(Path.join(path, "segments/*.seg"))
+    # The files hold about 150 bytes for each fact.
+    damage(segment, 150_000)
+
+    {:ok, recording} = ElixirScope.open(path)
+    {:ok, status} = ElixirScope.status(in: recording)
+    assert [%{file: ^segment, offset: offset, what: "expected " <> _}] = status.damage
+    assert offset <= 150_000
+    assert [%{cause: :damage, count: count}] = status.gaps
+    assert count > 0
+
+    # No wrong answer: the true state, or an error.
+    answers =
+      for {number, time} <- facts do
+        case ElixirScope.get_state_at(server, time, in: recording) do
+          {:ok, %{number: ^number}} -> :right
+          {:error, error} -> error.reason
+        end
+      end
+
+    assert :right in answers
+    assert Enum.uniq(answers) -- [:right, :lost, :no_state, :unknown_process] == []
+
+    damage(segment, 0)
+    assert {:error, %{reason: :damaged, message: message}} = ElixirScope.open(path)
+    assert message =~ "expected the magic ESSEGMNT"
+    assert message =~ "restore the file"
+  end
+
+  # The other VM's drain thread writes every few milliseconds, and goes on while it is given time.
+  defp open_when_known(port, dir, time) do
+    {:ok, recording} = ElixirScope.open(dir)
+    {:ok, status} = ElixirScope.status(in: recording)
+
+    if elem(status.span, 1) >= time do
+      recording
+    else
+      line(port)
+      open_when_known(port, dir, time)
+    end
+  end
+
+  defp damage(file, offset) do
+    {:ok, device} = File.open(file, [:read, :write, :binary])
+    {:ok, _} = :file.position(device, offset)
+    :ok = IO.binwrite(device, "damaged!")
+    File.close(device)
+  end
+
+  defp kill_after(dir, count) do
+    {port, os_pid, server} = begin(dir)
+    facts = read(port, count)
+    kill(port, os_pid)
+    {server, facts}
+  end
+
+  defp begin(dir) do
+    paths = Enum.flat_map(Path.wildcard("_build/test/lib/*/ebin"), &["-pa", &1])
+    elixir = System.find_executable("elixir")
+    script = Path.join(__DIR__, "../support/other_vm.exs")
+    args = paths ++ [script, dir]
+    port = Port.open({:spawn_executable, elixir}, [:binary, :use_stdio, line: 1_000, args: args])
+    [os_pid, server] = port |> line() |> String.split(" ")
+    {port, os_pid, server}
+  end
+
+  defp read(port, count) do
+    for _ <- 1..count do
+      [number, time] = port |> line() |> String.split(" ")
+      {String.to_integer(number), String.to_integer(time)}
+    end
+  end
+
+  defp line(port) do
+    receive do
+      {^port, {:data, {:eol, line}}} -> line
+    after
+      60_000 -> flunk("the other VM says nothing")
+    end
+  end
+
+  defp kill(port, os_pid) do
+    {_, 0} = System.cmd("kill", ["-9", os_pid])
+    # The lock of the run is free when the process is gone for the system, which the end of its output shows.
+    ref = Port.monitor(port)
+    drop_lines(port, ref)
+    gone?(os_pid) || flunk("process #{os_pid} does not end")
+  end
+
+  defp drop_lines(port, ref) do
+    receive do
+      {^port, {:data, _}} -> drop_lines(port, ref)
+      {:DOWN, ^ref, :port, _, _} -> :ok
+    after
+      60_000 -> flunk("the port does not close")
+    end
+  end
+
+  defp gone?(os_pid, tries \\ 1_000) do
+    case System.cmd("kill", ["-0", os_pid], stderr_to_stdout: true) do
+      {_, 0} when tries > 0 -> gone?(os_pid, tries - 1)
+      {_, 0} -> false
+      _ -> true
+    end
+  end
+end

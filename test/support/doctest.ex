@@ -1,0 +1,18 @@
+defmodule ElixirScope.Doctest do
+  @moduledoc false
+  # What the examples in the docs use.
+
+  defmodule Counter do
+    @moduledoc false
+    use GenServer
+    use ElixirScope
+
+    @impl true
+    def init(count), do: {:ok, count}
+
+    @impl true
+    def handle_call(:next, _from, count), do: {:reply, count, count + 1}
+  end
+
+  def dir, do: Path.join(System.tmp_dir!(), "elixir_scope_doctest_#{System.pid()}")
+end
