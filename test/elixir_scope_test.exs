@@ -260,7 +260,7 @@ defmodule ElixirScopeTest do
     test "records nothing while it is paused, and says so" do
       {:ok, server} = Store.start_link(1)
       :ok = ElixirScope.pause()
-      refute ElixirScope.Gate.on()
+      assert {:ok, %{state: :paused}} = ElixirScope.status()
       Store.put(server, 2)
       paused = ElixirScope.now()
       :ok = ElixirScope.resume()
@@ -297,7 +297,7 @@ defmodule ElixirScopeTest do
 
     test "refuses options and folders that cannot be", %{tmp_dir: dir, recording: recording} do
       reason = fn options -> ElixirScope.start(options) |> elem(1) |> Map.fetch!(:reason) end
-      assert reason.(dir: recording.path) == :is_run
+      assert reason.(dir: recording.path) == :in_use
       file = Path.join(dir, "file")
       File.write!(file, "")
       assert reason.(dir: Path.join(file, "below")) == :io
@@ -306,6 +306,9 @@ defmodule ElixirScopeTest do
       assert reason.(limits: [depth: 0]) == :bad_option
       assert reason.(limits: [dept: 3]) == :bad_option
       assert reason.([1]) == :bad_option
+      # A recording that cannot begin does not end the one that runs.
+      assert {:ok, %{state: :running, path: path}} = ElixirScope.status()
+      assert path == recording.path
       assert {:error, %Error{reason: :not_found}} = ElixirScope.open(Path.join(dir, "nothing"))
       assert {:error, %Error{reason: :bad_option}} = ElixirScope.open(:here)
     end

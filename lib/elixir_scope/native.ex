@@ -51,11 +51,13 @@ defmodule ElixirScope.Native do
   def sites(_handle), do: absent(:sites)
   def summary(_handle), do: absent(:summary)
 
+  # `nif_error` tells compilers and type checkers that the true function may return anything.
   defp absent(function) do
-    raise ElixirScope.Error,
+    :erlang.nif_error(%ElixirScope.Error{
       reason: :not_loaded,
       message:
         "the native library of ElixirScope is not loaded, so #{function} cannot run; " <>
           "compile it again with `mix deps.compile elixir_scope --force`"
+    })
   end
 end

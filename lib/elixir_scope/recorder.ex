@@ -82,11 +82,14 @@ defmodule ElixirScope.Recorder do
 
   @impl true
   def handle_call({:start, options}, _from, recording) do
-    finish(recording)
-
+    # The new one takes over before the old one ends; when it cannot begin, the old one goes on.
     case begin(options) do
-      {:ok, recording} -> {:reply, {:ok, recording}, recording}
-      error -> {:reply, error, nil}
+      {:ok, new} ->
+        if recording, do: Native.stop(recording.handle)
+        {:reply, {:ok, new}, new}
+
+      error ->
+        {:reply, error, recording}
     end
   end
 
@@ -110,7 +113,7 @@ defmodule ElixirScope.Recorder do
   end
 
   @impl true
-  def handle_info({:elixir_scope_stopped, why}, recording) do
+  def handle_info({:elixir_scope_stopped, path, why}, %Recording{path: path} = recording) do
     Switch.turn(:off)
 
     Logger.warning(

@@ -4,7 +4,11 @@ defmodule ElixirScope.DoctestTest do
 
   setup_all do
     {:ok, _recording} = ElixirScope.start(dir: ElixirScope.Doctest.dir())
-    on_exit(fn -> File.rm_rf!(ElixirScope.Doctest.dir()) end)
+
+    on_exit(fn ->
+      {:ok, _recording} = ElixirScope.start()
+      File.rm_rf!(ElixirScope.Doctest.dir())
+    end)
   end
 
   doctest ElixirScope

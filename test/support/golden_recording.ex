@@ -13,7 +13,7 @@ defmodule ElixirScope.Golden.Recording do
   @spec on(fun()) :: term()
   def on(fun) do
     ElixirScope.resume()
-    true = ElixirScope.Gate.on()
+    {:ok, %{state: :running}} = ElixirScope.status()
     fun.()
   end
 
@@ -21,7 +21,7 @@ defmodule ElixirScope.Golden.Recording do
   @spec off(fun()) :: term()
   def off(fun) do
     ElixirScope.pause()
-    false = ElixirScope.Gate.on()
+    {:ok, %{state: :paused}} = ElixirScope.status()
     fun.()
   after
     ElixirScope.resume()

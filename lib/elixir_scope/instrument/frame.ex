@@ -107,25 +107,29 @@ defmodule ElixirScope.Instrument.Frame do
   defp enter(%{role: :function, added: added} = frame) do
     introduce = Syntax.remote(added, Capture, :introduce, [])
 
-    {:case, added, enter_call(arguments(frame), frame),
+    {:case, added, enter_call(frame),
      [
        Syntax.clause(added, {:atom, added, :new}, [introduce]),
        Syntax.clause(added, {:var, added, :_}, [{:atom, added, :ok}])
      ]}
   end
 
-  defp enter(%{role: :init} = frame), do: capture(:enter_init, [list(arguments(frame), frame)], frame)
+  defp enter(%{role: :init} = frame), do: capture(:enter_init, [arguments(frame)], frame)
 
   defp enter(%{role: {:callback, position}} = frame) do
-    state = Enum.at(frame.args, position - 1)
-    capture(:enter_callback, [list(arguments(frame), frame), state], frame)
+    capture(:enter_callback, [arguments(frame), Enum.at(frame.args, position - 1)], frame)
   end
 
-  defp enter_call(args, frame) when length(args) <= @most_arguments, do: native(:enter, args, frame)
-  defp enter_call(args, frame), do: native(:enter_list, [list(args, frame)], frame)
+  defp enter_call(%{options: %Options{args: false}} = frame), do: native(:enter_bare, [], frame)
 
-  defp arguments(%{options: %Options{args: true}, args: args}), do: args
-  defp arguments(%{options: %Options{args: false}}), do: []
+  defp enter_call(%{args: args} = frame) when length(args) <= @most_arguments,
+    do: native(:enter, args, frame)
+
+  defp enter_call(%{args: args} = frame), do: native(:enter_list, [list(args, frame)], frame)
+
+  # Of a callback: a list, or nil when arguments are not wanted.
+  defp arguments(%{options: %Options{args: true}, args: args} = frame), do: list(args, frame)
+  defp arguments(%{options: %Options{args: false}, added: added}), do: {:atom, added, nil}
 
   # A callback's return is looked at also with `returns: false`: the new state is in it.
   defp leave(value, %{role: :function, options: %Options{returns: true}} = frame) do

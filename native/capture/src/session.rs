@@ -130,8 +130,10 @@ impl Session {
     /// Ends it: as [`Session::pause`], and no thread finds it any more.
     pub fn stop(&self) {
         self.pause();
-        if SESSION.load().as_ref().is_some_and(|session| session.generation == self.generation) {
-            SESSION.store(None);
+        let held = SESSION.load();
+        if held.as_ref().is_some_and(|session| session.generation == self.generation) {
+            // Unless another session took its place meanwhile.
+            SESSION.compare_and_swap(&held, None);
         }
     }
 
@@ -191,6 +193,8 @@ impl Session {
 
     /// The drain looks at the rings now; from here on it may be woken again.
     pub fn awake(&self) {
-        self.woken.store(false, Ordering::Release);
+        // A swap, not a store: a producer that found the drain woken has published its head before (release in
+        // `wake`), and the look at the rings that follows must find it.
+        self.woken.swap(false, Ordering::AcqRel);
     }
 }

@@ -6,7 +6,7 @@ use elixir_scope_event::{Definition, Site, codec};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,8 +77,13 @@ impl Dictionary {
         bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
         bytes.extend_from_slice(&body);
+        let mut file = self.file.lock();
+        let before = file.stream_position()?;
         // One write call an entry: a killed process leaves whole entries, or a torn last one.
-        self.file.lock().write_all(&bytes)
+        file.write_all(&bytes).inspect_err(|_| {
+            // A full disk may have taken a part. It must not stay: what is written after it could not be read.
+            let _ = file.set_len(before).and_then(|()| file.seek(SeekFrom::Start(before)));
+        })
     }
 }
 

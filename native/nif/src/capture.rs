@@ -147,8 +147,11 @@ fn elements(env: Env<'_>, list: Word) -> impl Iterator<Item = Word> {
     std::iter::from_fn(next).take(255)
 }
 
-/// A list of arguments after their number.
+/// A list of arguments after their number; `nil` when they are not wanted.
 fn arguments(env: Env<'_>, pen: &mut Pen<'_>, list: Word, state: Option<Word>) {
+    if env.kind(list) != vm::Kind::List {
+        return pen.number(0);
+    }
     pen.number(elements(env, list).count() as u64 + 1);
     let mut budget = Budget::values(pen);
     for word in elements(env, list) {

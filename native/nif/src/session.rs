@@ -101,18 +101,24 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
     let session = Session::new(clock, dictionary, path.rings(), limits);
     let meaning = Live { session: Arc::clone(&session), env: Mutex::new(OwnEnv::new()) };
     let shelf = writer.shelf();
-    let recorder = Recorder::start(run, session, writer, Box::new(meaning), Box::new(Notify(options.notify)))?;
+    let recorder = Recorder::start(
+        run,
+        session,
+        writer,
+        Box::new(meaning),
+        Box::new(Notify(options.notify, path.dir().display().to_string())),
+    )?;
     let recording = Recording::new(path.clone(), manifest, Vec::new(), shelf);
     let handle = Handle { recording, recorder: Some(recorder), from_rings: 0, foreign: false };
     Ok((ResourceArc::new(handle), path.dir().display().to_string()))
 }
 
-/// Tells a process that recording stopped by itself.
-struct Notify(LocalPid);
+/// Tells a process that the recording at a path stopped by itself.
+struct Notify(LocalPid, String);
 
 impl Observer for Notify {
     fn stopped(&self, why: &str) {
-        let message = |_: Env<'_>| (atoms::elixir_scope_stopped(), why.to_string());
+        let message = |_: Env<'_>| (atoms::elixir_scope_stopped(), self.1.clone(), why.to_string());
         // The process may be gone; then nobody asks.
         let _ = OwnedEnv::new().send_and_clear(&self.0, message);
     }

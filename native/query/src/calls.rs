@@ -32,7 +32,8 @@ pub enum Ending {
 pub struct Call {
     /// The event of its beginning; the payload holds the arguments.
     pub begin: Row,
-    /// The number of the call event of the innermost recorded call around it.
+    /// The number of the call event of the innermost recorded call around it; `None` when there is none or, because
+    /// events are missing, nobody knows.
     pub parent: Option<u64>,
     /// Whether it ended by a tail call; the ending is then that of the function called.
     pub tail: bool,
@@ -43,6 +44,7 @@ pub struct Call {
 struct Frame {
     site: Option<usize>,
     id: u64,
+    time: Nanos,
     /// Calls of the answer that end when this frame ends, by place in the answer.
     calls: Vec<usize>,
 }
@@ -78,6 +80,10 @@ impl Index {
                 }
                 let stack = stacks.entry(process).or_default();
                 let site = self.site_of(volume, &event);
+                if matches!(event.kind, Kind::Return | Kind::Raise | Kind::Tail) {
+                    // The function called last ended without having been seen.
+                    stack.drop_carried(&mut answer, &mut open);
+                }
                 match event.kind {
                     Kind::Call => {
                         let mut calls = stack.take_carried(self, event.time, &mut answer, &mut open);
@@ -86,12 +92,12 @@ impl Index {
                             open += 1;
                             answer.push(Call {
                                 begin: self.row(volume, &event),
-                                parent: stack.frames.last().map(|frame| frame.id),
+                                parent: stack.parent(self, event.time),
                                 tail: false,
                                 ending: Ending::Open,
                             });
                         }
-                        stack.frames.push(Frame { site, id: event.id, calls });
+                        stack.frames.push(Frame { site, id: event.id, time: event.time, calls });
                     }
                     Kind::Return | Kind::Raise => {
                         let Some(at) = stack.frames.iter().rposition(|frame| frame.site == site) else {
@@ -137,11 +143,27 @@ impl Index {
                 }
             }
         }
+        let end = self.span().map_or(Nanos(0), |(_, last)| last);
+        for call in answer.iter_mut().filter(|call| matches!(call.ending, Ending::Open)) {
+            if self.has_gap(call.begin.time, end) {
+                call.ending = Ending::Unknown;
+            }
+        }
         answer
     }
 }
 
 impl Stack {
+    /// The innermost open call, unless its end may be among events that are missing.
+    fn parent(&self, index: &Index, now: Nanos) -> Option<u64> {
+        self.frames.last().filter(|frame| !index.has_gap(frame.time, now)).map(|frame| frame.id)
+    }
+
+    fn drop_carried(&mut self, answer: &mut [Call], open: &mut usize) {
+        let (calls, _) = self.carried.take().unwrap_or_default();
+        close(calls, answer, open, |_| Ending::Unknown);
+    }
+
     fn take_carried(&mut self, index: &Index, now: Nanos, answer: &mut [Call], open: &mut usize) -> Vec<usize> {
         match self.carried.take() {
             None => Vec::new(),

@@ -57,7 +57,7 @@ impl Index {
     /// Up to `limit` events that match, from the event numbered `from` on.
     pub fn events(&self, filter: &Filter, from: u64, limit: usize) -> Page {
         let mut rows = Vec::new();
-        let start = self.blocks.partition_point(|block| block.first_event + u64::from(block.events) <= from);
+        let start = self.blocks.partition_point(|block| block.end() <= from);
         for block_ref in self.blocks[start..].iter().filter(|block| filter.may_match(block)) {
             let volume = block_ref.segment as usize;
             let Some(block) = self.volumes[volume].segment.block(block_ref.offset) else { continue };

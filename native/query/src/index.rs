@@ -5,6 +5,7 @@ use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, LossCause, Pid, Site, varint};
+use elixir_scope_segment::layout::BlockHead;
 use elixir_scope_segment::{Block, Damage, Event, Item, Segment};
 use std::sync::Arc;
 
@@ -26,6 +27,13 @@ pub(crate) struct BlockRef {
     pub(crate) events: u32,
     pub(crate) earliest: Nanos,
     pub(crate) latest: Nanos,
+}
+
+impl BlockRef {
+    /// Number of the event after its last.
+    pub(crate) fn end(&self) -> u64 {
+        self.first_event.saturating_add(u64::from(self.events))
+    }
 }
 
 /// A process that made events.
@@ -123,28 +131,36 @@ impl Index {
     }
 
     pub(crate) fn add_damage(&mut self, damage: Damage) {
-        // Nobody can say what was there: it reaches to the end of time until a block follows.
-        let from = self.span.map_or(Nanos(0), |(_, last)| last);
-        self.gaps.push(Gap { cause: LossCause::Damage, count: 0, from, to: Nanos(u64::MAX) });
+        self.open_gap();
         self.damage.push(damage);
     }
 
-    /// A block follows: what is missing before it, by the numbers of its events, is missing up to its time.
-    fn close_gap(&mut self, first_event: u64, earliest: Nanos) {
-        let missing = first_event.saturating_sub(self.events);
-        if missing > 0 && self.gaps.last().is_none_or(|gap| gap.to != Nanos(u64::MAX)) {
-            let from = self.span.map_or(Nanos(0), |(_, last)| last);
+    /// Nobody can say what was there: it reaches to the end of time until a block follows. Blocks overlap in time
+    /// by as much as a thread was stopped between stamping an event and publishing it, so the blocks on both sides
+    /// of a gap belong to it.
+    fn open_gap(&mut self) {
+        if self.gaps.last().is_none_or(|gap| gap.to != Nanos(u64::MAX)) {
+            let before = self.blocks.iter().rfind(|block| block.events > 0);
+            let from = before.map_or(Nanos(0), |block| block.earliest);
             self.gaps.push(Gap { cause: LossCause::Damage, count: 0, from, to: Nanos(u64::MAX) });
         }
+    }
+
+    /// A block follows: what is missing before it, by the numbers of its events, is missing up to its time.
+    fn close_gap(&mut self, head: &BlockHead) {
+        let missing = head.first_event.saturating_sub(self.events);
+        if missing > 0 {
+            self.open_gap();
+        }
         if let Some(open) = self.gaps.last_mut().filter(|gap| gap.to == Nanos(u64::MAX)) {
-            (open.to, open.count) = (earliest.max(open.from), missing);
+            (open.to, open.count) = (head.latest.max(open.from), missing);
         }
     }
 
     fn add_block(&mut self, number: usize, block: &Block<'_>) {
         let head = block.head;
         if head.events > 0 {
-            self.close_gap(head.first_event, head.earliest);
+            self.close_gap(&head);
             let (first, last) = self.span.unwrap_or((head.earliest, head.latest));
             self.span = Some((first.min(head.earliest), last.max(head.latest)));
         }
@@ -188,10 +204,12 @@ impl Index {
             }
             _ => {}
         }
+        let segment_bytes = self.volumes[number].segment.len();
         let table = Arc::make_mut(&mut self.volumes[number].table);
         let hole = Arc::new(Definition::Unknown(0));
-        // Definitions of a damaged block leave holes; a forged number must not ask for all memory.
-        if (id as usize) < table.len() + (1 << 20) {
+        // Definitions of a damaged block leave holes; a forged number must not ask for all memory. A definition is
+        // longer than a byte.
+        if (id as usize) < segment_bytes {
             if table.len() <= id as usize {
                 table.resize(id as usize + 1, hole);
             }
@@ -217,7 +235,8 @@ impl Index {
     fn add_event(&mut self, number: usize, block: u32, event: &Event<'_>) {
         match event.kind {
             Kind::Gap => self.gaps.extend(read_gap(event.payload)),
-            Kind::Pause => self.paused = Some(event.time),
+            // The end of a recording is a pause too, and may follow one.
+            Kind::Pause => drop(self.paused.get_or_insert(event.time)),
             Kind::Resume => {
                 let pause = |from| Gap { cause: LossCause::Paused, count: 0, from, to: event.time };
                 // Kept before the last gap, which may be one that is still open.

@@ -7,14 +7,21 @@ use elixir_scope_ring::{Consumer, Position};
 use elixir_scope_segment::RingMark;
 use elixir_scope_store::{Meaning, StoreError, Writer};
 
+/// Stands for the time of a record that cannot be read.
+const UNREADABLE: Ticks = Ticks(0);
+
 /// A ring that is being emptied.
 pub struct Tap {
     ring: u32,
     consumer: Consumer<Mapped>,
     /// The losses that the store was told of.
     told: Position,
-    /// When they were looked at.
+    /// The losses that were counted when [`Tap::observe`] looked last.
+    seen: Position,
+    /// No loss that the store was not told of is older.
     since: Nanos,
+    /// Until when the last pass looked.
+    until: Nanos,
 }
 
 /// What one pass found.
@@ -29,7 +36,17 @@ pub struct Drained {
 impl Tap {
     /// Begins with a ring whose losses up to `told` are in the store; new ones happened after `since`.
     pub fn new(ring: u32, consumer: Consumer<Mapped>, told: Position, since: Nanos) -> Self {
-        Tap { ring, consumer, told, since }
+        Tap { ring, consumer, told, seen: told, since, until: since }
+    }
+
+    /// Looks at the losses that the next [`drain`] tells the store of.
+    pub fn observe(&mut self) {
+        self.seen = self.consumer.position();
+    }
+
+    /// The ring's number.
+    pub fn ring(&self) -> u32 {
+        self.ring
     }
 
     /// Bytes that can be read.
@@ -37,10 +54,37 @@ impl Tap {
         self.consumer.refresh()
     }
 
+    /// Steps over everything that can be read, and counts it. Its room is not given back.
+    pub(crate) fn count(&mut self) -> u64 {
+        self.refresh();
+        let mut count = 0;
+        while self.consumer.peek().is_some() {
+            self.consumer.advance();
+            count += 1;
+        }
+        count
+    }
+
     fn next_ticks(&mut self) -> Option<Ticks> {
         let frame = self.consumer.peek()?;
         // A record that cannot be read goes first: it is stepped over and counted.
-        Some(Record::parse(frame.tag, &frame.body).map_or(Ticks(0), |record| record.ticks))
+        Some(Record::parse(frame.tag, &frame.body).map_or(UNREADABLE, |record| record.ticks))
+    }
+
+    /// `first`: the time of the first frame of this pass.
+    fn tell_losses(&mut self, first: Option<Nanos>, now: Nanos, writer: &mut Writer) -> u64 {
+        let start = first.unwrap_or(self.until).min(self.until);
+        let from = self.since.min(start);
+        (self.since, self.until) = (start, now.max(self.until));
+        let told = std::mem::replace(&mut self.told, self.seen);
+        let causes = [
+            (LossCause::Full, self.seen.lost_full.saturating_sub(told.lost_full)),
+            (LossCause::Oversize, self.seen.lost_oversize.saturating_sub(told.lost_oversize)),
+        ];
+        for (cause, count) in causes.into_iter().filter(|(_, count)| *count > 0) {
+            writer.gap(self.ring, cause, count, from, self.until);
+        }
+        causes.iter().map(|(_, count)| count).sum()
     }
 
     fn mark(&self, tail: u64) -> RingMark {
@@ -51,10 +95,15 @@ impl Tap {
 
 /// Gives the store every record that is not later than `until`, and every loss, and commits.
 ///
-/// `until` must have been read from the clock *before* this call looks at the rings. An event of a process is
+/// `until` must have been read from the clock *after* [`Tap::observe`] and *before* this call. An event of a process is
 /// published before the next event of the same process is stamped; so when this call takes an event, it takes all
 /// earlier ones of that process too, whichever scheduler it ran on. Two processes are merged by time as well, save
 /// when a thread was stopped between stamping an event and publishing it.
+///
+/// A lost event has no time. It was stamped before the look that found it counted, so before `until`; and a ring was
+/// full then of frames that were stamped before it, so the first frame of the pass that follows the look before is
+/// older. The gap goes from the one to the other. It comes before the events of the pass, so that no mark can say
+/// that they were kept and the loss was not.
 ///
 /// # Errors
 /// When the store cannot take more; the rings then keep what was not committed.
@@ -70,6 +119,11 @@ pub fn drain(
         tap.consumer.refresh();
     }
     let mut heads: Vec<Option<Ticks>> = taps.iter_mut().map(Tap::next_ticks).collect();
+    let now = line.nanos(until);
+    for (tap, head) in taps.iter_mut().zip(&heads) {
+        let first = head.filter(|ticks| *ticks > UNREADABLE && *ticks <= until);
+        found.lost += tap.tell_losses(first.map(|ticks| line.nanos(ticks)), now, writer);
+    }
     while let Some((first, limit)) = earliest(&heads, until) {
         let tap = &mut taps[first];
         loop {
@@ -81,7 +135,7 @@ pub fn drain(
                 Ok(()) => found.events += 1,
                 Err(_) => {
                     found.lost += 1;
-                    writer.gap(tap.ring, LossCause::Damage, 1, tap.since, line.nanos(until));
+                    writer.gap(tap.ring, LossCause::Damage, 1, tap.since, tap.until);
                 }
             }
             tap.consumer.advance();
@@ -94,10 +148,6 @@ pub fn drain(
             commit(taps, writer)?;
         }
     }
-    let now = line.nanos(until);
-    for tap in taps.iter_mut() {
-        found.lost += tell_losses(tap, now, writer);
-    }
     commit(taps, writer)?;
     Ok(found)
 }
@@ -108,19 +158,6 @@ fn earliest(heads: &[Option<Ticks>], until: Ticks) -> Option<(usize, Ticks)> {
     let (first, ticks) = due.clone().min_by_key(|(_, ticks)| *ticks)?;
     let rival = due.filter(|(at, _)| *at != first).map(|(_, ticks)| ticks).min();
     (ticks <= until).then_some((first, rival.unwrap_or(until).min(until)))
-}
-
-fn tell_losses(tap: &mut Tap, now: Nanos, writer: &mut Writer) -> u64 {
-    let position = tap.consumer.position();
-    let causes = [
-        (LossCause::Full, position.lost_full.saturating_sub(tap.told.lost_full)),
-        (LossCause::Oversize, position.lost_oversize.saturating_sub(tap.told.lost_oversize)),
-    ];
-    for (cause, count) in causes.into_iter().filter(|(_, count)| *count > 0) {
-        writer.gap(tap.ring, cause, count, tap.since, now);
-    }
-    (tap.told, tap.since) = (position, now);
-    causes.iter().map(|(_, count)| count).sum()
 }
 
 /// Commits with a mark for every ring that moved, and only then gives the room in the rings back.

@@ -3,19 +3,23 @@
 use crate::drain::{Tap, drain};
 use elixir_scope_clock::{Nanos, Ticks, Timeline};
 use elixir_scope_dictionary::Meanings;
-use elixir_scope_event::{Definition, Site};
-use elixir_scope_ring::{Position, file};
+use elixir_scope_event::{Definition, LossCause, Record, Site};
+use elixir_scope_ring::file::Mapped;
+use elixir_scope_ring::{Consumer, Position, file};
 use elixir_scope_segment::{Damage, RingMark, Segment};
 use elixir_scope_store::{Manifest, Meaning, RunPath, Shelf, StoreError, Writer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Bytes of each segment in memory.
+const MEMORY: usize = 64 << 20;
+
 /// A run that can be read.
 pub struct Recovered {
     /// Who recorded it.
     pub manifest: Manifest,
-    /// Its segments, and one in memory with what the rings still held.
+    /// Its segments, and those in memory with what the rings still held.
     pub shelf: Shelf,
     /// What could not be read of the files as a whole. Damage within a segment is found when it is scanned.
     pub damage: Vec<Damage>,
@@ -69,26 +73,49 @@ impl Recovered {
             return Ok(());
         };
         let (marks, last, first_event) = self.last_marks();
-        let (mut taps, mut bytes) = (Vec::new(), 0);
+        let (mut taps, mut until, mut missing) = (Vec::new(), Ticks(0), Vec::new());
         for path in RunPath::files(&run.rings(), "ring") {
-            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-            match (number, file::open(&path)) {
-                (Some(number), Ok(mut consumer)) => {
-                    let mark = marks.get(&number);
-                    consumer.skip_to(mark.map_or(0, |mark| mark.tail));
-                    bytes += consumer.refresh();
-                    let told = mark.map_or(Position::default(), position);
-                    taps.push(Tap::new(number, consumer, told, last));
+            let Some(number) = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()) else {
+                self.damage.push(damage(&path, 0, "expected a ring's number as the name".into()));
+                continue;
+            };
+            // Twice: a consumer does not go back.
+            match file::open(&path).and_then(|found| Ok((extent(found), file::open(&path)?))) {
+                Ok((extent, mut consumer)) => {
+                    let told = marks.get(&number).map_or(Position::default(), position);
+                    if consumer.position().tail > told.tail {
+                        missing.push(number);
+                    }
+                    consumer.skip_to(told.tail);
+                    let oldest = extent.map_or(last, |(first, _)| line.nanos(first).min(last));
+                    until = until.max(extent.map_or(Ticks(0), |(_, latest)| latest));
+                    let mut tap = Tap::new(number, consumer, told, oldest);
+                    tap.observe();
+                    taps.push(tap);
                 }
-                (None, _) => self.damage.push(damage(&path, 0, "expected a ring's number as the name".into())),
-                (_, Err(error)) => self.damage.push(damage(&path, 0, error.to_string())),
+                // The VM was killed while it made this ring.
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+                Err(error) => self.damage.push(damage(&path, 0, error.to_string())),
             }
         }
         let shelf = Arc::new(std::mem::take(&mut self.shelf));
-        // A definition can be far longer than the word that stands for it; memory that is not used costs nothing.
-        let room = (64 << 20) + 64 * bytes as usize;
-        let mut writer = Writer::in_memory(run.rings(), room, Arc::clone(&shelf), first_event)?;
-        let found = drain(&mut taps, Ticks(u64::MAX), &line, &mut writer, &Dead(meanings))?;
+        let mut writer = Writer::in_memory(run.rings(), MEMORY, Arc::clone(&shelf), first_event)?;
+        let end = line.nanos(until).max(last);
+        for ring in missing {
+            // Room is given back for what was kept, and that cannot be found.
+            writer.gap(ring, LossCause::Damage, 0, last, end);
+        }
+        let found = drain(&mut taps, until, &line, &mut writer, &Dead(meanings))?;
+        for tap in &mut taps {
+            let bytes = tap.refresh();
+            if bytes > 0 {
+                writer.gap(tap.ring(), LossCause::Damage, 0, last, end);
+                let path = run.rings().join(format!("{}.ring", tap.ring()));
+                self.damage
+                    .push(Damage { bytes, ..damage(&path, 0, "expected whole frames in the ring".into()) });
+            }
+        }
+        writer.commit()?;
         drop(writer);
         self.from_rings = found.events;
         self.shelf = Shelf::of(shelf.segments().to_vec());
@@ -109,6 +136,20 @@ impl Recovered {
         }
         (marks, last, next)
     }
+}
+
+/// The earliest and the latest time in a ring.
+fn extent(mut consumer: Consumer<Mapped>) -> Option<(Ticks, Ticks)> {
+    consumer.refresh();
+    let mut extent = None;
+    while let Some(frame) = consumer.peek() {
+        if let Ok(Record { ticks, .. }) = Record::parse(frame.tag, &frame.body) {
+            let (first, last) = extent.unwrap_or((ticks, ticks));
+            extent = Some((ticks.min(first), ticks.max(last)));
+        }
+        consumer.advance();
+    }
+    extent
 }
 
 fn position(mark: &RingMark) -> Position {

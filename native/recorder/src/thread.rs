@@ -7,16 +7,20 @@ use elixir_scope_event::{Kind, LossCause};
 use elixir_scope_ring::Position;
 use elixir_scope_store::{Meaning, Run, RunPath, Shelf, StoreError, Writer};
 use parking_lot::{Condvar, Mutex};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a quiet scheduler's events may wait to be seen by another OS process.
+/// How long events may wait to be written, unless a ring is half full or somebody asks.
 const QUIET: Duration = Duration::from_millis(10);
 
 /// How often the line from ticks to time is corrected.
 const ADJUST: Duration = Duration::from_secs(1);
+
+/// Bytes of a segment in memory for what is said at a failure.
+const NOTES: usize = 4096;
 
 /// Hears of what the user should hear of.
 pub trait Observer: Send {
@@ -69,7 +73,9 @@ struct Drain {
     observer: Box<dyn Observer>,
     taps: Vec<Tap>,
     undefined: u64,
+    /// Until when the last pass looked, and the one before it.
     since: Nanos,
+    before: Nanos,
     run: Run,
 }
 
@@ -94,6 +100,7 @@ impl Recorder {
         let (shelf, path) = (writer.shelf(), run.path().clone());
         let mut drain = Drain {
             since: session.clock.now(),
+            before: session.clock.now(),
             session: Arc::clone(&session),
             shared: Arc::clone(&shared),
             writer,
@@ -177,8 +184,7 @@ impl Drain {
         };
         self.session.stop();
         if let Some(why) = &failure {
-            let pending = u64::from(self.writer.pending());
-            self.shared.lost.fetch_add(pending, Ordering::Relaxed);
+            self.give_up();
             self.observer.stopped(why);
         }
         let mut progress = self.shared.progress.lock();
@@ -194,7 +200,7 @@ impl Drain {
                 (progress.asked, progress.stop)
             };
             self.session.awake();
-            let found = self.pass()?;
+            self.pass()?;
             {
                 let mut progress = self.shared.progress.lock();
                 progress.done = asked;
@@ -209,33 +215,63 @@ impl Drain {
                 let written = self.session.dictionary.define_piece(piece);
                 written.map_err(StoreError::io("write", self.run.path().dictionary()))?;
             }
-            if found == 0 && self.shared.progress.lock().asked == asked {
-                // A wake-up between the look at `asked` and this line is kept by the park token.
+            let asked_again = {
+                let progress = self.shared.progress.lock();
+                progress.asked != asked || progress.stop
+            };
+            if !asked_again {
+                // Also when events were found: a block for every handful of them would cost more than they do. A
+                // wake-up between the look at `asked` and this line is kept by the park token.
                 std::thread::park_timeout(QUIET);
             }
         }
     }
 
     /// One look at all rings.
-    fn pass(&mut self) -> Result<u64, StoreError> {
-        let until = self.session.clock.raw();
-        let fresh = self
-            .session
-            .fresh_rings()
-            .map(|end| Tap::new(end.number, end.consumer, Position::default(), self.since));
-        self.taps.extend(fresh);
-        let line = self.session.clock.timeline();
+    fn pass(&mut self) -> Result<(), StoreError> {
+        // Losses are looked at before the clock, so that they lie before `until`.
+        self.take_fresh_rings();
+        self.taps.iter_mut().for_each(Tap::observe);
         let undefined = self.session.undefined();
-        let new = undefined - self.undefined;
+        let until = self.session.clock.raw();
+        // Rings are looked for after the clock, so that none is missing that holds an event before `until`.
+        self.take_fresh_rings();
+        let line = self.session.clock.timeline();
+        let now = line.nanos(until);
+        let new = undefined - std::mem::replace(&mut self.undefined, undefined);
         if new > 0 {
-            self.writer.gap(u32::MAX, LossCause::Disk, new, self.since, line.nanos(until));
-            self.undefined = undefined;
+            self.writer.gap(u32::MAX, LossCause::Disk, new, self.before, now);
         }
         let found = drain(&mut self.taps, until, &line, &mut self.writer, &*self.meaning)?;
-        self.since = line.nanos(until);
+        (self.before, self.since) = (self.since, now);
         self.shared.events.store(self.writer.next_event(), Ordering::Relaxed);
         self.shared.lost.fetch_add(found.lost + new, Ordering::Relaxed);
-        Ok(found.events)
+        Ok(())
+    }
+
+    fn take_fresh_rings(&mut self) {
+        for end in self.session.fresh_rings() {
+            self.taps.push(Tap::new(end.number, end.consumer, Position::default(), self.since));
+        }
+    }
+
+    /// Shows those who read this recording now that it ends with a gap. What the rings hold is lost to them alone:
+    /// the rings and the dictionary stay, and whoever opens the run later finds it.
+    fn give_up(&mut self) {
+        let now = self.session.clock.now();
+        let left: u64 = self.taps.iter_mut().map(Tap::count).sum();
+        let lost = u64::from(self.writer.pending()) + left;
+        self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+        let (rings, shelf) = (self.run.path().rings(), self.writer.shelf());
+        let noted = Writer::in_memory(rings, NOTES, shelf, self.writer.next_event()).and_then(|mut writer| {
+            if lost > 0 {
+                writer.gap(u32::MAX, LossCause::Disk, lost, self.before, now);
+            }
+            writer.note(Kind::Pause, now);
+            writer.commit()
+        });
+        // Without memory for this the failure itself is still told.
+        drop(noted);
     }
 
     /// The rings are empty: the run needs neither them nor the dictionary any more.
@@ -243,8 +279,10 @@ impl Drain {
         self.writer.note(Kind::Pause, self.since);
         self.writer.seal()?;
         let path = self.run.path();
-        let removed =
-            std::fs::remove_dir_all(path.rings()).and_then(|()| std::fs::remove_file(path.dictionary()));
-        removed.map_err(StoreError::io("remove the emptied rings of", path.dir()))
+        let removed = [std::fs::remove_dir_all(path.rings()), std::fs::remove_file(path.dictionary())];
+        // Whoever removed the folder of the run meanwhile has done the work.
+        let failed =
+            removed.into_iter().filter_map(Result::err).find(|error| error.kind() != ErrorKind::NotFound);
+        failed.map_or(Ok(()), |error| Err(StoreError::io("remove the emptied rings of", path.dir())(error)))
     }
 }

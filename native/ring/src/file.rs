@@ -51,17 +51,25 @@ pub fn create(path: &Path, capacity: u64) -> io::Result<(Producer<Mapped>, Consu
 /// Opens the ring of a process that is gone, to read what it still holds. The file is not changed.
 ///
 /// # Errors
-/// What the system says, or `InvalidData` when the file is no ring.
+/// What the system says; `UnexpectedEof` when the file was never finished, so that nothing was ever pushed;
+/// `InvalidData` when it is no ring.
 pub fn open(path: &Path) -> io::Result<Consumer<Mapped>> {
     let file = File::open(path)?;
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_string());
-    if file.metadata()?.len() < (DATA as u64) + MIN_CAPACITY {
+    let len = file.metadata()?.len();
+    if len == 0 {
+        return Err(unfinished());
+    }
+    if len < (DATA as u64) + MIN_CAPACITY {
         return Err(invalid("expected a ring file, found a shorter file"));
     }
     // The protocol writes the tail when it gives room back: into a copy, since the file is not ours.
     let map = SharedMap::private(&file)?;
     let memory = Mapped { map, capacity: MIN_CAPACITY };
     let (magic, capacity) = (memory.field(0).load(Ordering::Acquire), memory.field(8).load(Ordering::Relaxed));
+    if magic == 0 && memory.counter(Counter::Head).load(Ordering::Acquire) == 0 {
+        return Err(unfinished());
+    }
     if magic != MAGIC {
         return Err(invalid("expected the magic ESRING01 of a ring file"));
     }
@@ -69,7 +77,16 @@ pub fn open(path: &Path) -> io::Result<Consumer<Mapped>> {
     if !capacity.is_power_of_two() || capacity < MIN_CAPACITY || len < DATA as u64 + capacity {
         return Err(invalid("expected a ring capacity that fits the file"));
     }
+    let [head, tail] = [Counter::Head, Counter::Tail].map(|counter| memory.observe(counter));
+    let waiting = head.checked_sub(tail);
+    if waiting.is_none_or(|waiting| waiting > capacity) || !(head | tail).is_multiple_of(8) {
+        return Err(invalid("expected a head and a tail that lie in the ring"));
+    }
     Ok(Consumer::new(Arc::new(Mapped { capacity, ..memory })))
+}
+
+fn unfinished() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "expected a ring, its making was not finished")
 }
 
 impl Mapped {

@@ -173,8 +173,8 @@ impl<M: Memory> Consumer<M> {
         // Pairs with `publish(Head)` in `Producer::push`.
         let head = self.memory.observe(Counter::Head);
         // From a damaged file any number may come: a ring holds whole words, and no more than its capacity.
-        let sound =
-            head.wrapping_sub(self.next) <= self.memory.capacity() && (head | self.next).is_multiple_of(8);
+        let sound = head.checked_sub(self.next).is_some_and(|waiting| waiting <= self.memory.capacity())
+            && (head | self.next).is_multiple_of(8);
         self.head = if sound { head } else { self.next };
         self.head - self.next
     }
@@ -231,11 +231,12 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Steps to a position that was read before, when the reader was stopped between keeping frames and giving
-    /// their room back. Positions that do not lie in the ring change nothing.
+    /// their room back. A position behind the ring changes nothing. One beyond it (a copy of the ring that is older
+    /// than what was kept) leaves nothing to read.
     pub fn skip_to(&mut self, tail: u64) {
         self.refresh();
-        if (self.next..=self.head).contains(&tail) && tail.is_multiple_of(8) {
-            self.next = tail;
+        if tail > self.next && tail.is_multiple_of(8) {
+            self.next = tail.min(self.head);
         }
     }
 }

@@ -177,7 +177,7 @@ impl SegmentWriter {
         if !self.file.append(&head.to_bytes(), &[&builder.body, padding]) {
             return false;
         }
-        self.next_event += u64::from(builder.events);
+        self.next_event = self.next_event.saturating_add(u64::from(builder.events));
         self.next_definition += builder.definitions;
         builder.clear();
         true

@@ -56,7 +56,7 @@ impl std::fmt::Display for StoreError {
             StoreError::IsRun(path) => {
                 write!(f, "expected a folder for recordings, {} is itself a recording", path.display())
             }
-            StoreError::InUse(path) => write!(f, "{} is being recorded by another VM", path.display()),
+            StoreError::InUse(path) => write!(f, "{} is a recording that a VM is making now", path.display()),
             StoreError::Damaged(path, what) => write!(f, "{}: {what}", path.display()),
         }
     }

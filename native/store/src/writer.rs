@@ -52,8 +52,7 @@ impl Writer {
         Self::begin(Place::Files(run.clone()), limits, Arc::default(), 1, 0)
     }
 
-    /// Begins one segment in memory, which goes on after the segments of a shelf and is put there. It must have
-    /// room for everything that will be pushed.
+    /// Begins segments in memory of `bytes` each, which go on after the segments of a shelf and are put there.
     ///
     /// # Errors
     /// When there is no memory.
@@ -115,13 +114,13 @@ impl Writer {
         walked
     }
 
-    /// Adds the fact that events are missing.
+    /// Adds the fact that events are missing. Its time is the beginning of the gap.
     pub fn gap(&mut self, ring: u32, cause: LossCause, count: u64, from: Nanos, to: Nanos) {
         let mut payload = vec![cause as u8];
         for number in [count, from.0, to.0] {
             value::put(&mut payload, value::Token::Integer(number as i64));
         }
-        self.block.event(Kind::Gap, ring, to, (None, None), &payload);
+        self.block.event(Kind::Gap, ring, from, (None, None), &payload);
     }
 
     /// Adds an event of the recording itself, without a process.
@@ -176,7 +175,6 @@ impl Writer {
 
     /// Begins a new segment when the present one may not take another block.
     fn roll(&mut self) -> Result<(), StoreError> {
-        let Place::Files(_) = self.place else { return Ok(()) };
         // A block ends with the record that makes it due, and a record is at most a quarter of a ring. Half a
         // segment is left free at most.
         let reserve = (self.limits.block_bytes + (5 << 20)).min(self.limits.segment_bytes / 2);

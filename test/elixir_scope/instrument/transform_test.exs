@@ -112,7 +112,7 @@ defmodule ElixirScope.Instrument.TransformTest do
 
   test "args: false and returns: false" do
     code = rewritten("f(X) -> X.", args: false, returns: false)
-    assert code =~ "case Native:enter(Site) of"
+    assert code =~ "case Native:enter_bare(Site) of"
     assert code =~ "ScopeValue -> begin Native:left(Site), ScopeValue end"
   end
 

@@ -17,7 +17,7 @@ defmodule Demo.Answer do
 
     [Report.recording(status, orders, Oversold.count(options)), "\n", answer]
     |> IO.ANSI.format()
-    |> IO.puts()
+    |> IO.write()
 
     answer |> IO.ANSI.format(false) |> IO.iodata_to_binary()
   end
@@ -25,8 +25,6 @@ defmodule Demo.Answer do
   defp answer({:ok, found}, started), do: Report.oversold(found, started)
 
   defp answer(:never, _started) do
-    Mix.raise(
-      "The stock did not become negative this time: this machine was too slow, or too busy. Try again."
-    )
+    Mix.raise("The stock did not become negative this time, on this slow or busy machine. Run it again.")
   end
 end

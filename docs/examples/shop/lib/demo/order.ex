@@ -5,7 +5,7 @@ defmodule Demo.Order do
 
   alias ElixirScope.Call
 
-  @enforce_keys [:pid, :number, :customer, :supervisor, :check, :payment, :take]
+  @enforce_keys [:pid, :number, :customer, :supervisor, :cart, :check, :payment, :take]
   defstruct @enforce_keys
 
   @type t :: %__MODULE__{
@@ -13,6 +13,7 @@ defmodule Demo.Order do
           number: pos_integer,
           customer: String.t(),
           supervisor: atom | pid,
+          cart: {pid, state :: map},
           check: Call.t(),
           payment: Call.t(),
           take: Call.t()
@@ -30,10 +31,19 @@ defmodule Demo.Order do
       number: number,
       customer: customer,
       supervisor: hd(process.data.ancestors),
+      cart: cart(customer, options),
       check: last_call(&Shop.Stock.in_stock?/1, options),
       payment: last_call(&Shop.Payment.charge/2, options),
       take: last_call(&Shop.Stock.take/1, options)
     }
+  end
+
+  # Names of a Registry are not in the recording, but the call that began the cart is.
+  defp cart(customer, options) do
+    {time, options} = options |> Keyword.delete(:pid) |> Keyword.pop!(:until)
+    opened = ElixirScope.calls(&Shop.Cart.init/1, [until: time] ++ options)
+    %Call{pid: pid} = opened |> Enum.filter(&(&1.args == [customer])) |> List.last()
+    {pid, ElixirScope.get_state_at!(pid, time, options)}
   end
 
   defp last_call(function, options), do: function |> ElixirScope.calls(options) |> List.last()

@@ -12,29 +12,27 @@ defmodule Demo.Oversold do
   # The callback around a state began before it. A second is far more than a callback takes, and little to read.
   @callback_ns 1_000_000_000
 
-  @type step :: %{
-          time: integer,
-          pid: pid,
-          action: :asks | :takes,
-          count: integer,
-          answer: term,
-          left: integer
-        }
+  @type step :: %{time: integer, pid: pid, action: :asks | :takes, count: pos_integer, left: integer}
   @type t :: %{
           article: Shop.Catalog.article(),
           event: ElixirScope.Event.t(),
           before: map,
           after: map,
           callback: ElixirScope.Call.t(),
+          server: atom,
           order: Order.t(),
           orders: [Order.t()],
           steps: [step]
         }
 
-  @doc "How often a take made the stock of an article negative."
+  @doc "How many orders took more of an article than there was."
   @spec count(keyword) :: non_neg_integer
   def count(options) do
-    options |> states() |> Stream.map(&negative/1) |> Stream.dedup() |> Enum.count(&(&1 != nil))
+    options
+    |> states()
+    |> Stream.map(& &1.data.state.pieces)
+    |> Stream.chunk_every(2, 1, :discard)
+    |> Enum.count(fn [old, new] -> Enum.any?(old, fn {article, left} -> new[article] < min(left, 0) end) end)
   end
 
   @doc "The first time, explained."
@@ -65,6 +63,7 @@ defmodule Demo.Oversold do
       before: ElixirScope.get_state_at!(@stock, event.time - 1, options),
       after: ElixirScope.get_state_at!(@stock, event, options),
       callback: callback,
+      server: server(callback.pid, options),
       order: order,
       orders: orders,
       steps: steps(orders, article, callback, options)
@@ -76,25 +75,32 @@ defmodule Demo.Oversold do
     event.time |> callbacks(event.time - @callback_ns, options) |> List.last()
   end
 
-  # Orders that took pieces after this one had been told that they are there, and before it took them itself.
+  # Orders that took pieces after the stock had answered this one, and before it took them itself.
   defp taken_meanwhile(order, article, callback, options) do
-    for %{args: [{:take, %{^article => _}} | _]} = call <-
-          callbacks(callback.started - 1, order.check.started, options) do
+    since_answer =
+      (callback.started - 1)
+      |> callbacks(order.check.started, options)
+      |> Enum.drop_while(&(caller(&1) != order.pid))
+
+    for %{args: [{:take, %{^article => _}} | _]} = call <- since_answer do
       Order.of(caller(call), call.started, options)
     end
   end
 
-  # What the stock was asked for by these orders, and how many pieces were left after each of its answers.
+  # From the first answer to one of these orders on: how many pieces were left after each answer, and after every
+  # take, also those of orders that had been answered earlier.
   defp steps([first | _] = orders, article, callback, options) do
     pids = Enum.map(orders, & &1.pid)
 
-    for %{args: [{request, %{^article => count}} | _], return: {:reply, answer, stock}} = call <-
-          callbacks(callback.started, first.check.started, options),
-        caller(call) in pids do
-      action = if request == :take, do: :takes, else: :asks
-      left = stock.pieces[article]
-      %{time: call.started, pid: caller(call), action: action, count: count, answer: answer, left: left}
-    end
+    steps =
+      for %{args: [{request, %{^article => count}} | _], return: {:reply, _, stock}} = call <-
+            callbacks(callback.started, first.check.started, options),
+          request == :take or caller(call) in pids do
+        action = if request == :take, do: :takes, else: :asks
+        %{time: call.started, pid: caller(call), action: action, count: count, left: stock.pieces[article]}
+      end
+
+    Enum.drop_while(steps, &(&1.pid not in pids))
   end
 
   defp callbacks(until, since, options) do
@@ -102,4 +108,10 @@ defmodule Demo.Oversold do
   end
 
   defp caller(%{args: [_request, {pid, _tag}, _state]}), do: pid
+
+  # The name that the process had when it was first seen.
+  defp server(pid, options) do
+    [introduction] = Enum.to_list(ElixirScope.events([kind: :process, pid: pid] ++ options))
+    introduction.data.name
+  end
 end

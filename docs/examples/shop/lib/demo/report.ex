@@ -8,7 +8,7 @@ defmodule Demo.Report do
   alias Demo.Difference
 
   @label 16
-  @lane 18
+  @lane 14
 
   @doc "What was recorded."
   @spec recording(map, non_neg_integer, non_neg_integer) :: IO.ANSI.ansidata()
@@ -19,110 +19,125 @@ defmodule Demo.Report do
     [
       heading("What was recorded?"),
       line("events", "#{number(status.events)} in #{span(last - first)}, #{number(rate)} a second"),
-      line("lost", lost(status.lost)),
-      line(
-        "on disk",
-        "#{decimal(status.bytes / 1_000_000, 1)} MB: #{div(status.bytes, status.events)} bytes an event"
-      ),
-      line("orders", "#{number(orders)}; #{number(oversold)} of them took what was not there")
+      line("lost", if(status.lost == 0, do: paint(:green, "none"), else: paint(:red, number(status.lost)))),
+      line("on disk", "#{decimal(status.bytes / 1_000_000, 1)} MB"),
+      line("orders", "#{number(orders)}, of which #{number(oversold)} took more than there was")
     ]
   end
 
-  defp lost(0), do: [:green, "none", :reset]
-  defp lost(count), do: [:red, number(count), :reset]
-
-  @doc "The first time that the stock of an article was negative."
+  @doc "The first time that the stock of an article was negative. `started` is when the recording began."
   @spec oversold(Demo.Oversold.t(), integer) :: IO.ANSI.ansidata()
   def oversold(found, started) do
-    [moment(found, started), "\n", states(found), "\n", cause(found), "\n", reason(found)]
+    Enum.intersperse([moment(found, started), states(found), cause(found), reason(found)], "\n")
   end
 
-  defp moment(%{event: event} = found, started) do
-    after_start = decimal((event.time - started) / 1_000_000_000, 6)
+  defp moment(%{event: event, article: article}, started) do
+    since = paint(:bright, "#{decimal((event.time - started) / 1_000_000_000, 6)} s")
 
     [
       heading("When did the stock of an article first become negative?"),
-      line(found.article, [
-        clock(event.time),
-        ", ",
-        :bright,
-        after_start,
-        " s",
-        :reset,
-        " after the recording began"
-      ])
+      line(article, [clock(event.time), ", ", since, " after the start"])
     ]
   end
 
-  defp states(found) do
+  defp states(%{callback: callback, server: server} = found) do
     {changed, same} = Difference.of(found.before, found.after)
 
     [
-      heading("The state of Shop.Stock"),
-      line("", [:faint, columns(["just before", "just after"]), :reset]),
+      heading("The state of #{inspect(server)}, #{inspect(callback.pid)}"),
+      line("", paint(:faint, [column("just before"), column("just after")])),
       for {path, old, new} <- changed do
-        line(path, [columns([value(old)]), if(new < 0, do: :red, else: :green), columns([value(new)]), :reset])
+        line(path, [column(value(old)), paint(sign(new), column(value(new)))])
       end,
-      line("the same", [:faint, Enum.join(same, ", "), :reset])
+      line("the same", paint(:faint, Enum.join(same, ", ")))
     ]
   end
 
-  defp cause(%{callback: callback, order: order}) do
+  defp cause(%{callback: callback, server: server, order: order}) do
+    {cart, %{items: items}} = order.cart
+    request = callback.args |> hd() |> inspect()
+    waited = order.take.started - order.check.finished
+
     [
       heading("What did it?"),
-      line("message", [
-        [:bright, inspect(hd(callback.args)), :reset],
-        " to #{server(callback)}, handled in #{span(callback.finished - callback.started)}"
-      ]),
+      line("message", [paint(:bright, request), " to #{inspect(server)}, handled in #{duration(callback)}"]),
       line("sent by", [
-        [:bright, name(order), :reset],
-        ": #{inspect(order.pid)}, a task of #{inspect(order.supervisor)}"
+        paint(:bright, "order " <> name(order)),
+        ", #{inspect(order.pid)} of #{inspect(order.supervisor)}"
       ]),
-      line("which called", [show(order.take), " at #{order.take.file}:#{order.take.line}"]),
-      line("had asked", [
-        show(order.check),
-        ", answer #{inspect(order.check.return)}, #{span(order.take.started - order.check.finished)} before"
-      ]),
-      line("in between", [show(order.payment), " for #{span(order.payment.finished - order.payment.started)}"])
+      line("which called", "#{show(order.take)} at #{order.take.file}:#{order.take.line}"),
+      line("had asked", "#{show(order.check)} -> #{inspect(order.check.return)}, #{span(waited)} earlier"),
+      line("in between", "#{show(order.payment)} for #{duration(order.payment)}"),
+      line("cart of #{order.customer}", "#{inspect(cart)}, held #{inspect(items)} at that time")
     ]
   end
 
   defp reason(%{orders: orders, steps: [first | _] = steps} = found) do
+    pids = Enum.map(orders, & &1.pid)
+
     [
       heading("Why? #{length(orders)} checkouts at the same time"),
-      line("", [:faint, lanes(Enum.map(orders, &name/1)), pad("#{found.article} left"), :reset]),
-      for step <- steps do
-        lane = for order <- orders, do: if(order.pid == step.pid, do: action(step), else: "")
-        left = [if(step.left < 0, do: :red, else: :bright), pad(step.left), :reset]
-        line("+ #{span(step.time - first.time)}", [colour(step), lanes(lane), :reset, left])
+      row(
+        "µs",
+        paint(:faint, lanes(Enum.map(orders, &name/1))),
+        paint(:faint, column("#{found.article} left"))
+      ),
+      # Orders without a lane share one row between those that have one.
+      for steps <- Enum.chunk_by(steps, &if(&1.pid in pids, do: &1.time)) do
+        %{left: left} = List.last(steps)
+        time = number(div(hd(steps).time - first.time, 1_000))
+        lane = Enum.find_index(pids, &(&1 == hd(steps).pid))
+        row(time, action(steps, lane, length(pids)), paint(sign(left), column(left)))
       end,
-      "\n  Each of them was told that the pieces are there before the first one took any.\n",
-      "  Nothing keeps them between Shop.Stock.in_stock?/1 and Shop.Stock.take/1.\n"
+      "\n",
+      conclusion(found)
     ]
   end
 
-  defp action(%{action: :asks, count: count, answer: true}), do: "#{count} there? yes"
-  defp action(%{action: :asks, count: count, answer: false}), do: "#{count} there? no"
-  defp action(%{action: :takes, count: count}), do: "takes #{count}"
+  defp action(steps, nil, lanes) do
+    text = "(others take #{steps |> Enum.map(& &1.count) |> Enum.sum()})"
+    paint(:faint, String.pad_trailing(text, @lane * lanes))
+  end
 
-  defp colour(%{action: :asks}), do: :cyan
-  defp colour(%{action: :takes}), do: :yellow
+  defp action([step], lane, lanes) do
+    {colour, text} = action(step)
+    paint(colour, "" |> List.duplicate(lanes) |> List.replace_at(lane, text) |> lanes())
+  end
+
+  # Only orders that were told yes came to take anything.
+  defp action(%{action: :asks, count: count}), do: {:cyan, "#{count} there? yes"}
+  defp action(%{action: :takes, count: count}), do: {:yellow, "takes #{count}"}
+
+  defp conclusion(%{article: article, order: order} = found) do
+    asked = Enum.find(found.steps, &(&1.pid == order.pid))
+    others = for other <- found.orders, other.pid != order.pid, do: "##{other.number}"
+
+    """
+      When ##{order.number} asked, #{asked.left} were left, and it was told that its #{asked.count} are there.
+      When it took them, #{found.before.pieces[article]} were left: #{Enum.join(others, ", ")} had been faster.
+      Nothing keeps the pieces between Stock.in_stock?/1 and Stock.take/1.
+    """
+  end
 
   defp name(order), do: "##{order.number} of #{order.customer}"
-
-  defp server(callback), do: inspect(elem(callback.mfa, 0))
 
   defp show(call) do
     {module, function, _arity} = call.mfa
     "#{inspect(module)}.#{function}(#{Enum.map_join(call.args, ", ", &inspect/1)})"
   end
 
+  defp duration(call), do: span(call.finished - call.started)
+
   defp value(integer) when is_integer(integer), do: number(integer)
   defp value(other), do: inspect(other)
 
+  defp sign(value) when is_integer(value) and value < 0, do: :red
+  defp sign(_value), do: :green
+
   defp heading(text), do: [:cyan, :bright, text, :reset, "\n"]
   defp line(label, text), do: ["  ", String.pad_trailing("#{label}", @label), text, "\n"]
-  defp columns(texts), do: Enum.map(texts, &pad/1)
-  defp pad(text), do: String.pad_leading("#{text}", 12)
+  defp row(time, lanes, left), do: [String.pad_leading(time, 8), "    ", lanes, left, "\n"]
+  defp paint(colour, text), do: [colour, text, :reset]
+  defp column(text), do: String.pad_leading("#{text}", 12)
   defp lanes(texts), do: Enum.map(texts, &String.pad_trailing(&1, @lane))
 end

@@ -7,7 +7,7 @@ defmodule Demo.Text do
       iex> Demo.Text.clock(1_767_225_600_000_001_999)
       "2026-01-01 00:00:00.000001 UTC"
       iex> {Demo.Text.span(12_300), Demo.Text.span(2_345_678), Demo.Text.span(3_000_000_000)}
-      {"12 µs", "2.35 ms", "3.00 s"}
+      {"12.3 µs", "2.35 ms", "3.00 s"}
   """
 
   @doc "An integer with its thousands apart."
@@ -24,7 +24,7 @@ defmodule Demo.Text do
 
   @doc "A span of time in the unit that fits."
   @spec span(non_neg_integer) :: String.t()
-  def span(ns) when ns < 1_000_000, do: "#{number(div(ns, 1_000))} µs"
+  def span(ns) when ns < 1_000_000, do: "#{decimal(ns / 1_000, 1)} µs"
   def span(ns) when ns < 1_000_000_000, do: "#{decimal(ns / 1_000_000, 2)} ms"
   def span(ns), do: "#{decimal(ns / 1_000_000_000, 2)} s"
 

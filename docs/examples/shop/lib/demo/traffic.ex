@@ -5,7 +5,7 @@ defmodule Demo.Traffic do
 
   use Supervisor
 
-  @customers ~w(ann bob cem dia eli fay gus hal ida jon kim leo)
+  @customers ~w(ann bob cem dia eli fay gus hal)
 
   def start_link(_options \\ []), do: Supervisor.start_link(__MODULE__, [], name: __MODULE__)
 

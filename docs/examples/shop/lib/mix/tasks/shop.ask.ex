@@ -17,31 +17,21 @@ defmodule Mix.Tasks.Shop.Ask do
   def run([folder]) do
     {:ok, recording} = ElixirScope.open(Path.join(folder, "scope"))
     {:ok, status} = ElixirScope.status(in: recording)
+    was = "process #{status.os_pid}"
 
-    print([
-      "\n",
-      :bright,
-      "OS process #{System.pid()}: opens what process #{status.os_pid} left behind",
-      :reset
-    ])
+    print([:bright, "\nOS process #{System.pid()}: opens what #{was} left behind"])
 
-    print([
-      "  ",
-      number(status.from_rings),
-      " events were in memory only when it died, and were taken from its rings\n"
-    ])
+    print(
+      "  #{number(status.from_rings)} events had not reached the store when it died; they come from its rings\n"
+    )
 
     answer = Demo.Answer.print(in: recording)
     expected = File.read!(Path.join(folder, "answer.txt"))
+    if answer != expected, do: Mix.raise("The answer is not the one of #{was}, which was:\n\n#{expected}")
 
-    if answer != expected do
-      Mix.raise("The answer is not the one that process #{status.os_pid} gave, which was:\n\n#{expected}")
-    end
-
-    print([:green, "The same answer as that of process #{status.os_pid}, before it was killed.", :reset, "\n"])
-
-    print("The recording  #{recording.path}")
-    print(["Look into it   ", :bright, "cd #{File.cwd!()} && iex -S mix run --no-start", :reset])
+    print([:green, "\nThis is the answer that #{was} gave before it was killed."])
+    print(["The recording: ", recording.path])
+    print(["Look into it:  ", :bright, "cd #{File.cwd!()} && iex -S mix run --no-start"])
   end
 
   defp print(text), do: text |> IO.ANSI.format() |> IO.puts()

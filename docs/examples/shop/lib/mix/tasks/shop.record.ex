@@ -34,6 +34,6 @@ defmodule Mix.Tasks.Shop.Record do
   end
 
   defp title(text) do
-    IO.puts(IO.ANSI.format(["\n", :bright, "OS process #{System.pid()}: ", text, :reset]))
+    IO.puts(IO.ANSI.format([:bright, "\nOS process #{System.pid()}: ", text]))
   end
 end

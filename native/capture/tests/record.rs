@@ -1,0 +1,446 @@
+//! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
+
+use elixir_scope_capture::{Limits, Origin, Outcome, Session, Thread, current, record};
+use elixir_scope_clock::Clock;
+use elixir_scope_dictionary::{Dictionary, Meanings};
+use elixir_scope_event::value::{self, Token};
+use elixir_scope_event::{Definition, Kind, Pid, Record, Site, varint};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
+
+/// Which session records is a fact of the whole process: one test at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A process at a site. It counts how often it was asked for what its words mean.
+struct Caller {
+    pid: u32,
+    site: u64,
+    /// The key in the site's literal.
+    literal: u64,
+    asked: Cell<u32>,
+}
+
+impl Caller {
+    fn new(pid: u32, site: u64) -> Self {
+        Caller { pid, site, literal: site, asked: Cell::new(0) }
+    }
+}
+
+fn pid_word(pid: u32) -> u64 {
+    u64::from(pid) << 4 | 3
+}
+
+fn process(pid: u32) -> Definition {
+    Definition::Process(Pid { id: pid, serial: 0 }, pid.to_be_bytes().to_vec())
+}
+
+fn site(key: u64) -> Site {
+    let (module, function) = ("Elixir.Shop".into(), format!("function_{key}"));
+    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7 }
+}
+
+impl Origin for Caller {
+    fn process(&self) -> u64 {
+        if self.pid == 0 { 0 } else { pid_word(self.pid) }
+    }
+
+    fn process_meaning(&self) -> Definition {
+        self.asked.set(self.asked.get() + 1);
+        process(self.pid)
+    }
+
+    fn site(&self) -> u64 {
+        self.site
+    }
+
+    fn site_meaning(&self) -> Option<Site> {
+        self.asked.set(self.asked.get() + 1);
+        Some(site(self.literal))
+    }
+
+    fn thread(&self) -> Thread {
+        Thread::Scheduler
+    }
+}
+
+struct Scene {
+    dir: tempfile::TempDir,
+    session: Arc<Session>,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.session.stop();
+    }
+}
+
+impl Scene {
+    fn new(ring: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("rings")).unwrap();
+        let dictionary = Dictionary::create(&dir.path().join("dictionary")).unwrap();
+        let limits = Limits {
+            scheduler_ring: ring,
+            other_ring: ring,
+            value_bytes: 1 << 16,
+            state_bytes: 1 << 16,
+            depth: 10,
+            elements: 100,
+        };
+        let clock = Arc::new(Clock::new());
+        let session = Session::new(clock, dictionary, dir.path().join("rings"), limits);
+        Scene { dir, session }
+    }
+
+    fn recording(ring: u64) -> Self {
+        let scene = Self::new(ring);
+        scene.session.resume();
+        scene
+    }
+
+    fn meanings(&self) -> Meanings {
+        elixir_scope_dictionary::read(&self.dir.path().join("dictionary")).unwrap()
+    }
+
+    fn rings(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.dir.path().join("rings")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+}
+
+/// A record of a ring file, as another process would read it.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    kind: Kind,
+    ticks: u64,
+    process: u64,
+    site: u64,
+    number: u64,
+    words: Vec<u64>,
+}
+
+fn read(ring: &Path) -> Vec<Seen> {
+    let mut consumer = elixir_scope_ring::file::open(ring).unwrap();
+    consumer.refresh();
+    let mut seen = Vec::new();
+    while let Some(frame) = consumer.peek() {
+        let record = Record::parse(frame.tag, &frame.body).unwrap();
+        let mut payload = record.payload;
+        let number = varint::take(&mut payload).unwrap();
+        let mut words = Vec::new();
+        while !payload.is_empty() {
+            if let Token::Word(word) = value::take(&mut payload).unwrap() {
+                words.push(word);
+            }
+        }
+        let (kind, ticks) = (record.kind, record.ticks.0);
+        seen.push(Seen { kind, ticks, process: record.process, site: record.site, number, words });
+        consumer.advance();
+    }
+    seen
+}
+
+fn lost(ring: &Path) -> u64 {
+    elixir_scope_ring::file::open(ring).unwrap().position().lost_full
+}
+
+fn numbered(caller: &Caller, number: u64) -> Outcome {
+    record(Kind::Call, caller, |pen| pen.number(number))
+}
+
+/// Runs in a thread of its own, which has ended when this returns.
+fn in_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+#[test]
+fn off_records_nothing_and_asks_for_nothing() {
+    let _turn = turn();
+    let scene = Scene::new(1 << 16);
+    let caller = Caller::new(1, 1);
+    let off = || record(Kind::Call, &caller, |_| panic!("nobody wants the payload"));
+    assert_eq!(off(), Outcome::Off, "before the first session");
+    scene.session.resume();
+    assert_eq!(numbered(&caller, 1), Outcome::New);
+    scene.session.pause();
+    assert_eq!(off(), Outcome::Off, "while paused");
+    scene.session.resume();
+    assert_eq!(numbered(&caller, 2), Outcome::Known, "a pause forgets nobody");
+    scene.session.stop();
+    assert_eq!(off(), Outcome::Off, "after the end");
+    assert!(current().is_none());
+    assert_eq!(caller.asked.get(), 2, "once for the process, once for the site");
+    let numbers: Vec<u64> = read(&scene.rings()[0]).iter().map(|seen| seen.number).collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[test]
+fn the_first_event_of_a_process_is_new_and_the_later_ones_are_known() {
+    let _turn = turn();
+    let _scene = Scene::recording(1 << 16);
+    for pid in 1..=20 {
+        assert_eq!(numbered(&Caller::new(pid, 1), 0), Outcome::New, "process {pid}");
+        assert_eq!(numbered(&Caller::new(pid, 2), 1), Outcome::Known, "process {pid}");
+    }
+    let elsewhere = in_a_thread(|| numbered(&Caller::new(20, 3), 2));
+    assert_eq!(elsewhere, Outcome::Known, "a process is known to all threads");
+    assert_eq!(numbered(&Caller::new(0, 0), 3), Outcome::Known, "no process is never new");
+}
+
+#[test]
+fn each_thread_has_its_own_ring_and_keeps_its_order() {
+    const THREADS: u32 = 8;
+    const EVENTS: u64 = 2_000;
+    let _turn = turn();
+    let scene = Scene::recording(1 << 20);
+    let all_are_here = Barrier::new(THREADS as usize);
+    std::thread::scope(|scope| {
+        for pid in 1..=THREADS {
+            let all_are_here = &all_are_here;
+            scope.spawn(move || {
+                let caller = Caller::new(pid, 1);
+                numbered(&caller, 0);
+                all_are_here.wait();
+                (1..EVENTS).for_each(|number| assert_eq!(numbered(&caller, number), Outcome::Known));
+            });
+        }
+    });
+    let rings = scene.rings();
+    assert_eq!(rings.len(), THREADS as usize);
+    let mut processes: Vec<u64> = Vec::new();
+    for ring in rings {
+        let seen = read(&ring);
+        assert!(seen.iter().all(|one| one.process == seen[0].process), "two processes in one ring");
+        assert!(seen.iter().map(|one| one.number).eq(0..EVENTS));
+        assert!(seen.is_sorted_by_key(|one| one.ticks));
+        processes.push(seen[0].process);
+    }
+    processes.sort();
+    assert!(processes.into_iter().eq((1..=THREADS).map(pid_word)));
+}
+
+#[test]
+fn the_ring_of_a_thread_that_ended_is_used_by_the_next() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    for number in 0..50 {
+        in_a_thread(|| numbered(&Caller::new(1, 1), number));
+    }
+    let rings = scene.rings();
+    assert_eq!(rings.len(), 1, "50 threads, one after the other");
+    let seen = read(&rings[0]);
+    assert!(seen.iter().map(|one| one.number).eq(0..50));
+    assert!(seen.is_sorted_by_key(|one| one.ticks));
+    let ends: Vec<u32> = scene.session.fresh_rings().map(|end| end.number).collect();
+    assert_eq!(ends, [0], "the reading end is handed out once");
+}
+
+#[test]
+fn a_ring_is_reused_for_its_own_kind_of_thread_alone() {
+    struct Dirty;
+    impl Origin for Dirty {
+        fn process(&self) -> u64 {
+            0
+        }
+        fn process_meaning(&self) -> Definition {
+            unreachable!("it has no process")
+        }
+        fn site(&self) -> u64 {
+            0
+        }
+        fn site_meaning(&self) -> Option<Site> {
+            None
+        }
+        fn thread(&self) -> Thread {
+            Thread::Other
+        }
+    }
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    in_a_thread(|| numbered(&Caller::new(1, 1), 0));
+    in_a_thread(|| record(Kind::Call, &Dirty, |pen| pen.number(1)));
+    in_a_thread(|| numbered(&Caller::new(1, 1), 2));
+    let numbers = |ring: &Path| read(ring).iter().map(|one| one.number).collect::<Vec<_>>();
+    assert_eq!(scene.rings().iter().map(|ring| numbers(ring)).collect::<Vec<_>>(), [vec![0, 2], vec![1]]);
+}
+
+#[test]
+fn what_a_full_ring_refuses_is_counted() {
+    let _turn = turn();
+    let scene = Scene::recording(4096);
+    let caller = Caller::new(1, 1);
+    let outcomes: Vec<Outcome> = (0..1_000).map(|number| numbered(&caller, number)).collect();
+    let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::Lost).count();
+    let ring = &scene.rings()[0];
+    let seen = read(ring);
+    assert!(seen.iter().map(|one| one.number).eq(0..seen.len() as u64), "the oldest are kept");
+    assert_eq!(seen.len() + refused, 1_000);
+    assert_eq!(lost(ring), refused as u64);
+    // A process whose first event was lost has not said who it is.
+    assert_eq!(numbered(&Caller::new(2, 1), 0), Outcome::Lost);
+    let mut end = scene.session.fresh_rings().next().unwrap();
+    end.consumer.refresh();
+    while end.consumer.peek().is_some() {
+        end.consumer.advance();
+    }
+    end.consumer.release();
+    assert_eq!(numbered(&Caller::new(2, 1), 1), Outcome::New);
+}
+
+#[test]
+fn an_event_whose_site_denies_its_key_is_counted_and_not_recorded() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    let forged = Caller { literal: 8, ..Caller::new(1, 7) };
+    assert_eq!(numbered(&forged, 0), Outcome::Lost);
+    assert_eq!(scene.session.undefined(), 1);
+    assert_eq!(numbered(&Caller::new(1, 9), 1), Outcome::New);
+    assert_eq!(read(&scene.rings()[0]).len(), 1);
+}
+
+#[test]
+fn a_thread_without_a_ring_loses_events_and_says_so() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    std::fs::remove_dir(scene.dir.path().join("rings")).unwrap();
+    let caller = Caller::new(1, 1);
+    assert!((0..3).all(|number| numbered(&caller, number) == Outcome::Lost));
+    assert_eq!(scene.session.undefined(), 3);
+}
+
+/// A second process would see the files at any moment: so whenever a record can be read, so can its words.
+#[test]
+fn the_meaning_of_a_word_is_on_disk_before_the_record_that_uses_it() {
+    const THREADS: u32 = 3;
+    const EVENTS: u64 = 400;
+    let _turn = turn();
+    let scene = Scene::recording(1 << 20);
+    let looks = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=THREADS)
+            .map(|pid| {
+                scope.spawn(move || {
+                    for number in 0..EVENTS {
+                        // All threads meet new words and sites, at times the same ones.
+                        let caller = Caller::new(pid * 1_000 + number as u32 % 50, number + 1);
+                        let word = (number * 7 + u64::from(pid % 2)) << 6 | 11;
+                        let outcome = record(Kind::Call, &caller, |pen| {
+                            pen.number(number);
+                            pen.word(word, || Definition::Atom(format!("atom_{word}")));
+                        });
+                        assert_ne!(outcome, Outcome::Lost);
+                    }
+                })
+            })
+            .collect();
+        let mut looks = 0;
+        loop {
+            let last = threads.iter().all(|thread| thread.is_finished());
+            // Rings first: the dictionary may know more by the time it is read, and never less.
+            let files = scene.rings();
+            // A ring that is still being made cannot be opened yet.
+            let whole = files.iter().filter(|file| elixir_scope_ring::file::open(file).is_ok());
+            let records: Vec<Seen> = whole.flat_map(|ring| read(ring)).collect();
+            let meanings = scene.meanings();
+            for one in &records {
+                let pid = (one.process >> 4) as u32;
+                assert_eq!(meanings.words.get(&one.process), Some(&process(pid)));
+                assert_eq!(meanings.sites.get(&one.site), Some(&site(one.site)));
+                let atom = Definition::Atom(format!("atom_{}", one.words[0]));
+                assert_eq!(meanings.words.get(&one.words[0]), Some(&atom));
+            }
+            looks += 1;
+            if last {
+                assert_eq!(records.len() as u64, u64::from(THREADS) * EVENTS);
+                return looks;
+            }
+        }
+    });
+    assert!(looks > 1, "it was looked at while the threads recorded");
+}
+
+#[test]
+fn sessions_replace_each_other_while_threads_record() {
+    const THREADS: u32 = 3;
+    const SESSIONS: usize = 20;
+    let _turn = turn();
+    let scenes: Vec<Scene> = (0..SESSIONS).map(|_| Scene::new(1 << 22)).collect();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let progress: Vec<_> = (0..THREADS).map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    scenes[0].session.resume();
+    std::thread::scope(|scope| {
+        for (pid, progress) in (1..).zip(&progress) {
+            let stop = &stop;
+            scope.spawn(move || {
+                let caller = Caller::new(pid, 1);
+                let mut number = 0;
+                while !stop.load(relaxed) {
+                    match numbered(&caller, number) {
+                        Outcome::Known | Outcome::New => number += 1,
+                        // Rings are large, but a slow machine may fill one: then the number comes again.
+                        Outcome::Lost | Outcome::Off => std::hint::spin_loop(),
+                    }
+                    progress.store(number, relaxed);
+                }
+            });
+        }
+        for (before, after) in scenes.iter().zip(&scenes[1..]) {
+            let seen: Vec<u64> = progress.iter().map(|progress| progress.load(relaxed)).collect();
+            while progress.iter().zip(&seen).any(|(now, seen)| now.load(relaxed) < seen + 20) {
+                std::thread::yield_now();
+            }
+            // Every second one is replaced without having been stopped.
+            if Arc::as_ptr(&before.session) as usize % 2 == 0 || seen[0] % 2 == 0 {
+                before.session.stop();
+            }
+            after.session.resume();
+            assert!(after.session.is_recording() && !before.session.is_recording());
+        }
+        stop.store(true, relaxed);
+    });
+    // Each number once, each session self-contained, and the sessions follow each other.
+    for (pid, produced) in (1..=THREADS).zip(&progress) {
+        let mut expected = 0..;
+        for scene in &scenes {
+            let meanings = scene.meanings();
+            let mut records: Vec<Seen> = scene.rings().iter().flat_map(|ring| read(ring)).collect();
+            records.retain(|one| one.process == pid_word(pid));
+            records.sort_by_key(|one| one.ticks);
+            for one in &records {
+                assert_eq!(one.number, expected.next().unwrap());
+                assert_eq!(meanings.words.get(&one.process), Some(&process(pid)));
+                assert_eq!(meanings.sites.get(&one.site), Some(&site(1)));
+            }
+        }
+        assert_eq!(expected.next(), Some(produced.load(relaxed)), "process {pid}");
+    }
+}
+
+/// The drain of a recording that failed ends its session by itself, perhaps just when the next one begins.
+#[test]
+fn ending_a_session_never_takes_another_one_away() {
+    let _turn = turn();
+    let (old, new) = (Scene::new(1 << 16), Scene::new(1 << 16));
+    let start = Barrier::new(2);
+    for round in 0..5_000 {
+        old.session.resume();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                old.session.stop();
+            });
+            start.wait();
+            // The window is a few instructions wide; look for it at different distances.
+            (0..round % 40).for_each(|_| std::hint::spin_loop());
+            new.session.resume();
+        });
+        let found = current().expect("the new session is found");
+        assert!(Arc::ptr_eq(&found, &new.session) && found.is_recording(), "round {round}");
+    }
+}
