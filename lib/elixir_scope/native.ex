@@ -49,6 +49,7 @@ defmodule ElixirScope.Native do
   def find_process(_handle, _id, _serial), do: absent(:find_process)
   def processes(_handle, _from), do: absent(:processes)
   def sites(_handle), do: absent(:sites)
+  def bounds(_handle), do: absent(:bounds)
   def summary(_handle), do: absent(:summary)
 
   # `nif_error` tells compilers and type checkers that the true function may return anything.

@@ -3,7 +3,7 @@ defmodule ElixirScope.Query do
   # Questions about a recording. `ElixirScope` documents them; this module checks what came, asks the native
   # library and makes structs of its answers.
 
-  alias ElixirScope.{Call, Cut, Error, Event, Events, Native, Recorder, Recording}
+  alias ElixirScope.{Call, Error, Event, Events, Native, Recorder, Recording}
   alias ElixirScope.Query.{Function, Moment, Server, Unseen}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -96,16 +96,15 @@ defmodule ElixirScope.Query do
 
   # Before the first and after the last thing that is known, nothing can be said.
   defp within(recording, time) do
-    summary = Native.summary(recording.handle)
-    {_first, last} = summary.span || {summary.started, summary.started}
-    last = if recording.live? and summary.state in [:running, :paused], do: Native.now(), else: last
+    {state, started, last} = Native.bounds(recording.handle)
+    last = if recording.live? and state in [:running, :paused], do: Native.now(), else: last || started
 
     cond do
-      time < summary.started ->
+      time < started ->
         Error.new(
           :before_recording,
-          "expected a time within the recording, which began at #{Moment.format(summary.started)} " <>
-            "(#{summary.started}), got #{Moment.format(time)} (#{time}); times are nanoseconds of system time, " <>
+          "expected a time within the recording, which began at #{Moment.format(started)} " <>
+            "(#{started}), got #{Moment.format(time)} (#{time}); times are nanoseconds of system time, " <>
             "as ElixirScope.now/0 gives them"
         )
 
@@ -210,14 +209,6 @@ defmodule ElixirScope.Query do
       {pid, introductions |> Enum.map(&Event.from_native/1) |> Enum.find_value(%{}, & &1.data)}
     end
   end
-
-  @doc "Whether a limit kept a part of a term out."
-  def cut?(%Cut{}), do: true
-  def cut?(%_{} = struct), do: struct |> Map.from_struct() |> cut?()
-  def cut?(map) when is_map(map), do: Enum.any?(map, fn {key, value} -> cut?(key) or cut?(value) end)
-  def cut?([head | tail]), do: cut?(head) or cut?(tail)
-  def cut?(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> cut?()
-  def cut?(_term), do: false
 
   defp filter(recording, filters) do
     with {:ok, kinds} <- kinds(Keyword.get(filters, :kind, [])),

@@ -199,6 +199,24 @@ fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     sites.into_iter().enumerate().collect::<Vec<_>>().encode(env)
 }
 
+fn state(handle: &Handle) -> rustler::Atom {
+    match &handle.recorder {
+        None if handle.foreign => atoms::running(),
+        None => atoms::stopped(),
+        Some(recorder) if recorder.status().failure.is_some() => atoms::failed(),
+        Some(recorder) if recorder.session().is_recording() => atoms::running(),
+        Some(recorder) if recorder.has_ended() => atoms::stopped(),
+        Some(_) => atoms::paused(),
+    }
+}
+
+/// `{state, started, time of the last event | nil}`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn bounds<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
+    let last = handle.recording.index().span().map(|(_, last)| last.0);
+    (state(&handle), handle.recording.manifest.started.0, last).encode(env)
+}
+
 /// What is known of a recording as a whole.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
@@ -209,18 +227,10 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     let damage = damage.map(|found| (found.file.display().to_string(), found.offset, found.bytes, &found.what));
     let damage: Vec<_> = damage.collect();
     let manifest = &handle.recording.manifest;
-    let state = match &handle.recorder {
-        None if handle.foreign => atoms::running(),
-        None => atoms::stopped(),
-        Some(recorder) if recorder.status().failure.is_some() => atoms::failed(),
-        Some(recorder) if recorder.session().is_recording() => atoms::running(),
-        Some(recorder) if recorder.has_ended() => atoms::stopped(),
-        Some(_) => atoms::paused(),
-    };
     let failure = handle.recorder.as_ref().and_then(|recorder| recorder.status().failure);
     let span = index.span().map(|(first, last)| (first.0, last.0));
     let fields = [
-        ("state", state.encode(env)),
+        ("state", state(&handle).encode(env)),
         ("failure", failure.encode(env)),
         ("started", manifest.started.0.encode(env)),
         ("os_pid", manifest.os_pid.encode(env)),
@@ -229,7 +239,7 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
         ("events", index.next_event().encode(env)),
         ("processes", index.processes().len().encode(env)),
         ("functions", index.sites().len().encode(env)),
-        ("bytes", handle.recording.bytes().encode(env)),
+        ("bytes", index.bytes().encode(env)),
         ("span", span.encode(env)),
         ("gaps", gaps.encode(env)),
         ("damage", damage.encode(env)),

@@ -323,6 +323,11 @@ impl Index {
         &self.damage
     }
 
+    /// Bytes of the segments up to the end of their last blocks.
+    pub fn bytes(&self) -> u64 {
+        self.volumes.iter().map(|volume| volume.scanned as u64).sum()
+    }
+
     /// The earliest and the latest time of an event.
     pub fn span(&self) -> Option<(Nanos, Nanos)> {
         self.span

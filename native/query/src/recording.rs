@@ -25,11 +25,6 @@ impl Recording {
         Recording { run, manifest, shelf, index: Mutex::new(index) }
     }
 
-    /// Bytes of the segments so far.
-    pub fn bytes(&self) -> u64 {
-        self.shelf.segments().iter().map(|segment| segment.len() as u64).sum()
-    }
-
     /// The index, with everything that is in the store now. Other queries wait while it is held.
     pub fn index(&self) -> MutexGuard<'_, Index> {
         let mut index = self.index.lock();

@@ -15,7 +15,7 @@ defmodule Mix.Tasks.Shop.Ask do
 
   @impl true
   def run([folder]) do
-    {:ok, recording} = ElixirScope.open(Path.join(folder, "scope"))
+    recording = open(Path.join(folder, "scope"))
     {:ok, status} = ElixirScope.status(in: recording)
     was = "process #{status.os_pid}"
 
@@ -32,6 +32,15 @@ defmodule Mix.Tasks.Shop.Ask do
     print([:green, "\nThis is the answer that #{was} gave before it was killed."])
     print(["The recording: ", recording.path])
     print(["Look into it:  ", :bright, "cd #{File.cwd!()} && iex -S mix run --no-start"])
+  end
+
+  def run(_other), do: Mix.raise("expected a folder: mix shop.ask FOLDER")
+
+  defp open(path) do
+    case ElixirScope.open(path) do
+      {:ok, recording} -> recording
+      {:error, error} -> Mix.raise(error.message)
+    end
   end
 
   defp print(text), do: text |> IO.ANSI.format() |> IO.puts()

@@ -33,6 +33,8 @@ defmodule Mix.Tasks.Shop.Record do
     Process.sleep(:infinity)
   end
 
+  def run(_other), do: Mix.raise("expected a folder: mix shop.record FOLDER")
+
   defp title(text) do
     IO.puts(IO.ANSI.format([:bright, "\nOS process #{System.pid()}: ", text]))
   end
