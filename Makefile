@@ -37,6 +37,8 @@ test-elixir: setup test-rust
 	MIX_ENV=test mix compile --warnings-as-errors
 	$(call say,mix test)
 	mix test
+	$(call say,mix test in docs/examples/shop)
+	cd docs/examples/shop && mix test
 
 test-versions: setup ## The Elixir tests on the other supported versions, in Debian roots
 	@MIX_ENV=test mix compile

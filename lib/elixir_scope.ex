@@ -40,6 +40,7 @@ defmodule ElixirScope do
   a pid of an earlier run such as `"#PID<0.123.0>"`.
   """
 
+  alias ElixirScope.Instrument.Attach
   alias ElixirScope.{Call, Error, Events, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.{Function, Moment, Server}
 
@@ -106,6 +107,36 @@ defmodule ElixirScope do
   """
   @spec now() :: non_neg_integer
   defdelegate now, to: Native
+
+  @doc """
+  Instruments a module of this VM that is loaded already: of the application, of a dependency, of Elixir or OTP. The
+  options are those of `use ElixirScope`. It is compiled anew from its debug information, in memory alone; processes
+  that run in it go on, those in a local loop with the code that they are in.
+
+      iex> {:ok, report} = ElixirScope.instrument(ElixirScope.Doctest.Plain, only: [:double])
+      iex> report.functions
+      [double: 1]
+      iex> ElixirScope.Doctest.Plain.double(21)
+      iex> [call] = ElixirScope.calls(&ElixirScope.Doctest.Plain.double/1)
+      iex> {call.args, call.return}
+      {[21], 42}
+      iex> ElixirScope.uninstrument(ElixirScope.Doctest.Plain)
+      :ok
+  """
+  @spec instrument(module, keyword) :: {:ok, map} | {:error, Error.t()}
+  def instrument(module, options \\ []), do: Attach.attach(module, options)
+
+  @doc """
+  Takes `instrument/2` back: exactly the code that ran before runs again, and costs nothing.
+  """
+  @spec uninstrument(module) :: :ok | {:error, Error.t()}
+  def uninstrument(module), do: Attach.detach(module)
+
+  @doc """
+  The modules that `instrument/2` has instrumented.
+  """
+  @spec instrumented() :: [module]
+  def instrumented, do: Attach.attached()
 
   @doc """
   The state that a server had at a time: the one after the last callback that had finished by then.

@@ -11,8 +11,9 @@ defmodule ElixirScope.LayeringTest do
     native: {~w(native.ex), [:error]},
     gate: {~w(gate.ex switch.ex), []},
     capture: {~w(capture.ex), [:native]},
-    instrument: {~w(instrument.ex instrument/*.ex), [:capture, :native, :gate]},
-    recorder: {~w(recorder.ex application.ex), [:error, :trace, :options, :native, :gate]},
+    instrument: {~w(instrument.ex instrument/*.ex), [:error, :capture, :native, :gate]},
+    recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
+    application: {~w(application.ex), [:options, :recorder, :instrument]},
     query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument]}

@@ -4,11 +4,12 @@ defmodule ElixirScope.Application do
 
   use Application
 
+  alias ElixirScope.Instrument.Attach
   alias ElixirScope.{Options, Recorder}
 
   @impl true
   def start(_type, _args) do
-    Supervisor.start_link([{Recorder, Options.enabled?()}],
+    Supervisor.start_link([{Recorder, Options.enabled?()}, Attach],
       strategy: :one_for_one,
       name: ElixirScope.Supervisor
     )

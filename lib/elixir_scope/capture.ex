@@ -1,7 +1,8 @@
 defmodule ElixirScope.Capture do
   @moduledoc false
   # The Elixir half of what rewritten code calls; the other half are the capture functions of `ElixirScope.Native`.
-  # Everything here runs in the traced process, and only while something is recorded.
+  # Everything here runs in the traced process, and only while something is recorded. It calls built-in functions
+  # alone: a function of a module could itself be instrumented, and would then be recorded as the program's doing.
   #
   # Three keys of the process dictionary are ours. The chain: how many wrapped tail calls are on the stack. The
   # state: the server's state as it was recorded last. It is the very term that the server holds, so it costs
@@ -20,37 +21,42 @@ defmodule ElixirScope.Capture do
 
   @doc "Records who the calling process is. Called at its first event."
   def introduce do
-    dictionary = Process.info(self(), :dictionary) |> elem(1)
-
     about = %{
       name: registered_name(),
-      label: dictionary[:"$process_label"],
-      initial_call: dictionary[:"$initial_call"],
-      ancestors: dictionary[:"$ancestors"] || [],
-      callers: dictionary[:"$callers"] || [],
-      parents: parents(self(), [])
+      label: noted(:"$process_label", nil),
+      initial_call: noted(:"$initial_call", nil),
+      ancestors: noted(:"$ancestors", []),
+      callers: noted(:"$callers", []),
+      parents: parents(self(), 16)
     }
 
     Native.introduce(about)
     :ok
   end
 
+  defp noted(key, default) do
+    case :erlang.get(key) do
+      :undefined -> default
+      value -> value
+    end
+  end
+
   defp registered_name do
-    case Process.info(self(), :registered_name) do
-      {:registered_name, []} -> nil
+    case :erlang.process_info(self(), :registered_name) do
       {:registered_name, name} -> name
+      [] -> nil
     end
   end
 
   # Processes that were spawned without OTP know their parents only through the VM, and only while those live.
-  defp parents(pid, seen) when length(seen) < 16 do
-    case Process.info(pid, :parent) do
-      {:parent, parent} when is_pid(parent) and node(parent) == node() -> parents(parent, [parent | seen])
-      _ -> Enum.reverse(seen)
+  defp parents(_pid, 0), do: []
+
+  defp parents(pid, left) do
+    case :erlang.process_info(pid, :parent) do
+      {:parent, parent} when is_pid(parent) and node(parent) == node() -> [parent | parents(parent, left - 1)]
+      _ -> []
     end
   end
-
-  defp parents(_pid, seen), do: Enum.reverse(seen)
 
   @doc "The number of wrapped tail calls on the stack."
   def chain, do: :erlang.get(@chain) |> number()
@@ -142,13 +148,14 @@ defmodule ElixirScope.Capture do
   end
 
   defp called_by_server?(module) do
-    {:current_stacktrace, stack} = Process.info(self(), :current_stacktrace)
-
-    case Enum.drop_while(stack, fn {frame, _, _, _} -> frame != module end) do
-      [{^module, _, _, _}, {:gen_server, _, _, _} | _] -> true
-      _ -> false
-    end
+    {:current_stacktrace, stack} = :erlang.process_info(self(), :current_stacktrace)
+    above?(stack, module)
   end
+
+  defp above?([{module, _, _, _}, {:gen_server, _, _, _} | _], module), do: true
+  defp above?([{module, _, _, _} | _], module), do: false
+  defp above?([_ours | rest], module), do: above?(rest, module)
+  defp above?([], _module), do: false
 
   defp known?(state) do
     case :erlang.get(@state) do

@@ -34,6 +34,7 @@ defmodule ElixirScope.Native do
   def baseline, do: absent(:baseline)
 
   # Session.
+  def own, do: absent(:own)
   def start(_options), do: absent(:start)
   def stop(_handle), do: absent(:stop)
   def pause(_handle), do: absent(:pause)

@@ -260,8 +260,8 @@ defmodule ElixirScope.Query do
       {:ok, process} ->
         process_numbers(rest, recording, until, [process | found])
 
-      # A process that made no event matches none.
-      {:error, %Error{reason: reason}} when reason in [:unknown_process, :not_instrumented] ->
+      # A process that made no event matches none; a name that leads nowhere may be a mistake.
+      {:error, %Error{reason: reason}} when is_pid(server) and reason in [:unknown_process, :not_instrumented] ->
         process_numbers(rest, recording, until, found)
 
       error ->

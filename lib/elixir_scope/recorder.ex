@@ -64,6 +64,7 @@ defmodule ElixirScope.Recorder do
   @impl true
   def init(begin?) do
     Process.flag(:trap_exit, true)
+    Native.own()
     {:ok, if(begin?, do: begin_configured(), else: nil)}
   end
 

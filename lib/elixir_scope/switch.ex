@@ -21,15 +21,15 @@ defmodule ElixirScope.Switch do
   def turn(:on), do: load(@on)
   def turn(:off), do: load(@off)
 
-  # A process may be suspended at the entry of the old version's function. `soft_purge` leaves it alone and says
-  # false; it leaves the function as soon as it runs again.
   defp load(beam) do
-    if :code.soft_purge(ElixirScope.Gate) do
-      {:module, ElixirScope.Gate} = :code.load_binary(ElixirScope.Gate, ~c"elixir_scope_gate", beam)
-      :ok
-    else
-      :erlang.yield()
-      load(beam)
-    end
+    true = soft_purge(ElixirScope.Gate)
+    {:module, ElixirScope.Gate} = :code.load_binary(ElixirScope.Gate, ~c"elixir_scope_gate", beam)
+    :ok
+  end
+
+  # A process may be suspended at the entry of the old version's function. `:code.soft_purge/1` leaves it alone and
+  # says false; it leaves the function as soon as it runs again.
+  defp soft_purge(module) do
+    :code.soft_purge(module) or (:erlang.yield() && soft_purge(module))
   end
 end

@@ -14,5 +14,11 @@ defmodule ElixirScope.Doctest do
     def handle_call(:next, _from, count), do: {:reply, count, count + 1}
   end
 
+  defmodule Plain do
+    @moduledoc false
+    def double(number), do: 2 * number
+    def triple(number), do: 3 * number
+  end
+
   def dir, do: Path.join(System.tmp_dir!(), "elixir_scope_doctest_#{System.pid()}")
 end

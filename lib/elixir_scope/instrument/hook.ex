@@ -5,7 +5,7 @@
 defmodule ElixirScope.Instrument.Hook do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Options, Own, Plan, Transform}
+  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Transform}
 
   # Options that would end, print or repeat the inner compilation, or that describe an input that is not forms.
   @dropped_atoms [
@@ -59,7 +59,7 @@ defmodule ElixirScope.Instrument.Hook do
   end
 
   defp compile(core, forms, options) do
-    with {:ok, _module, new_core} <- forms(forms, [:to_core | options]),
+    with {:ok, _module, new_core} <- Compile.forms(forms, [:to_core | options]),
          {:ok, _module, _binary} <- rehearse(forms, options) do
       new_core
     else
@@ -72,27 +72,22 @@ defmodule ElixirScope.Instrument.Hook do
   # The last passes run behind this hook, so a crash of theirs would end the user's own compilation. OTP 25 has
   # one that crashes on some valid code that receives messages; such modules are compiled to the end to see.
   defp rehearse(forms, options) do
-    if otp_release() < 26 and receives?(forms), do: forms(forms, [:binary | options]), else: {:ok, nil, nil}
+    if otp_release() < 26 and receives?(forms),
+      do: Compile.forms(forms, [:binary | options]),
+      else: {:ok, nil, nil}
   end
 
   defp otp_release, do: :otp_release |> :erlang.system_info() |> List.to_integer()
 
-  defp forms(forms, options) do
-    case :compile.noenv_forms(forms, [:no_spawn_compiler_process, :no_auto_import, :return_errors | options]) do
-      {:ok, module, result} -> {:ok, module, result}
-      {:ok, module, result, _warnings} -> {:ok, module, result}
-      {:error, errors, _warnings} -> {:error, "the rewritten code does not compile: #{inspect(errors)}"}
-      other -> {:error, "the compiler answered #{inspect(other)}"}
-    end
-  catch
-    kind, reason -> {:error, Exception.format_banner(kind, reason)}
-  end
-
+  # Elixir's forms name every function of another module in full.
   defp inner(compile_options) do
-    Enum.reject(compile_options, fn
-      option when is_atom(option) -> option in @dropped_atoms
-      option when is_tuple(option) -> elem(option, 0) in @dropped_keys
-    end)
+    kept =
+      Enum.reject(compile_options, fn
+        option when is_atom(option) -> option in @dropped_atoms
+        option when is_tuple(option) -> elem(option, 0) in @dropped_keys
+      end)
+
+    [:no_auto_import | kept]
   end
 
   defp receives?({:receive, _, _}), do: true

@@ -3,7 +3,11 @@
 defmodule ElixirScope.Instrument.Use do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Hook, Options, Own, Plan}
+  alias ElixirScope.Instrument.{Beam, Compile, Frame, Hook, Options, Own, Plan, Site, Syntax, Tail, Transform}
+
+  # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
+  # those of this library's own tests are.
+  @needed [Beam, Compile, Frame, Hook, Plan, Site, Syntax, Tail, Transform]
 
   @doc "The code that stands in a module for `use ElixirScope, options`."
   @spec quoted(Macro.t()) :: Macro.t()
@@ -19,6 +23,7 @@ defmodule ElixirScope.Instrument.Use do
   @spec prepare(Macro.Env.t(), keyword()) :: :ok
   def prepare(%Macro.Env{module: module, file: file} = env, options) do
     Options.new!(options)
+    Enum.each(@needed, &Code.ensure_compiled!/1)
 
     if Own.module?(module, file) do
       fail(env, "#{inspect(module)} is a part of ElixirScope, which must not record itself. Remove the line")

@@ -95,6 +95,15 @@ defmodule ElixirScope.Query.Server do
 
   defp find_alive(recording, server, _time), do: unknown(recording, server)
 
+  # Where the name of a registry leads is not recorded.
+  defp unknown(recording, server) when is_tuple(server) do
+    Error.new(
+      :unknown_process,
+      "the process of #{inspect(server)} cannot be found: such a name is known only in the VM that records and while " <>
+        "its process lives; ask with the pid, or its text; #{known(recording)}"
+    )
+  end
+
   defp unknown(recording, server) when is_pid(server) do
     cond do
       recording.live? and node(server) == node() and Process.alive?(server) ->

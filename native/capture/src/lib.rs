@@ -14,4 +14,4 @@ mod session;
 
 pub use pen::Pen;
 pub use record::{Origin, Outcome, record};
-pub use session::{Limits, RingEnd, Session, Thread, current, generation};
+pub use session::{Limits, RingEnd, Session, Thread, current, generation, own};

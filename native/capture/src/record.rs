@@ -1,6 +1,6 @@
 //! The one door of the hot path.
 
-use crate::session::{RingStart, Session, Thread, current, generation};
+use crate::session::{RingStart, Session, Thread, current, generation, is_own};
 use crate::{Pen, session};
 use elixir_scope_event::{Definition, Kind, Record, Site};
 use std::cell::RefCell;
@@ -88,13 +88,17 @@ fn join(thread: Thread) -> Option<Local> {
 impl Local {
     #[inline]
     fn record(&mut self, kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>)) -> Outcome {
+        let process = origin.process();
+        if is_own(process) {
+            return Outcome::Off;
+        }
         let session = &*self.session;
         let ticks = session.clock.raw();
         self.bytes.clear();
         let mut pen = Pen { session, bytes: &mut self.bytes, undefined: false };
         fill(&mut pen);
         let mut undefined = pen.undefined;
-        let (process, site) = (origin.process(), origin.site());
+        let site = origin.site();
         let new = process != 0 && !session.processes.contains(process);
         if new {
             undefined |= session.dictionary.define_word(process, origin.process_meaning()).is_err();

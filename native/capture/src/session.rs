@@ -81,6 +81,27 @@ static CURRENT: AtomicU64 = AtomicU64::new(0);
 static SESSION: ArcSwapOption<Session> = ArcSwapOption::const_empty();
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
+/// Pids of ElixirScope's own processes, which are never recorded. 0: no process.
+static OWN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+/// From now on the process is one of ours.
+pub fn own(process: u64) {
+    // A process of ours that was started again takes the place of the oldest.
+    let mut next = process;
+    for place in &OWN {
+        let held = place.swap(next, Ordering::Relaxed);
+        if held == process {
+            return;
+        }
+        next = held;
+    }
+}
+
+#[inline]
+pub(crate) fn is_own(process: u64) -> bool {
+    OWN.iter().any(|own| own.load(Ordering::Relaxed) == process) && process != 0
+}
+
 /// The session that is recording now.
 pub fn current() -> Option<Arc<Session>> {
     SESSION.load_full()

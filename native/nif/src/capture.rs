@@ -14,6 +14,7 @@
 //! | `state(site, origin, state)` | a state; answers whether it was recorded |
 //! | `introduce(map)` | who the process is |
 //! | `generation()` | nothing; a number that tells recordings apart, 0 when off |
+//! | `own()` | nothing, from now on, of the calling process |
 //! | `baseline()` | nothing; what a call of any of these costs at least |
 
 use crate::atoms;
@@ -252,5 +253,10 @@ capture!(introduce, [1], ok, |env, args| {
 });
 
 capture!(generation, [0], ok, |env, _| env.make_integer(elixir_scope_capture::generation() as i64));
+
+capture!(own, [0], ok, |env, _| {
+    elixir_scope_capture::own(env.caller().map_or(0, vm::bits));
+    words().ok
+});
 
 capture!(baseline, [0], ok, |_, _| words().ok);

@@ -11,12 +11,11 @@ use elixir_scope_recorder::{Tap, drain, recover};
 use elixir_scope_ring::file::{self, Mapped};
 use elixir_scope_ring::{Position, Producer};
 use elixir_scope_store::{Limits, Run, RunPath, Writer};
-use std::sync::Arc;
 
 const PIECE: Piece = Piece { from: Ticks(0), at: Nanos(0), rate: 1.0 };
 
 struct Bench {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     run: Option<Run>,
     writer: Writer,
     taps: Vec<Tap>,
@@ -38,7 +37,7 @@ impl Bench {
             dictionary.define_word(pid_word(pid), Words.word(pid_word(pid)).unwrap()).unwrap();
         }
         let writer = Writer::create(run.path(), limits).unwrap();
-        let mut bench = Bench { dir, writer, run: Some(run), taps: Vec::new(), producers: Vec::new() };
+        let mut bench = Bench { _dir: dir, writer, run: Some(run), taps: Vec::new(), producers: Vec::new() };
         for number in 0..rings {
             let (producer, consumer) = file::create(&bench.ring(number), 4096).unwrap();
             bench.producers.push(producer);
@@ -157,7 +156,11 @@ fn a_quiet_time_before_a_loss_is_no_part_of_its_gap() {
     bench.drain(500);
     let index = bench.index();
     assert!(index.has_gap(Nanos(450), Nanos(450)));
-    assert!(!index.has_gap(Nanos(1), Nanos(299)) && !index.has_gap(Nanos(501), Nanos(600)), "{:?}", index.gaps());
+    assert!(
+        !index.has_gap(Nanos(1), Nanos(299)) && !index.has_gap(Nanos(501), Nanos(600)),
+        "{:?}",
+        index.gaps()
+    );
 }
 
 #[test]
@@ -269,42 +272,4 @@ fn a_ring_whose_making_was_not_finished_is_no_damage() {
     std::fs::write(rings.join("2.ring"), [0; 8192]).unwrap();
     let found = recover(&bench.die()).unwrap();
     assert_eq!((found.from_rings, found.damage), (1, vec![]));
-}
-
-/// Each event brings an atom with the longest name there is: 9 bytes in a ring, a thousand in a segment.
-#[test]
-fn recovery_has_room_for_definitions_far_longer_than_their_words() {
-    let dir = tempfile::tempdir().unwrap();
-    let run = Run::create(dir.path(), "run", &manifest(Nanos(1))).unwrap();
-    let dictionary = Dictionary::create(&run.path().dictionary()).unwrap();
-    dictionary.define_piece(PIECE).unwrap();
-    let (mut producer, _consumer) = file::create(&run.path().rings().join("0.ring"), 4 << 20).unwrap();
-    drop(Writer::create(run.path(), Limits { segment_bytes: 1 << 20, ..Limits::default() }).unwrap());
-    let mut word = 0;
-    let mut events = 0;
-    loop {
-        let mut payload = vec![1];
-        for _ in 0..200 {
-            word += 64;
-            elixir_scope_event::value::put(&mut payload, elixir_scope_event::value::Token::Word(word));
-        }
-        let record = Record { kind: Kind::Return, ticks: Ticks(10), process: 0, site: 0, payload: &payload };
-        if producer.push(Kind::Return as u32, &[&record.head(), &payload]).is_err() {
-            break;
-        }
-        events += 1;
-    }
-    for word in (64..=word).step_by(64) {
-        let name = elixir_scope_event::Definition::Atom(format!("{word:0>1000}"));
-        dictionary.define_word(word, name).unwrap();
-    }
-    let path = run.path().clone();
-    drop(run);
-    let found = recover(&path).unwrap();
-    assert_eq!(found.from_rings, events);
-    let mut index = Index::default();
-    index.extend(&found.shelf.segments());
-    assert_eq!(times(&index).len() as u64, events);
-    assert_eq!(index.gaps().len(), 1, "the event that was refused");
-    drop(Arc::new(dir));
 }

@@ -7,10 +7,10 @@ use elixir_scope_capture::{Outcome, record};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::Token;
 use elixir_scope_event::{Kind, LossCause};
-use elixir_scope_query::{Filter, Gap};
+use elixir_scope_query::Gap;
 use elixir_scope_recorder::recover;
 use elixir_scope_store::RunPath;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -63,8 +63,7 @@ fn a_process_keeps_its_order_when_it_moves_between_threads() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
     let scene = Scene::start(dir.path(), Sizes { block: 2_000, ..Sizes::default() });
-    let (senders, receivers): (Vec<_>, Vec<_>) =
-        (0..THREADS).map(|_| mpsc::channel::<(u32, u64)>()).unzip();
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| mpsc::channel::<(u32, u64)>()).unzip();
     std::thread::scope(|scope| {
         for (thread, receiver) in receivers.into_iter().enumerate() {
             let next = senders[(thread + 1) % THREADS].clone();
@@ -219,7 +218,7 @@ fn a_trickle_of_events_is_written_in_few_blocks() {
     let segments = scene.recorder.shelf().segments();
     let blocks = segments.iter().map(|segment| segment.scan(0).count() as u64).sum::<u64>();
     assert!(blocks * 50 < events, "{blocks} blocks for {events} events");
-    let bytes = scene.recording.bytes();
+    let bytes = scene.recording.index().bytes();
     assert!(bytes < events * 20, "{bytes} bytes for {events} events");
 }
 
@@ -263,11 +262,10 @@ fn a_disk_that_takes_no_new_segment_ends_the_recording_and_loses_nothing_that_wa
     let scene = Scene::start(dir.path(), Sizes { segment: 16 << 10, block: 1 << 10, ..Sizes::default() });
     let folder = scene.recorder.run().segments();
     let aside = dir.path().join("aside");
-    let recorded: u64 = std::thread::scope(|scope_| {
-        let failing = AtomicBool::new(false);
-        let failing = &failing;
-        let (ear, recorder) = (&scene.ear, &scene.recorder);
-        let thread = scope_.spawn(move || {
+    let failing = AtomicBool::new(false);
+    let recorded: u64 = std::thread::scope(|scope| {
+        let (ear, recorder, failing) = (&scene.ear, &scene.recorder, &failing);
+        let thread = scope.spawn(move || {
             let mut number = 0;
             loop {
                 match event(1, number) {
@@ -307,13 +305,17 @@ fn a_copy_made_while_threads_record_shows_each_event_once() {
     let sizes = Sizes { ring: 16 << 10, segment: 256 << 10, block: 4 << 10 };
     let scene = Scene::start(dir.path(), sizes);
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope_| {
+    std::thread::scope(|scope| {
         for pid in 1..=2 {
             let stop = &stop;
-            scope_.spawn(move || {
-                (0..).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(|number| event_for_sure(pid, number));
+            scope.spawn(move || {
+                (0..)
+                    .take_while(|_| !stop.load(Ordering::Relaxed))
+                    .for_each(|number| event_for_sure(pid, number));
             });
         }
+        // Also when an assertion fails: the threads would go on for ever.
+        let _stop = common::AtEnd(|| stop.store(true, Ordering::Relaxed));
         let mut before = 0;
         for copy in 0..20 {
             while scene.recorder.status().events < before + 500 {
@@ -348,6 +350,5 @@ fn a_copy_made_while_threads_record_shows_each_event_once() {
                 assert!(numbers.len() as u64 >= known);
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }

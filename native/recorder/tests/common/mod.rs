@@ -152,8 +152,7 @@ impl Scene {
         };
         let session = Session::new(Arc::clone(&clock), dictionary, path.rings(), bounds);
         let (shelf, ear) = (writer.shelf(), Ear::default());
-        let recorder =
-            Recorder::start(run, session, writer, Box::new(Words), Box::new(ear.clone())).unwrap();
+        let recorder = Recorder::start(run, session, writer, Box::new(Words), Box::new(ear.clone())).unwrap();
         let recording = Recording::new(path, manifest, Vec::new(), shelf);
         Scene { recorder, recording, ear, clock }
     }
@@ -189,4 +188,13 @@ pub fn numbers(index: &Index) -> BTreeMap<u32, Vec<u64>> {
         found.entry(pid).or_default().push(number);
     }
     found
+}
+
+/// Runs at the end of its block, however that is left.
+pub struct AtEnd<F: Fn()>(pub F);
+
+impl<F: Fn()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }

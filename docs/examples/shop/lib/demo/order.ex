@@ -5,14 +5,14 @@ defmodule Demo.Order do
 
   alias ElixirScope.Call
 
-  @enforce_keys [:pid, :number, :customer, :supervisor, :cart, :check, :payment, :take]
+  @enforce_keys [:pid, :number, :customer, :placed, :cart, :check, :payment, :take]
   defstruct @enforce_keys
 
   @type t :: %__MODULE__{
           pid: pid,
           number: pos_integer,
           customer: String.t(),
-          supervisor: atom | pid,
+          placed: Call.t(),
           cart: {pid, state :: map},
           check: Call.t(),
           payment: Call.t(),
@@ -23,19 +23,24 @@ defmodule Demo.Order do
   @spec of(pid, ElixirScope.Query.Moment.t(), keyword) :: t
   def of(pid, time, options) do
     options = [pid: pid, until: time] ++ options
-    [%Call{args: [number, customer]}] = ElixirScope.calls(&Shop.Checkout.run/2, options)
+    [%Call{args: [number, customer]} = run] = ElixirScope.calls(&Shop.Checkout.run/2, options)
     [process] = Enum.to_list(ElixirScope.events([kind: :process] ++ options))
 
     %__MODULE__{
       pid: pid,
       number: number,
       customer: customer,
-      supervisor: hd(process.data.ancestors),
+      placed: placed(hd(process.data.callers), run, options),
       cart: cart(customer, options),
       check: last_call(&Shop.Stock.in_stock?/1, options),
       payment: last_call(&Shop.Payment.charge/2, options),
       take: last_call(&Shop.Stock.take/1, options)
     }
+  end
+
+  # The call that started the task. A task knows its caller: the process that waits for it.
+  defp placed(caller, run, options) do
+    last_call(&Shop.order/1, Keyword.merge(options, pid: caller, until: run.started))
   end
 
   # Names of a Registry are not in the recording, but the call that began the cart is.

@@ -57,17 +57,16 @@ defmodule Demo.Report do
     {cart, %{items: items}} = order.cart
     request = callback.args |> hd() |> inspect()
     waited = order.take.started - order.check.finished
+    placed = order.take.started - order.placed.started
 
     [
       heading("What did it?"),
       line("message", [paint(:bright, request), " to #{inspect(server)}, handled in #{duration(callback)}"]),
-      line("sent by", [
-        paint(:bright, "order " <> name(order)),
-        ", #{inspect(order.pid)} of #{inspect(order.supervisor)}"
-      ]),
+      line("sent by", [paint(:bright, "order " <> name(order)), ", the task #{inspect(order.pid)}"]),
       line("which called", "#{show(order.take)} at #{order.take.file}:#{order.take.line}"),
-      line("had asked", "#{show(order.check)} -> #{inspect(order.check.return)}, #{span(waited)} earlier"),
+      line("had asked", "#{show(order.check)} -> #{inspect(order.check.return)} #{span(waited)} earlier"),
       line("in between", "#{show(order.payment)} for #{duration(order.payment)}"),
+      line("placed by", "#{inspect(order.placed.pid)}: #{show(order.placed)}, #{span(placed)} earlier"),
       line("cart of #{order.customer}", "#{inspect(cart)}, held #{inspect(items)} at that time")
     ]
   end
@@ -113,8 +112,8 @@ defmodule Demo.Report do
     others = for other <- found.orders, other.pid != order.pid, do: "##{other.number}"
 
     """
-      When ##{order.number} asked, #{asked.left} were left, and it was told that its #{asked.count} are there.
-      When it took them, #{found.before.pieces[article]} were left: #{Enum.join(others, ", ")} had been faster.
+      When ##{order.number} asked for #{asked.count}, the stock had #{asked.left}: enough.
+      When it took them, the stock had #{found.before.pieces[article]}: #{Enum.join(others, ", ")} had been faster.
       Nothing keeps the pieces between Stock.in_stock?/1 and Stock.take/1.
     """
   end

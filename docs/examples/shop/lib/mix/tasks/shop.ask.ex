@@ -22,7 +22,7 @@ defmodule Mix.Tasks.Shop.Ask do
     print([:bright, "\nOS process #{System.pid()}: opens what #{was} left behind"])
 
     print(
-      "  #{number(status.from_rings)} events had not reached the store when it died; they come from its rings\n"
+      "  #{number(status.from_rings)} events were not in the store yet when it died; its rings had them\n"
     )
 
     answer = Demo.Answer.print(in: recording)

@@ -18,7 +18,7 @@ defmodule Mix.Tasks.Shop.Record do
     Application.put_env(:elixir_scope, :dir, Path.join(folder, "scope"))
     {:ok, _started} = Application.ensure_all_started(:shop)
 
-    title("#{length(Demo.Traffic.customers())} customers shop at the same time, and everything is recorded")
+    title("#{length(Demo.Traffic.customers())} customers shop at the same time, and all is recorded")
     {:ok, _traffic} = Demo.Traffic.start_link()
     Demo.Progress.wait(@load_ms)
     Supervisor.stop(Demo.Traffic)

@@ -1,0 +1,216 @@
+# Instrumenting a module that is loaded already, and taking that back. The same rewriter as at compile time starts
+# from the same forms, which it finds in the debug information of the object code.
+#
+# The original object code is kept by this process, so `detach` puts back exactly what ran before.
+defmodule ElixirScope.Instrument.Attach do
+  @moduledoc false
+
+  use GenServer
+
+  alias ElixirScope.{Error, Native}
+  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Transform}
+
+  # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
+  @fast [:no_ssa_opt]
+
+  @type report :: %{
+          module: module(),
+          functions: [{atom(), arity()}],
+          skipped: %{{atom(), arity()} => String.t()}
+        }
+
+  def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  @doc "Instruments a loaded module, or instruments it again with other options."
+  @spec attach(module(), keyword()) :: {:ok, report()} | {:error, Error.t()}
+  def attach(module, options) do
+    with {:ok, options} <- options(options), do: call({:attach, module, options})
+  end
+
+  @doc "Puts back the code that ran before `attach/2`."
+  @spec detach(module()) :: :ok | {:error, Error.t()}
+  def detach(module), do: call({:detach, module})
+
+  @doc "The modules that are attached."
+  @spec attached() :: [module()]
+  def attached do
+    case call(:attached) do
+      {:error, _not_running} -> []
+      modules -> modules
+    end
+  end
+
+  defp call(request) do
+    GenServer.call(__MODULE__, request, :infinity)
+  catch
+    :exit, {:noproc, _} ->
+      Error.new(:not_recording, "the application :elixir_scope is not running; start it first")
+  end
+
+  defp options(options) do
+    {:ok, Options.new!(options)}
+  rescue
+    error in ArgumentError -> Error.new(:bad_option, error.message)
+  end
+
+  @impl true
+  def init(_) do
+    Native.own()
+    {:ok, %{}}
+  end
+
+  @impl true
+  def handle_call({:attach, module, options}, _from, originals) do
+    with :ok <- attachable(module),
+         {:ok, original} <- original(module, originals),
+         {:ok, forms} <- forms(module, original),
+         {forms, report} = Transform.run(forms, options),
+         :ok <- not_empty(report),
+         {:ok, beam} <- compile(module, forms),
+         :ok <- load(module, original, beam) do
+      {:reply, {:ok, plain(report)}, Map.put(originals, module, original)}
+    else
+      {:error, error} -> {:reply, {:error, error}, originals}
+    end
+  end
+
+  def handle_call({:detach, module}, _from, originals) do
+    with {:ok, original} <- Map.fetch(originals, module),
+         :ok <- load(module, original, original.beam) do
+      {:reply, :ok, Map.delete(originals, module)}
+    else
+      :error ->
+        {:reply, not_attached(module, Map.keys(originals)), originals}
+
+      {:error, error} ->
+        {:reply, {:error, error}, originals}
+    end
+  end
+
+  def handle_call(:attached, _from, originals),
+    do: {:reply, originals |> Map.keys() |> Enum.sort(), originals}
+
+  defp attachable(module) do
+    cond do
+      not is_atom(module) ->
+        Error.new(:bad_option, "expected a module, got: #{inspect(module)}")
+
+      not Code.ensure_loaded?(module) ->
+        Error.new(:bad_option, "expected a module that this VM knows, got: #{inspect(module)}")
+
+      Own.module?(module, source(module)) ->
+        refuse(module, "it is a part of ElixirScope, which must not record itself")
+
+      module in :erlang.pre_loaded() ->
+        refuse(module, "it is a part of the VM itself")
+
+      :code.which(module) == :cover_compiled ->
+        refuse(module, "`:cover` has rewritten it; instrument it when the coverage run is over")
+
+      true ->
+        :ok
+    end
+  end
+
+  defp source(module), do: module.module_info(:compile)[:source] |> List.wrap() |> List.to_string()
+
+  # What was attached before is attached anew from its original.
+  defp original(module, originals) do
+    case originals do
+      %{^module => original} ->
+        {:ok, original}
+
+      _ ->
+        with {^module, beam, file} <- :code.get_object_code(module),
+             {:ok, {^module, md5}} <- :beam_lib.md5(beam),
+             {:same, true} <- {:same, module.module_info(:md5) == md5} do
+          {:ok, %{beam: beam, file: file}}
+        else
+          {:same, false} ->
+            refuse(
+              module,
+              "its file holds other code than the one that runs; load the file first with `l(Mod)`"
+            )
+
+          _ ->
+            refuse(
+              module,
+              "its object code is not in a file (it was compiled in memory); put `use ElixirScope` into it"
+            )
+        end
+    end
+  end
+
+  defp forms(module, %{beam: beam}) do
+    case :beam_lib.chunks(beam, [:abstract_code]) do
+      {:ok, {_, [abstract_code: {:raw_abstract_v1, forms}]}} ->
+        {:ok, forms}
+
+      _ ->
+        refuse(
+          module,
+          "it was compiled without debug information; `:erlang.trace/3` still sees its calls, " <>
+            "and the calls that instrumented code makes to it are in that code's recording"
+        )
+    end
+  end
+
+  defp not_empty(%{instrumented: [], module: module, skipped: skipped}) do
+    reasons = skipped |> Map.values() |> Enum.map(&Plan.explain/1) |> Enum.uniq() |> Enum.join("; ")
+    refuse(module, "none of its functions can be: #{reasons}")
+  end
+
+  defp not_empty(_report), do: :ok
+
+  defp compile(module, forms) do
+    # Elixir's forms name every function of another module in full; those of Erlang's own modules do not.
+    imports = if function_exported?(module, :__info__, 1), do: [:no_auto_import], else: []
+
+    case Compile.forms(forms, [:binary, :debug_info | @fast ++ imports]) do
+      {:ok, ^module, beam} -> {:ok, beam}
+      {:error, problem} -> refuse(module, problem)
+    end
+  end
+
+  # Code that a process still runs from before the last change is never purged: that would kill the process.
+  defp load(module, %{file: file}, beam) do
+    sticky? = :code.is_sticky(module)
+    if sticky?, do: :code.unstick_mod(module)
+
+    try do
+      with {:purged, true} <- {:purged, :code.soft_purge(module)},
+           {:module, ^module} <- :code.load_binary(module, file, beam) do
+        :ok
+      else
+        {:purged, false} ->
+          refuse(
+            module,
+            "a process still runs the code from before the last change; try again when it has left it"
+          )
+
+        {:error, reason} ->
+          refuse(module, "the VM refuses the code: #{inspect(reason)}")
+      end
+    after
+      if sticky?, do: :code.stick_mod(module)
+    end
+  end
+
+  defp plain(report) do
+    skipped = Map.new(report.skipped, fn {function, reason} -> {function, Plan.explain(reason)} end)
+    %{module: report.module, functions: report.instrumented, skipped: skipped}
+  end
+
+  defp refuse(module, why),
+    do: Error.new(:not_instrumented, "#{inspect(module)} cannot be instrumented: #{why}")
+
+  defp not_attached(module, []),
+    do: Error.new(:not_instrumented, "#{inspect(module)} is not attached; no module is")
+
+  defp not_attached(module, some) do
+    Error.new(
+      :not_instrumented,
+      "#{inspect(module)} is not attached; attached are #{Enum.map_join(some, ", ", &inspect/1)}"
+    )
+  end
+end

@@ -1,0 +1,147 @@
+defmodule ElixirScope.Instrument.AttachTest do
+  # Modules of the VM are instrumented and restored while they are in use.
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.Doctest.Plain
+  alias ElixirScope.Error
+
+  setup do
+    {:ok, _} = ElixirScope.start()
+
+    on_exit(fn ->
+      for module <- ElixirScope.instrumented(), do: :ok = ElixirScope.uninstrument(module)
+    end)
+  end
+
+  test "records from now on, and not after it was taken back" do
+    md5 = Plain.module_info(:md5)
+    Plain.double(1)
+    assert {:ok, report} = ElixirScope.instrument(Plain)
+    assert %{module: Plain, functions: [double: 1, triple: 1]} = report
+    assert ElixirScope.instrumented() == [Plain]
+    assert Plain.double(2) == 4
+    assert :ok = ElixirScope.uninstrument(Plain)
+    Plain.double(3)
+    assert Plain.module_info(:md5) == md5
+    assert ElixirScope.instrumented() == []
+    assert [%{args: [2], return: 4}] = ElixirScope.calls({Plain, :double, 1}, pid: self())
+  end
+
+  test "can be asked for other functions, and is still taken back to the original" do
+    md5 = Plain.module_info(:md5)
+    {:ok, _} = ElixirScope.instrument(Plain, only: [:double])
+    {:ok, _} = ElixirScope.instrument(Plain, only: [triple: 1])
+    Plain.double(1)
+    Plain.triple(1)
+    assert [%{mfa: {Plain, :triple, 1}}] = ElixirScope.calls(Plain, pid: self())
+    :ok = ElixirScope.uninstrument(Plain)
+    assert Plain.module_info(:md5) == md5
+  end
+
+  test "works for modules of Elixir and for Erlang modules, sticky ones too" do
+    for {module, call} <- [
+          {Integer, fn -> Integer.digits(1234) end},
+          {:queue, fn -> :queue.len(:queue.from_list([1, 2])) end},
+          {URI, fn -> URI.encode("a b") end}
+        ] do
+      sticky? = :code.is_sticky(module)
+      expected = call.()
+      assert {:ok, _} = ElixirScope.instrument(module)
+      assert call.() == expected
+      assert [_ | _] = ElixirScope.calls(module, pid: self(), limit: 1)
+      assert :ok = ElixirScope.uninstrument(module)
+      assert :code.is_sticky(module) == sticky?
+    end
+  end
+
+  test "servers go on, and their next callbacks are recorded" do
+    {:ok, agent} = Agent.start_link(fn -> 1 end)
+    {:ok, _} = ElixirScope.instrument(Agent.Server)
+    Agent.update(agent, &(&1 + 1))
+    assert Agent.get(agent, & &1) == 2
+    assert {:ok, 2} = ElixirScope.get_state_at(agent, ElixirScope.now())
+    :ok = ElixirScope.uninstrument(Agent.Server)
+    assert Agent.get(agent, & &1) == 2
+  end
+
+  test "what ElixirScope itself does with an instrumented module is not recorded" do
+    {:ok, _} = ElixirScope.instrument(GenServer)
+    {:ok, _} = ElixirScope.instrument(Keyword)
+    :ok = ElixirScope.pause()
+    :ok = ElixirScope.resume()
+    own = [Process.whereis(ElixirScope.Recorder), Process.whereis(ElixirScope.Instrument.Attach)]
+    assert Enum.filter(ElixirScope.events(), &(&1.pid in own)) == []
+  end
+
+  test "a process in a local loop keeps the code that it is in, and is never killed" do
+    source = """
+    defmodule ElixirScope.AttachTest.Loop do
+      def run(from), do: receive(do: (:next -> (send(from, :here); run(from)); :stop -> :ok))
+    end
+    """
+
+    in_file(source, fn loop ->
+      me = self()
+      pid = spawn_link(fn -> apply(loop, :run, [me]) end)
+      {:ok, _} = ElixirScope.instrument(loop)
+      assert {:error, %Error{message: message}} = ElixirScope.uninstrument(loop)
+      assert message =~ "still runs the code from before the last change"
+      send(pid, :next)
+      assert_receive :here
+      ref = Process.monitor(pid)
+      send(pid, :stop)
+      assert_receive {:DOWN, ^ref, _, _, :normal}
+      assert :ok = ElixirScope.uninstrument(loop)
+    end)
+  end
+
+  test "says why a module cannot be" do
+    reason = fn module, options ->
+      ElixirScope.instrument(module, options) |> elem(1) |> Map.fetch!(:message)
+    end
+
+    assert reason.(:erlang, []) =~ ":erlang cannot be instrumented: it is a part of the VM itself"
+    assert reason.(ElixirScope.Query, []) =~ "must not record itself"
+    assert reason.(NoSuchModule, []) =~ "expected a module that this VM knows, got: NoSuchModule"
+    assert reason.("Plain", []) =~ "expected a module, got: \"Plain\""
+    assert reason.(Plain, onyl: [:a]) =~ "expected the options only:, except:"
+
+    assert reason.(Plain, only: [:nothing]) =~
+             "none of its functions can be: its name is reserved for the compiler; only: does not name it"
+
+    assert {:error, %Error{message: "ElixirScope.Doctest.Plain is not attached; no module is"}} =
+             ElixirScope.uninstrument(Plain)
+
+    [{module, _}] = Code.compile_string("defmodule ElixirScope.AttachTest.Memory do\n def one, do: 1\nend")
+    assert reason.(module, []) =~ "compiled in memory"
+
+    in_file(
+      "defmodule ElixirScope.AttachTest.Bare do\n @compile {:debug_info, false}\n def one, do: 1\nend",
+      fn bare ->
+        assert reason.(bare, []) =~ "compiled without debug information"
+      end
+    )
+  end
+
+  # Compiles a module into a file of the code path.
+  defp in_file(source, fun) do
+    folder = Path.join(System.tmp_dir!(), "elixir_scope_attach_#{System.unique_integer([:positive])}")
+    File.mkdir_p!(folder)
+    Code.put_compiler_option(:debug_info, true)
+    [{module, beam}] = Code.compile_string(source)
+    File.write!(Path.join(folder, "#{module}.beam"), beam)
+    Code.prepend_path(folder)
+
+    try do
+      :code.purge(module)
+      {:module, ^module} = :code.load_file(module)
+      fun.(module)
+    after
+      Code.delete_path(folder)
+      :code.purge(module)
+      :code.delete(module)
+      :code.purge(module)
+      File.rm_rf!(folder)
+    end
+  end
+end
