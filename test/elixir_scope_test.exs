@@ -58,6 +58,32 @@ defmodule ElixirScopeTest do
       assert %ElixirScope.Cut{kind: :binary, size: 50_000_000, kept: "xxx" <> _} = binary
     end
 
+    test "of every shape stay within what a ring takes, however small it is", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: dir, limits: [ring_bytes: 64 * 1024])
+      wide = List.to_tuple(Enum.to_list(1..100_000))
+
+      shapes = [
+        wide,
+        Enum.reduce(1..1_000, {}, fn _, inner -> Tuple.append(Tuple.duplicate(:x, 300), inner) end),
+        Enum.reduce(1..1_000, {}, fn _, inner -> Tuple.insert_at(Tuple.duplicate(:x, 300), 0, inner) end),
+        Enum.reduce(1..5_000, %{}, fn n, inner -> %{n => inner, {n} => 1.5} end),
+        Enum.reduce(1..50_000, [], fn n, inner -> [inner, n | :tail] end),
+        Enum.map(1..50_000, &{&1, Integer.to_string(&1)}),
+        for(n <- 1..200, do: Map.new(1..200, &{&1, {n, self()}}))
+      ]
+
+      for shape <- shapes do
+        Echo.echo(shape)
+        # The ring holds the events of one.
+        ElixirScope.flush()
+      end
+
+      assert {:ok, %{lost: 0}} = ElixirScope.status()
+      calls = ElixirScope.calls(&Echo.echo/1)
+      assert length(calls) == length(shapes)
+      for call <- calls, do: assert(inspect(call.return, limit: :infinity) =~ "#ElixirScope.Cut<")
+    end
+
     test "are cut at the limits that were asked for, and marked", %{tmp_dir: dir} do
       {:ok, _} = ElixirScope.start(dir: dir, limits: [depth: 2, value_bytes: 200, elements: 50])
       Echo.echo({{{:too, :deep}}})
