@@ -276,7 +276,7 @@ fn two_damaged_blocks_one_after_the_other_are_one_gap_that_ends() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn damaged_segments_show_nothing_wrong_and_hide_nothing(

@@ -91,7 +91,7 @@ defmodule ElixirScope.Instrument.TransformTest do
     server = "-behaviour(gen_server). "
 
     assert rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.") =~
-             "_ -> Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2), ScopeChain = Capture:chain(), try"
+             "_ -> ScopeServes = Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2), ScopeChain = Capture:chain(), try"
 
     cast = rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.")
 
