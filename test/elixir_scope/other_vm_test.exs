@@ -63,7 +63,8 @@ defmodule ElixirScope.OtherVmTest do
       end
 
     assert :right in answers
-    assert Enum.uniq(answers) -- [:right, :lost, :no_state, :unknown_process] == []
+    # The last fact may be later than the last event.
+    assert Enum.uniq(answers) -- [:right, :lost, :no_state, :unknown_process, :after_recording] == []
 
     damage(segment, 0)
     assert {:error, %{reason: :damaged, message: message}} = ElixirScope.open(path)

@@ -98,11 +98,11 @@ defmodule ElixirScope.Instrument.TransformTest do
     assert cast =~
              "true -> Capture:wrap(ScopeChain), Scope1 = g(Scope0), Capture:unwrap(ScopeChain), {0, Scope1};"
 
-    assert cast =~ "{0, ScopeValue} -> Capture:leave_callback(Site, ScopeValue)"
+    assert cast =~ "{0, ScopeValue} -> Capture:leave_callback(Site, ScopeServes, ScopeValue)"
 
     init = rewritten(server <> "init(X) -> {ok, X}.", returns: false)
-    assert init =~ "_ -> Capture:enter_init(Site, [ScopeA1]), try"
-    assert init =~ "ScopeValue -> Capture:leave_callback(Site, ScopeValue)"
+    assert init =~ "_ -> ScopeServes = Capture:enter_init(Site, [ScopeA1]), try"
+    assert init =~ "ScopeValue -> Capture:leave_callback(Site, ScopeServes, ScopeValue)"
 
     for text <- ["handle_cast(_, S) -> {noreply, S}.", "init(X) -> {ok, X}."] do
       assert rewritten(text) =~ "Native:enter(Site, "
