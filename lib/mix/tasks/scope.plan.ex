@@ -46,7 +46,7 @@ defmodule Mix.Tasks.Scope.Plan do
     rows = Project.survey(shown)
 
     Mix.shell().info([:bright, inspect(Mix.Project.config()[:app]), :reset])
-    Enum.each(Table.lines(rows), &Mix.shell().info/1)
+    Enum.each(Table.lines(rows), &Mix.shell().info(&1))
     Enum.each(remarks(rules, Enum.map(rows, & &1.module)), &Mix.shell().info([:yellow, &1, :reset]))
     if write?, do: write(rows, shown)
     :ok
