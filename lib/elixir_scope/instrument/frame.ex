@@ -13,12 +13,13 @@
 #           end
 #       end.
 #
-# One frame a function, not one a clause: heads that do not match belong to the same call.
+# One frame a function, not one a clause: heads that do not match belong to the same call. Anonymous functions inside
+# the recorded branch have frames of the same kind, without the gate; those in the other branch are as written.
 defmodule ElixirScope.Instrument.Frame do
   @moduledoc false
 
   alias ElixirScope.{Capture, Gate, Native}
-  alias ElixirScope.Instrument.{Options, Plan, Site, Syntax, Tail}
+  alias ElixirScope.Instrument.{Body, Options, Plan, Site, Syntax, Tail}
 
   # Native has one enter/n for each arity up to here; more arguments go in a list.
   @most_arguments 12
@@ -28,13 +29,48 @@ defmodule ElixirScope.Instrument.Frame do
   def build({:function, _, name, arity, clauses} = form, %Plan{} = plan, file) do
     # Of the first clause: a head without body may stand lines above it, and errors name the clause.
     anno = clause_anno(clauses)
-    added = Syntax.generated(anno)
     prefix = Syntax.fresh_prefix(form)
     role = Map.fetch!(plan.roles, {name, arity})
-    tail = Tail.rewrite(clauses, %Tail{plan: plan, role: role, prefix: prefix})
     site = Site.new({plan.module, name, arity}, file, :erl_anno.line(anno))
+    frame = frame(anno, arity, site, role, prefix, plan)
+    taken = Syntax.variables(form)
 
-    frame = %{
+    inside =
+      Body.rewrite(clauses, %Body{
+        plan: plan,
+        function: {name, arity},
+        file: file,
+        prefix: prefix,
+        taken: taken
+      })
+
+    gate =
+      {:case, frame.added, Syntax.remote(frame.added, Gate, :on, []),
+       [
+         Syntax.clause(frame.added, {:atom, frame.added, false}, [dispatch(clauses, frame)]),
+         Syntax.clause(frame.added, {:var, frame.added, :_}, recorded(inside, MapSet.new(), frame, plan))
+       ]}
+
+    put_elem(form, 4, [{:clause, anno, frame.args, [], [gate]}])
+  end
+
+  @doc """
+  The one clause of an anonymous function that stands for all of its clauses, rewritten by Body already. It asks no gate:
+  what was made while recording was on records, and what was made while it was off is the function as written.
+  """
+  @spec closure(tuple(), [tuple()], MapSet.t(atom()), Site.t(), pos_integer(), Body.t()) :: tuple()
+  def closure(fun, [{:clause, _, patterns, _, _} | _] = clauses, bound, site, ordinal, %Body{} = body) do
+    anno = elem(fun, 1)
+    # Frames stand in frames, so each has names of its own.
+    frame = frame(anno, length(patterns), site, :function, "#{body.prefix}Fn#{ordinal}_", body.plan)
+
+    {:clause, anno, frame.args, [], recorded(clauses, bound, frame, body.plan)}
+  end
+
+  defp frame(anno, arity, site, role, prefix, plan) do
+    added = Syntax.generated(anno)
+
+    %{
       anno: anno,
       added: added,
       args: for(n <- numbers(arity), do: {:var, added, :"#{prefix}A#{n}"}),
@@ -43,21 +79,18 @@ defmodule ElixirScope.Instrument.Frame do
       role: role,
       prefix: prefix
     }
-
-    gate =
-      {:case, added, Syntax.remote(added, Gate, :on, []),
-       [
-         Syntax.clause(added, {:atom, added, false}, [dispatch(clauses, frame)]),
-         Syntax.clause(added, {:var, added, :_}, recorded(clauses, tail, frame))
-       ]}
-
-    put_elem(form, 4, [{:clause, anno, frame.args, [], [gate]}])
   end
 
   defp numbers(0), do: []
   defp numbers(arity), do: 1..arity
 
   defp clause_anno([{:clause, anno, _, _, _} | _]), do: anno
+
+  # `bound`: the variables that may be bound around the clauses.
+  defp recorded(clauses, bound, frame, plan) do
+    tail = Tail.rewrite(clauses, bound, %Tail{plan: plan, role: frame.role, prefix: frame.prefix})
+    recorded(clauses, tail, frame)
+  end
 
   defp recorded(clauses, :value, frame) do
     value = variable(frame, "Value")

@@ -4,6 +4,8 @@
 defmodule ElixirScope.Instrument.Site do
   @moduledoc false
 
+  alias ElixirScope.Instrument.Closure
+
   @typedoc "`{key, node, module, function, arity, file, line}`"
   @type t ::
           {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
@@ -17,10 +19,24 @@ defmodule ElixirScope.Instrument.Site do
   """
   @spec new(mfa(), String.t(), non_neg_integer()) :: t()
   def new({module, function, arity}, file, line) do
-    node = node_id({module, function, arity})
-    rest = {node, module, function, arity, file, line}
-    List.to_tuple([digest(rest) | Tuple.to_list(rest)])
+    seal({node_id({module, function, arity}), module, function, arity, file, line})
   end
+
+  @doc """
+  Builds the site of an anonymous function: of the one number `ordinal`, of so many arguments, in a function. `line` is
+  that of `fn` or `&`. Its node is found anew as long as no other one is put before it in the same function.
+
+      iex> site = ElixirScope.Instrument.Site.closure({Cart, :total, 1}, 2, 3, "lib/cart.ex", 14)
+      iex> {elem(site, 2), elem(site, 3), elem(site, 4), elem(site, 6)}
+      {Cart, :"total/1-fn-2", 3, 14}
+  """
+  @spec closure(mfa(), pos_integer(), arity(), String.t(), non_neg_integer()) :: t()
+  def closure({module, function, arity}, ordinal, own_arity, file, line) do
+    node = digest({module, function, arity, :fn, ordinal})
+    seal({node, module, Closure.name({function, arity}, ordinal), own_arity, file, line})
+  end
+
+  defp seal(rest), do: Tuple.insert_at(rest, 0, digest(rest))
 
   @doc """
   The id of the function's AST node: it survives edits that only move lines.
@@ -32,7 +48,7 @@ defmodule ElixirScope.Instrument.Site do
   def node_id({module, function, arity}), do: digest({module, function, arity, :function, 0})
 
   @doc """
-  Whether a term is a site of this module: its key must be the digest of what it says.
+  Whether a term is the site of a function with a name in this module: its key must be the digest of what it says.
 
       iex> site = ElixirScope.Instrument.Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
       iex> ElixirScope.Instrument.Site.valid?(site, Cart)

@@ -61,4 +61,41 @@ defmodule ElixirScope.Instrument.Syntax do
 
     "Scope" |> Stream.iterate(&(&1 <> "_")) |> Enum.find(&(not taken?.(&1)))
   end
+
+  @doc """
+  The name that the user gave a variable. `nil` when it was the compiler or a macro who named it, and for names that
+  begin with an underscore, whose values nobody wants.
+
+      iex> Enum.map([:"_x@1", :"_ok?@12", :"__unused@1", :"_@3", :_4, :X], &ElixirScope.Instrument.Syntax.user_name/1)
+      [:x, :ok?, nil, nil, nil, :X]
+  """
+  @spec user_name(atom()) :: atom() | nil
+  def user_name(name) do
+    text = Atom.to_string(name)
+
+    case Regex.run(~r/\A_(.+)@\d+\z/su, text) do
+      [_, "_" <> _] -> nil
+      [_, given] -> String.to_atom(given)
+      nil -> if String.starts_with?(text, "_"), do: nil, else: name
+    end
+  end
+
+  @doc "Code with variables renamed, wherever they stand in it."
+  @spec rename(term(), %{optional(atom()) => atom()}) :: term()
+  def rename(code, names) when names == %{}, do: code
+  def rename({:var, anno, name}, names) when is_atom(name), do: {:var, anno, Map.get(names, name, name)}
+  def rename({:value, _, _} = literal, _names), do: literal
+
+  # A named function's name is a variable of its own.
+  def rename({:named_fun, anno, name, clauses}, names) do
+    {:named_fun, anno, Map.get(names, name, name), rename(clauses, names)}
+  end
+
+  def rename([head | tail], names), do: [rename(head, names) | rename(tail, names)]
+
+  def rename(tuple, names) when is_tuple(tuple) do
+    tuple |> Tuple.to_list() |> rename(names) |> List.to_tuple()
+  end
+
+  def rename(leaf, _names), do: leaf
 end
