@@ -95,6 +95,14 @@ defmodule ElixirScope.Capture do
     end
   end
 
+  @doc "The head of a callback bound variables, directly behind its entry."
+  def bind_callback(site, values, state) do
+    # As at the entry: only of a server is the state known, and then it has just been recorded if it was not.
+    if serves?(elem(site, 2)),
+      do: Native.bind_callback(site, values, state),
+      else: Native.bind_list(site, values)
+  end
+
   @doc "A callback returned. Gives the value back."
   def leave_callback(site, value) do
     with {:ok, origin, state} <- new_state(elem(site, 3), value), true <- serves?(elem(site, 2)) do

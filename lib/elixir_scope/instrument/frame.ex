@@ -35,10 +35,13 @@ defmodule ElixirScope.Instrument.Frame do
     frame = frame(anno, arity, site, role, prefix, plan)
     taken = Syntax.variables(form)
 
+    state = with {:callback, position} <- role, do: Enum.at(frame.args, position - 1), else: (_ -> nil)
+
     inside =
-      Body.rewrite(clauses, %Body{
+      Body.rewrite(clauses, state, %Body{
         plan: plan,
         function: {name, arity},
+        frame: {name, arity},
         file: file,
         prefix: prefix,
         taken: taken
@@ -74,7 +77,7 @@ defmodule ElixirScope.Instrument.Frame do
       anno: anno,
       added: added,
       args: for(n <- numbers(arity), do: {:var, added, :"#{prefix}A#{n}"}),
-      site: literal(site, added),
+      site: Syntax.literal(site, added),
       options: plan.options,
       role: role,
       prefix: prefix
@@ -158,10 +161,10 @@ defmodule ElixirScope.Instrument.Frame do
   defp enter_call(%{args: args} = frame) when length(args) <= @most_arguments,
     do: native(:enter, args, frame)
 
-  defp enter_call(%{args: args} = frame), do: native(:enter_list, [list(args, frame)], frame)
+  defp enter_call(%{args: args} = frame), do: native(:enter_list, [Syntax.list(args, frame.added)], frame)
 
   # Of a callback: a list, or nil when arguments are not wanted.
-  defp arguments(%{options: %Options{args: true}, args: args} = frame), do: list(args, frame)
+  defp arguments(%{options: %Options{args: true}, args: args} = frame), do: Syntax.list(args, frame.added)
   defp arguments(%{options: %Options{args: false}, added: added}), do: {:atom, added, nil}
 
   # A callback's return is looked at also with `returns: false`: the new state is in it.
@@ -192,7 +195,7 @@ defmodule ElixirScope.Instrument.Frame do
 
     Syntax.clause(added, {:var, added, :_}, [
       Syntax.remote(elsewhere, Capture, :unmatched, [frame.site]),
-      Syntax.remote(added, :erlang, :error, [{:atom, added, :function_clause}, list(args, frame)])
+      Syntax.remote(added, :erlang, :error, [{:atom, added, :function_clause}, Syntax.list(args, added)])
     ])
   end
 
@@ -205,15 +208,9 @@ defmodule ElixirScope.Instrument.Frame do
 
   defp total?(_clause), do: false
 
-  defp literal(term, anno), do: :erl_parse.map_anno(fn _ -> anno end, :erl_parse.abstract(term))
-
   defp variable(%{added: added, prefix: prefix}, role), do: {:var, added, :"#{prefix}#{role}"}
 
   defp tagged(added, tag, names), do: {:tuple, added, [{:integer, added, tag} | names]}
-
-  defp list(exprs, %{added: added}) do
-    List.foldr(exprs, {nil, added}, fn expr, rest -> {:cons, added, expr, rest} end)
-  end
 
   defp native(function, args, frame), do: Syntax.remote(frame.added, Native, function, [frame.site | args])
   defp capture(function, args, frame), do: Syntax.remote(frame.added, Capture, function, [frame.site | args])

@@ -11,6 +11,11 @@ defmodule ElixirScope.Instrument.Site do
           {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
            line :: non_neg_integer()}
 
+  @typedoc "The same of a place that binds variables, with their names at the end"
+  @type binding ::
+          {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
+           line :: non_neg_integer(), names :: [atom(), ...]}
+
   @doc """
   Builds the site of a function. `file` is as compiled, `line` that of the first clause.
 
@@ -34,6 +39,19 @@ defmodule ElixirScope.Instrument.Site do
   def closure({module, function, arity}, ordinal, own_arity, file, line) do
     node = digest({module, function, arity, :fn, ordinal})
     seal({node, module, Closure.name({function, arity}, ordinal), own_arity, file, line})
+  end
+
+  @doc """
+  Builds the site of a place that binds variables: number `ordinal` of those in the function, or anonymous function, that
+  it is recorded under. The names are what the user calls the variables.
+
+      iex> ElixirScope.Instrument.Site.binding({Cart, :add, 2}, 1, [:cart, :item], "lib/cart.ex", 12) |> elem(7)
+      [:cart, :item]
+  """
+  @spec binding(mfa(), pos_integer(), [atom(), ...], String.t(), non_neg_integer()) :: binding()
+  def binding({module, function, arity}, ordinal, names, file, line) do
+    node = digest({module, function, arity, :binding, ordinal})
+    seal({node, module, function, arity, file, line, names})
   end
 
   defp seal(rest), do: Tuple.insert_at(rest, 0, digest(rest))

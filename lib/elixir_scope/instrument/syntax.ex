@@ -24,6 +24,14 @@ defmodule ElixirScope.Instrument.Syntax do
   @spec clause(:erl_anno.anno(), expr(), [expr()]) :: expr()
   def clause(anno, pattern, body), do: {:clause, anno, [pattern], [], body}
 
+  @doc "A list of expressions as one expression."
+  @spec list([expr()], :erl_anno.anno()) :: expr()
+  def list(exprs, anno), do: List.foldr(exprs, {nil, anno}, fn expr, rest -> {:cons, anno, expr, rest} end)
+
+  @doc "The expression of a term."
+  @spec literal(term(), :erl_anno.anno()) :: expr()
+  def literal(term, anno), do: :erl_parse.map_anno(fn _ -> anno end, :erl_parse.abstract(term))
+
   @doc """
   All names of variables in a term of abstract format.
 

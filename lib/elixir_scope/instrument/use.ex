@@ -3,12 +3,12 @@
 defmodule ElixirScope.Instrument.Use do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Body, Closure, Compile, Frame, Hook, Options, Own, Pattern, Plan, Site}
-  alias ElixirScope.Instrument.{Syntax, Tail, Transform}
+  alias ElixirScope.Instrument.{Beam, Body, Closure, Compile, Frame, Hook, Options, Own, Pattern, Plan}
+  alias ElixirScope.Instrument.{Probe, Site, Syntax, Tail, Transform}
 
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
-  @needed [Beam, Body, Closure, Compile, Frame, Hook, Pattern, Plan, Site, Syntax, Tail, Transform]
+  @needed [Beam, Body, Closure, Compile, Frame, Hook, Pattern, Plan, Probe, Site, Syntax, Tail, Transform]
 
   @doc "The code that stands in a module for `use ElixirScope, options`."
   @spec quoted(Macro.t()) :: Macro.t()
