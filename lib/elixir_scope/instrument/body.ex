@@ -10,7 +10,7 @@ defmodule ElixirScope.Instrument.Body do
   alias ElixirScope.Instrument.{Closure, Frame, Pattern, Plan, Probe, Site, Syntax}
 
   @enforce_keys [:plan, :function, :frame, :file, :prefix, :taken]
-  defstruct @enforce_keys ++ [closures: 0, bindings: 0, values: 0]
+  defstruct @enforce_keys ++ [closures: 0, bindings: 0, values: 0, numbered: []]
 
   @type t :: %__MODULE__{
           plan: Plan.t(),
@@ -24,7 +24,9 @@ defmodule ElixirScope.Instrument.Body do
           # So far: anonymous functions in the function, places that bind in the frame, variables of our own.
           closures: non_neg_integer(),
           bindings: non_neg_integer(),
-          values: non_neg_integer()
+          values: non_neg_integer(),
+          # Variables that are `&1` and so on to the user.
+          numbered: [atom()]
         }
 
   @typep env :: MapSet.t(atom())
@@ -281,6 +283,7 @@ defmodule ElixirScope.Instrument.Body do
 
   defp framed(fun, clauses, env, state, make) do
     ordinal = state.closures + 1
+    state = %{state | numbered: Closure.numbered(fun, clauses) ++ state.numbered}
 
     case Closure.unhide(clauses, env, state.taken) do
       {:ok, clauses, taken} ->
@@ -303,7 +306,7 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp probe(names, anno, state, server_state \\ nil) do
-    shown = if state.plan.options.locals, do: Probe.shown(names), else: []
+    shown = if state.plan.options.locals, do: Probe.shown(names -- state.numbered), else: []
 
     if shown == [] do
       {[], state}

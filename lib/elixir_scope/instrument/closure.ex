@@ -59,6 +59,19 @@ defmodule ElixirScope.Instrument.Closure do
   defp accumulates?(_name, _clauses), do: false
 
   @doc """
+  The variables that stand for `&1`, `&2` and so on in a function written with `&`. Some versions of Elixir name them
+  `capture`, as a user may; but a clause stands at the very place of its function in such a function alone.
+  """
+  @spec numbered(closure :: Syntax.expr(), [tuple()]) :: [atom()]
+  def numbered(closure, [{:clause, anno, patterns, _, _}]) do
+    if same_place?(anno, elem(closure, 1)),
+      do: for({:var, _, name} <- patterns, Syntax.user_name(name) == :capture, do: name),
+      else: []
+  end
+
+  def numbered(_closure, _clauses), do: []
+
+  @doc """
   The clauses with the names of their heads made new where those hide names around the function. A frame turns heads
   into patterns of a `case`, where a name that is bound already is compared, not hidden. `:error` when a head also
   reads a name that it hides.

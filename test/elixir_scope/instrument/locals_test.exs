@@ -79,6 +79,7 @@ defmodule ElixirScope.Instrument.LocalsTest do
       end)
     end
     def captures(list), do: Enum.map(list, &(&1 + 1))
+    def named_so(list), do: Enum.map(list, fn capture -> capture + 1 end)
     def closes(x), do: (f = fn y -> x + y end; f.(1))
     def thens(x), do: then(x, fn {:ok, y} -> y end)
     def fors(list), do: for({:ok, x} <- list, y = x + 1, z <- [y], z > 2, do: z)
@@ -194,6 +195,7 @@ defmodule ElixirScope.Instrument.LocalsTest do
            ]
 
     assert variables("Golden.Locals.captures([1])") == [[list: [1]]]
+    assert variables("Golden.Locals.named_so([1])") == [[list: [1]], [capture: 1]]
 
     assert [{:closes, _, [x: 1]}, {:closes, _, [f: _]}, {:"closes/1-fn-1", _, [y: 1]}] =
              bindings("Golden.Locals.closes(1)")
