@@ -46,6 +46,13 @@ defmodule ElixirScope do
   alias ElixirScope.Query.{Function, Moment, Server}
 
   defmacro __using__(options) do
+    if __CALLER__.module == nil or __CALLER__.function != nil do
+      raise CompileError,
+        file: __CALLER__.file,
+        line: __CALLER__.line,
+        description: "use ElixirScope stands in the body of a module, next to its other `use` lines"
+    end
+
     ElixirScope.Instrument.Use.quoted(options)
   end
 
@@ -142,6 +149,9 @@ defmodule ElixirScope do
   @doc """
   The state that a server had at a time: the one after the last callback that had finished by then.
 
+  A change from outside of the callbacks, such as `:sys.replace_state/2`, is seen when the next callback begins. A server
+  that has ended keeps its last state.
+
   A part that a limit kept out is an `ElixirScope.Cut` in its place. Where events are missing since the last known
   state, the answer is an error with the reason `:lost`, never a guess.
   """
@@ -197,6 +207,10 @@ defmodule ElixirScope do
   @doc """
   Opens a recording that was made before, by this VM or another, also by one that was killed or is still recording.
   `path` is a recording, or a folder of recordings and then the newest. No file is changed.
+
+  What is opened is what was there then: of a recording that another VM still makes, open it again to see more. Of a
+  VM that was killed, everything is known up to its last event. Its processes come back as pids of their numbers, which
+  in this VM may be other processes: use them to ask, not to send.
   """
   @spec open(Path.t()) :: {:ok, Recording.t()} | {:error, Error.t()}
   def open(path) when is_binary(path) do

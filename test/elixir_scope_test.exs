@@ -58,6 +58,32 @@ defmodule ElixirScopeTest do
       assert %ElixirScope.Cut{kind: :binary, size: 50_000_000, kept: "xxx" <> _} = binary
     end
 
+    test "of every shape stay within what a ring takes, however small it is", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: dir, limits: [ring_bytes: 64 * 1024])
+      wide = List.to_tuple(Enum.to_list(1..100_000))
+
+      shapes = [
+        wide,
+        Enum.reduce(1..1_000, {}, fn _, inner -> Tuple.append(Tuple.duplicate(:x, 300), inner) end),
+        Enum.reduce(1..1_000, {}, fn _, inner -> Tuple.insert_at(Tuple.duplicate(:x, 300), 0, inner) end),
+        Enum.reduce(1..5_000, %{}, fn n, inner -> %{n => inner, {n} => 1.5} end),
+        Enum.reduce(1..50_000, [], fn n, inner -> [inner, n | :tail] end),
+        Enum.map(1..50_000, &{&1, Integer.to_string(&1)}),
+        for(n <- 1..200, do: Map.new(1..200, &{&1, {n, self()}}))
+      ]
+
+      for shape <- shapes do
+        Echo.echo(shape)
+        # The ring holds the events of one.
+        ElixirScope.flush()
+      end
+
+      assert {:ok, %{lost: 0}} = ElixirScope.status()
+      calls = ElixirScope.calls(&Echo.echo/1)
+      assert length(calls) == length(shapes)
+      for call <- calls, do: assert(inspect(call.return, limit: :infinity) =~ "#ElixirScope.Cut<")
+    end
+
     test "are cut at the limits that were asked for, and marked", %{tmp_dir: dir} do
       {:ok, _} = ElixirScope.start(dir: dir, limits: [depth: 2, value_bytes: 200, elements: 50])
       Echo.echo({{{:too, :deep}}})
@@ -207,6 +233,36 @@ defmodule ElixirScopeTest do
       assert states == [{:init, 1}, {:noticed, 2}]
     end
 
+    test "a callback may throw what it returns" do
+      {:ok, server} = Store.start_link(1)
+      GenServer.call(server, {:throw, 2})
+      assert {:ok, 2} = ElixirScope.get_state_at(server, ElixirScope.now())
+    end
+
+    test "a callback that calls a callback as a plain function keeps its own state" do
+      {:ok, server} = Store.start_link(1)
+      within = GenServer.call(server, :nested)
+      assert {:ok, 1} = ElixirScope.get_state_at(server, within)
+      assert {:ok, 1} = ElixirScope.get_state_at(server, ElixirScope.now())
+      assert [1] = for(event <- ElixirScope.events(kind: :state, pid: server), do: event.data.state)
+    end
+
+    test "a server may empty its process dictionary" do
+      {:ok, server} = Store.start_link(1)
+
+      for state <- 2..20 do
+        GenServer.call(server, {:erase, state})
+        assert {:ok, ^state} = ElixirScope.get_state_at(server, ElixirScope.now())
+      end
+    end
+
+    test "the state of a server is not printed with its process dictionary" do
+      {:ok, server} = Store.start_link("secret")
+      {:dictionary, dictionary} = Process.info(server, :dictionary)
+      refute inspect(dictionary) =~ "secret"
+      assert inspect(dictionary) =~ "elixir_scope_state"
+    end
+
     test "a callback called as a plain function changes no server's state" do
       Store.handle_call({:put, 1}, {self(), :tag}, 0)
       assert {:error, %Error{reason: :no_state}} = ElixirScope.get_state_at(self(), ElixirScope.now())
@@ -220,6 +276,10 @@ defmodule ElixirScopeTest do
       assert reason.(server, 0) == :before_recording
       assert reason.(server, now + 3_600_000_000_000) == :after_recording
       assert reason.(server, :yesterday) == :bad_time
+      assert reason.(server, Integer.pow(10, 30)) == :bad_time
+      assert reason.(server, ~U[1950-01-01 00:00:00Z]) == :bad_time
+      assert reason.({:via, NoSuchModule, :x}, now) == :unknown_process
+      assert reason.({:via, Registry, {NoSuchRegistry, :x}}, now) == :unknown_process
       assert reason.(server, {:ago, 1, :fortnight}) == :bad_time
       assert reason.(:no_such_name, now) == :unknown_process
       assert reason.("#PID<0.99999.0>", now) == :unknown_process
@@ -290,6 +350,16 @@ defmodule ElixirScopeTest do
       assert Enum.filter(ElixirScope.events(), &(&1.pid in own)) == []
     end
 
+    test "says that events are missing when its folder vanished", %{recording: recording} do
+      Echo.echo(1)
+      :ok = ElixirScope.flush()
+      File.rm_rf!(recording.path)
+      # A process that was not seen before has to be written to the dictionary, a thread may need a new ring.
+      Task.await(Task.async(fn -> Echo.echo(2) end))
+      assert {:ok, %{gaps: gaps}} = ElixirScope.status()
+      assert Enum.all?(gaps, &(&1.cause in [:disk, :full, :oversize, :damage]))
+    end
+
     test "two recordings of one folder never share one", %{tmp_dir: dir} do
       paths = for _ <- 1..5, do: elem(ElixirScope.start(dir: dir), 1).path
       assert Enum.uniq(paths) == paths
@@ -332,6 +402,8 @@ defmodule ElixirScopeTest do
       assert inspect(ElixirScope.events(kind: :call)) == "#ElixirScope.Events<1 event>"
       assert_raise Error, ~r/expected :kind to be/, fn -> ElixirScope.events(kind: :calls) end
       assert_raise Error, ~r/expected :limit/, fn -> ElixirScope.events(limit: 0) end
+      assert_raise Error, ~r/expected :limit/, fn -> ElixirScope.events(limit: Integer.pow(2, 64)) end
+      assert_raise Error, ~r/expected a time/, fn -> ElixirScope.events(since: Integer.pow(2, 64)) end
     end
 
     test "reads more than a page, in order, lazily" do

@@ -138,8 +138,9 @@ defmodule ElixirScope.Assertions do
         {:^, _, [_]}, found ->
           {:pinned, found}
 
+        # In a list, because the node that is handed back is not visited itself, only what is in it.
         {:"::", _, [left, _size]}, found ->
-          {left, found}
+          {[left], found}
 
         {name, _, context} = variable, found when is_atom(name) and is_atom(context) ->
           {variable, [variable | found]}

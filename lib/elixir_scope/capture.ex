@@ -4,7 +4,7 @@ defmodule ElixirScope.Capture do
   # Everything here runs in the traced process, and only while something is recorded. It calls built-in functions
   # alone: a function of a module could itself be instrumented, and would then be recorded as the program's doing.
   #
-  # Three keys of the process dictionary are ours. The chain: how many wrapped tail calls are on the stack. The
+  # Two keys of the process dictionary are ours. The chain: how many wrapped tail calls are on the stack. The
   # state: the server's state as it was recorded last. It is the very term that the server holds, so it costs
   # nothing and moves with it under garbage collection; comparing it with the next one is cheap, because equal
   # parts are the same words.
@@ -79,19 +79,22 @@ defmodule ElixirScope.Capture do
   @doc "No clause of an instrumented function matched; the caller raises on the line after this call."
   def unmatched(_site), do: :ok
 
-  @doc "A GenServer's `init/1` was entered."
+  @doc "A GenServer's `init/1` was entered. Answers whether the calling process is the server."
   def enter_init(site, args) do
-    become_server(site)
+    serves? = enter_server(elem(site, 2))
     introduced(Native.enter_list(site, args))
+    serves?
   end
 
-  @doc "A callback with the state among its arguments was entered."
+  @doc "A callback with the state among its arguments was entered. Answers whether it is the server's own."
   def enter_callback(site, args, state) do
-    if become_server(site) do
+    if enter_server(elem(site, 2)) do
       unless known?(state), do: remember(site, @noticed, state)
       introduced(Native.enter_callback(site, args, state))
+      true
     else
       introduced(Native.enter_list(site, args))
+      false
     end
   end
 
@@ -104,13 +107,32 @@ defmodule ElixirScope.Capture do
   end
 
   @doc "A callback returned. Gives the value back."
-  def leave_callback(site, value) do
-    with {:ok, origin, state} <- new_state(elem(site, 3), value), true <- serves?(elem(site, 2)) do
-      unless known?(state), do: remember(site, origin, state)
-      Native.leave_callback(site, value, state)
-    else
-      _ -> Native.leave(site, value)
+  def leave_callback(site, false, value), do: Native.leave(site, value)
+
+  def leave_callback(site, true, value) do
+    case new_state(elem(site, 3), value) do
+      {:ok, origin, state} ->
+        unless known?(state), do: remember(site, origin, state)
+        leave_server(elem(site, 2))
+        Native.leave_callback(site, value, state)
+
+      :none ->
+        leave_server(elem(site, 2))
+        Native.leave(site, value)
     end
+  end
+
+  @doc "An exception left a callback. What it throws is its return value to gen_server."
+  def raised_callback(site, serves?, kind, reason, stack) do
+    if serves? do
+      with :throw <- kind, {:ok, origin, state} <- new_state(elem(site, 3), reason) do
+        unless known?(state), do: remember(site, origin, state)
+      end
+
+      leave_server(elem(site, 2))
+    end
+
+    Native.raised(site, kind, reason, stack)
   end
 
   defp introduced(:new), do: introduce()
@@ -128,30 +150,34 @@ defmodule ElixirScope.Capture do
   defp new_state(_, {:stop, _, _, state}), do: {:ok, @callback_, state}
   defp new_state(_, _value), do: :none
 
-  # A callback may also be called as a plain function: by a test, or by another server's callback that delegates
-  # to it. Its state is the process's state only when the process is a server of this very module. That is found
-  # once a process, at the entry of a callback, from who called it: at its end the frame is gone already.
-  defp become_server(site) do
-    module = elem(site, 2)
-
-    cond do
-      serves?(module) ->
+  # A callback may also be called as a plain function: by a test, by another server's callback that delegates to it,
+  # or by a callback of the same server. Its state is the process's state only when gen_server itself called it. The
+  # stack says so; it is looked at when the process is not known as an idle server of this module.
+  defp enter_server(module) do
+    case :erlang.get(@state) do
+      {generation, ^module, state, :idle} ->
+        :erlang.put(@state, {generation, module, state, :busy})
         true
 
-      called_by_server?(module) ->
+      {_generation, ^module, _state, :busy} ->
+        called_by_server?(module)
+
+      _ ->
         # No recording has the number 0, so this state is known to none.
-        :erlang.put(@state, {0, module, nil})
-        true
-
-      true ->
-        false
+        called_by_server?(module) and become_server(module)
     end
   end
 
-  defp serves?(module) do
+  defp become_server(module) do
+    :erlang.put(@state, {0, module, hidden(nil), :busy})
+    true
+  end
+
+  defp leave_server(module) do
     case :erlang.get(@state) do
-      {_generation, ^module, _state} -> true
-      _ -> false
+      {generation, ^module, state, _} -> :erlang.put(@state, {generation, module, state, :idle})
+      # The program has emptied its process dictionary; the next callback finds out anew.
+      _ -> :ok
     end
   end
 
@@ -167,7 +193,7 @@ defmodule ElixirScope.Capture do
 
   defp known?(state) do
     case :erlang.get(@state) do
-      {generation, _module, known} -> known === state and generation == Native.generation()
+      {generation, _module, known, _} -> known.() === state and generation == Native.generation()
       _ -> false
     end
   end
@@ -175,6 +201,11 @@ defmodule ElixirScope.Capture do
   # A state that was lost is not remembered: the next callback records it again.
   defp remember(site, origin, state) do
     generation = Native.generation()
-    if Native.state(site, origin, state), do: :erlang.put(@state, {generation, elem(site, 2), state})
+
+    if Native.state(site, origin, state),
+      do: :erlang.put(@state, {generation, elem(site, 2), hidden(state), :busy})
   end
+
+  # Crash reports print process dictionaries, and `format_status` cannot reach into them: a function prints as itself.
+  defp hidden(state), do: fn -> state end
 end

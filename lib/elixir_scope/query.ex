@@ -167,7 +167,7 @@ defmodule ElixirScope.Query do
 
       gaps =
         for {cause, count, from, to} <- summary.gaps do
-          %{cause: String.to_existing_atom(cause), count: count, from: from, to: to}
+          %{cause: String.to_atom(cause), count: count, from: from, to: to}
         end
 
       damage =
@@ -292,7 +292,7 @@ defmodule ElixirScope.Query do
       :infinity ->
         {:ok, :infinity}
 
-      limit when is_integer(limit) and limit > 0 ->
+      limit when is_integer(limit) and limit in 1..0xFFFFFFFF ->
         {:ok, limit}
 
       other ->

@@ -46,7 +46,7 @@ defmodule ElixirScope.Recorder do
   defp call(request) do
     GenServer.call(__MODULE__, request, :infinity)
   catch
-    :exit, {:noproc, _} ->
+    :exit, {reason, _} when reason in [:noproc, :normal, :shutdown] or is_tuple(reason) ->
       Error.new(
         :not_recording,
         "the application :elixir_scope is not running; start it with Application.ensure_all_started(:elixir_scope)"

@@ -17,6 +17,10 @@ defmodule ElixirScope.CaseTest do
     assert_called Echo.pair(^one, %{id: 7})
     assert_called Echo.pair(n, %{id: id}) when n < id
     assert {n, id} == {1, 7}
+
+    Echo.echo(<<2, "abcd">>)
+    assert_called Echo.echo(<<size, text::binary-size(size), rest::binary>>)
+    assert {size, text, rest} == {2, "ab", "cd"}
   end
 
   test "the call itself is returned" do

@@ -8,6 +8,11 @@ defmodule ElixirScope.OtherVmTest do
   test "of a VM that was killed, everything is there that it saw happen", %{tmp_dir: dir} do
     {server, facts} = kill_after(dir, 2_000)
     {:ok, recording} = ElixirScope.open(dir)
+    assert {:ok, %{span: {_first, known_to}}} = ElixirScope.status(in: recording)
+
+    # The clock was read after each change: of the last fact, and of no other, the time may be later than any event.
+    {facts, late} = Enum.split_while(facts, fn {_number, time} -> time <= known_to end)
+    assert length(late) <= 1
 
     for {number, time} <- facts do
       assert {:ok, %{number: ^number}} = ElixirScope.get_state_at(server, time, in: recording)
@@ -22,14 +27,13 @@ defmodule ElixirScope.OtherVmTest do
 
     assert {:ok, status} = ElixirScope.status(in: recording)
     assert %{state: :stopped, lost: 0, damage: []} = status
-    assert status.from_rings > 0
   end
 
   test "a recording can be read while another VM makes it", %{tmp_dir: dir} do
     {port, os_pid, server} = begin(dir)
     {number, time} = port |> read(500) |> List.last()
     recording = open_when_known(port, dir, time)
-    assert {:ok, %{state: :running, damage: []}} = ElixirScope.status(in: recording)
+    assert {:ok, %{state: :running, damage: [], gaps: []}} = ElixirScope.status(in: recording)
     assert {:ok, %{number: ^number}} = ElixirScope.get_state_at(server, time, in: recording)
     assert {:error, %{reason: :in_use}} = ElixirScope.start(dir: recording.path)
     kill(port, os_pid)
@@ -59,7 +63,8 @@ defmodule ElixirScope.OtherVmTest do
       end
 
     assert :right in answers
-    assert Enum.uniq(answers) -- [:right, :lost, :no_state, :unknown_process] == []
+    # The last fact may be later than the last event.
+    assert Enum.uniq(answers) -- [:right, :lost, :no_state, :unknown_process, :after_recording] == []
 
     damage(segment, 0)
     assert {:error, %{reason: :damaged, message: message}} = ElixirScope.open(path)
@@ -72,11 +77,13 @@ defmodule ElixirScope.OtherVmTest do
     {:ok, recording} = ElixirScope.open(dir)
     {:ok, status} = ElixirScope.status(in: recording)
 
-    if elem(status.span, 1) >= time do
-      recording
-    else
-      line(port)
-      open_when_known(port, dir, time)
+    case status.span do
+      {_first, last} when last >= time ->
+        recording
+
+      _ ->
+        line(port)
+        open_when_known(port, dir, time)
     end
   end
 

@@ -28,6 +28,18 @@ defmodule ElixirScope.Traced do
     @impl true
     def handle_call({:put, state}, _from, _old), do: {:reply, :ok, state}
     def handle_call(:get, _from, state), do: {:reply, state, state}
+    def handle_call({:throw, state}, _from, _old), do: throw({:reply, :ok, state})
+
+    def handle_call(:nested, _from, state) do
+      {:reply, :ok, :other} = handle_call({:put, :other}, nil, :mine)
+      {:reply, ElixirScope.now(), state}
+    end
+
+    def handle_call({:erase, state}, _from, _old) do
+      :erlang.erase()
+      {:reply, :ok, state}
+    end
+
     def handle_call({:crash, reason}, _from, _state), do: exit(reason)
 
     @impl true

@@ -38,8 +38,14 @@ defmodule ElixirScope.Case.Failure do
 
     Undecided: none was recorded, but events are missing in the time of this test.
     #{Enum.map_join(gaps, "\n", &gap/1)}
-    Raise limits: [ring_bytes: ...], or record fewer functions.
+    #{advice(gaps)}
     """)
+  end
+
+  defp advice(gaps) do
+    if Enum.any?(gaps, &(&1.cause in [:full, :oversize])),
+      do: "Raise limits: [ring_bytes: ...], or record fewer functions.",
+      else: "ElixirScope.status() says more."
   end
 
   def impossible(message), do: fail("The question cannot be answered: #{message}")

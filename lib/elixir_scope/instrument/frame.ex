@@ -135,7 +135,7 @@ defmodule ElixirScope.Instrument.Frame do
 
     caught =
       {:clause, added, [{:tuple, added, [kind, reason, stack]}], [],
-       unwrap ++ [native(:raised, names, frame), Syntax.remote(added, :erlang, :raise, names)]}
+       unwrap ++ [raised(names, frame), Syntax.remote(added, :erlang, :raise, names)]}
 
     {:try, added, [body], endings, [caught], []}
   end
@@ -150,11 +150,14 @@ defmodule ElixirScope.Instrument.Frame do
      ]}
   end
 
-  defp enter(%{role: :init} = frame), do: capture(:enter_init, [arguments(frame)], frame)
+  # Whether this is the server's own callback is found once, at its entry, and kept in a variable.
+  defp enter(%{role: :init} = frame), do: serves(capture(:enter_init, [arguments(frame)], frame), frame)
 
   defp enter(%{role: {:callback, position}} = frame) do
-    capture(:enter_callback, [arguments(frame), Enum.at(frame.args, position - 1)], frame)
+    serves(capture(:enter_callback, [arguments(frame), Enum.at(frame.args, position - 1)], frame), frame)
   end
+
+  defp serves(call, frame), do: {:match, frame.added, variable(frame, "Serves"), call}
 
   defp enter_call(%{options: %Options{args: false}} = frame), do: native(:enter_bare, [], frame)
 
@@ -176,7 +179,10 @@ defmodule ElixirScope.Instrument.Frame do
     {:block, added, [native(:left, [], frame), value]}
   end
 
-  defp leave(value, frame), do: capture(:leave_callback, [value], frame)
+  defp leave(value, frame), do: capture(:leave_callback, [variable(frame, "Serves"), value], frame)
+
+  defp raised(names, %{role: :function} = frame), do: native(:raised, names, frame)
+  defp raised(names, frame), do: capture(:raised_callback, [variable(frame, "Serves") | names], frame)
 
   # Heads become the clauses of one case over a tuple, which the compiler takes apart again.
   defp dispatch(clauses, %{added: added, args: args} = frame) do

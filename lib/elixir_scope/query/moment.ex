@@ -13,10 +13,20 @@ defmodule ElixirScope.Query.Moment do
 
   @type t :: non_neg_integer | DateTime.t() | Event.t() | {:ago, non_neg_integer, System.time_unit()}
 
+  # The year 2262: later times do not fit 63 bits.
+  @latest 0x7FFFFFFFFFFFFFFF
+
   @doc "The time in nanoseconds; `now` is asked for those that count from now."
   @spec nanoseconds(t, (() -> integer)) :: {:ok, non_neg_integer} | {:error, Error.t()}
-  def nanoseconds(time, _now) when is_integer(time) and time >= 0, do: {:ok, time}
-  def nanoseconds(%DateTime{} = time, _now), do: {:ok, DateTime.to_unix(time, :nanosecond)}
+  def nanoseconds(time, _now) when is_integer(time) and time in 0..@latest, do: {:ok, time}
+
+  def nanoseconds(%DateTime{} = time, _now) do
+    case DateTime.to_unix(time, :nanosecond) do
+      nanoseconds when nanoseconds in 0..@latest -> {:ok, nanoseconds}
+      _ -> bad(time)
+    end
+  end
+
   def nanoseconds(%Event{time: time}, _now), do: {:ok, time}
 
   def nanoseconds({:ago, count, unit} = given, now) when is_integer(count) and count >= 0 do
@@ -40,7 +50,7 @@ defmodule ElixirScope.Query.Moment do
     Error.new(
       :bad_time,
       "expected a time as nanoseconds of system time (see ElixirScope.now/0), a DateTime, an ElixirScope.Event " <>
-        "or {:ago, 5, :second}, got: #{inspect(other)}"
+        "or {:ago, 5, :second} (:second, :millisecond, :microsecond or :nanosecond), between 1970 and 2262, got: #{inspect(other)}"
     )
   end
 end

@@ -10,7 +10,6 @@ defmodule ElixirScope.Query.Server do
   """
 
   alias ElixirScope.{Error, Native, Recording}
-  alias ElixirScope.Query.Moment
 
   @type t :: pid | atom | {:global, term} | {:via, module, term} | String.t()
 
@@ -27,14 +26,14 @@ defmodule ElixirScope.Query.Server do
     end
   end
 
-  def find(recording, text, time) when is_binary(text) do
+  def find(recording, text, _time) when is_binary(text) do
     with {:ok, {id, serial}} <- numbers(text) do
       case Native.find_process(recording.handle, id, serial) do
         nil -> unknown(recording, text)
         process -> {:ok, process}
       end
     else
-      :error -> bad(text, time)
+      :error -> bad(text)
     end
   end
 
@@ -51,7 +50,7 @@ defmodule ElixirScope.Query.Server do
     find_alive(recording, server, time)
   end
 
-  def find(_recording, other, time), do: bad(other, time)
+  def find(_recording, other, _time), do: bad(other)
 
   @doc "The two numbers of a local pid; of any form `#PID<n.id.serial>` and `<n.id.serial>` of its text."
   @spec numbers(pid | String.t()) :: {:ok, {non_neg_integer, non_neg_integer}} | :error
@@ -91,6 +90,9 @@ defmodule ElixirScope.Query.Server do
       pid when is_pid(pid) -> find(recording, pid, time)
       _ -> unknown(recording, server)
     end
+  rescue
+    # The module of a {:via, ...} or its registry does not exist.
+    _error in [UndefinedFunctionError, ArgumentError] -> unknown(recording, server)
   end
 
   defp find_alive(recording, server, _time), do: unknown(recording, server)
@@ -109,8 +111,8 @@ defmodule ElixirScope.Query.Server do
       recording.live? and node(server) == node() and Process.alive?(server) ->
         Error.new(
           :not_instrumented,
-          "#{inspect(server)} is alive, but no event of it was recorded: no instrumented function ran in it. " <>
-            "Put `use ElixirScope` into the module whose code it runs#{running(server)}"
+          "#{inspect(server)} is alive, but no event of it was recorded: no instrumented function ran in it since the " <>
+            "recording began. Let it do something, or put `use ElixirScope` into its module#{running(server)}"
         )
 
       true ->
@@ -163,11 +165,11 @@ defmodule ElixirScope.Query.Server do
   defp list(some, more) when more > 0, do: Enum.join(some, ", ") <> " and #{more} more"
   defp list(some, _more), do: Enum.join(some, ", ")
 
-  defp bad(other, time) do
+  defp bad(other) do
     Error.new(
       :bad_server,
       "expected a process as a pid, a registered name, {:global, name}, {:via, module, name} or a text such as " <>
-        "\"#PID<0.123.0>\" (at #{Moment.format(time)}), got: #{inspect(other)}"
+        "\"#PID<0.123.0>\", got: #{inspect(other)}"
     )
   end
 end

@@ -18,6 +18,10 @@ defmodule ElixirScope.Query.Unseen do
       matching(instrumented, function, arity) != [] ->
         nil
 
+      :code.which(module) == :cover_compiled ->
+        "#{inspect(module)} is not instrumented now: `:cover` compiles it from its source and leaves ElixirScope out; " <>
+          "ask without --cover, or leave the module out of it"
+
       matching(defined(module), function, arity) != [] and instrumented == [] ->
         "#{inspect(module)} is not instrumented; put `use ElixirScope` into it and compile it again"
 

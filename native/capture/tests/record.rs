@@ -7,6 +7,7 @@ use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, Pid, Record, Site, varint};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
 /// Which session records is a fact of the whole process: one test at a time.
@@ -370,9 +371,9 @@ fn sessions_replace_each_other_while_threads_record() {
     const SESSIONS: usize = 20;
     let _turn = turn();
     let scenes: Vec<Scene> = (0..SESSIONS).map(|_| Scene::new(1 << 22)).collect();
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let progress: Vec<_> = (0..THREADS).map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
-    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    let stop = AtomicBool::new(false);
+    let progress: Vec<_> = (0..THREADS).map(|_| AtomicU64::new(0)).collect();
+    let relaxed = Ordering::Relaxed;
     scenes[0].session.resume();
     std::thread::scope(|scope| {
         for (pid, progress) in (1..).zip(&progress) {
@@ -425,22 +426,34 @@ fn sessions_replace_each_other_while_threads_record() {
 /// The drain of a recording that failed ends its session by itself, perhaps just when the next one begins.
 #[test]
 fn ending_a_session_never_takes_another_one_away() {
+    const ROUNDS: usize = 50_000;
     let _turn = turn();
     let (old, new) = (Scene::new(1 << 16), Scene::new(1 << 16));
-    let start = Barrier::new(2);
-    for round in 0..5_000 {
-        old.session.resume();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                start.wait();
+    let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let wait_for = |counter: &AtomicUsize, round| {
+        while counter.load(Ordering::Acquire) < round {
+            std::thread::yield_now();
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                wait_for(&begun, round);
                 old.session.stop();
-            });
-            start.wait();
-            // The window is a few instructions wide; look for it at different distances.
-            (0..round % 40).for_each(|_| std::hint::spin_loop());
-            new.session.resume();
+                done.store(round, Ordering::Release);
+            }
         });
-        let found = current().expect("the new session is found");
-        assert!(Arc::ptr_eq(&found, &new.session) && found.is_recording(), "round {round}");
-    }
+        let mut survived = true;
+        for round in 1..=ROUNDS {
+            old.session.resume();
+            begun.store(round, Ordering::Release);
+            // The window is a few instructions wide; look for it at different distances.
+            (0..round % 60).for_each(|_| std::hint::spin_loop());
+            new.session.resume();
+            wait_for(&done, round);
+            let found = current().is_some_and(|found| Arc::ptr_eq(&found, &new.session));
+            survived &= found && new.session.is_recording();
+        }
+        assert!(survived, "the new session was taken away by the end of the old one");
+    });
 }

@@ -13,24 +13,36 @@ use std::cell::RefCell;
 /// Bytes of a cut binary that are kept.
 const KEPT: usize = 256;
 
+/// Bytes of the longest mark for a term that is cut without keeping any of it.
+const MARK: usize = 5;
+
 /// What is left of the limits of one event.
+///
+/// A tuple or map says how many values follow before they are walked, and each of them will take a mark at least; so
+/// may the end of a list. That much is set aside when it is opened: whatever the shape of a term, its payload is
+/// hardly longer than the limit.
 pub struct Budget {
     bytes: usize,
     elements: usize,
     depth: usize,
+    aside: usize,
 }
 
 impl Budget {
     /// The budget of an event's arguments or return.
     pub fn values(pen: &Pen<'_>) -> Self {
         let limits = &pen.session().limits;
-        Budget { bytes: limits.value_bytes, elements: limits.elements, depth: limits.depth }
+        Budget { bytes: limits.value_bytes, elements: limits.elements, depth: limits.depth, aside: 0 }
     }
 
     /// The budget of a state.
     pub fn state(pen: &Pen<'_>) -> Self {
         let limits = &pen.session().limits;
-        Budget { bytes: limits.state_bytes, elements: limits.elements, depth: limits.depth }
+        Budget { bytes: limits.state_bytes, elements: limits.elements, depth: limits.depth, aside: 0 }
+    }
+
+    fn left(&self, pen: &Pen<'_>) -> usize {
+        self.bytes.saturating_sub(pen.len() + self.aside)
     }
 }
 
@@ -64,10 +76,12 @@ fn nested<'a>(env: Env<'a>, pen: &mut Pen<'_>, budget: &mut Budget, state: Optio
             Open::Elements(elements) => {
                 let (first, rest) = elements.split_first().expect("not empty");
                 *elements = rest;
+                budget.aside -= MARK;
                 Some(*first)
             }
             Open::Value(word) => {
                 let word = *word;
+                budget.aside -= MARK;
                 stack.pop();
                 let depth = stack.len();
                 stack.extend(step(env, pen, budget, state, word, depth));
@@ -76,24 +90,28 @@ fn nested<'a>(env: Env<'a>, pen: &mut Pen<'_>, budget: &mut Budget, state: Optio
             Open::Pairs(pairs) => match pairs.next() {
                 None => None,
                 Some((key, value)) => {
+                    budget.aside -= MARK;
                     stack.push(Open::Value(value));
                     Some(key)
                 }
             },
             Open::List(rest) => match env.cell(*rest) {
-                Some((head, tail)) if budget.elements > 0 && pen.len() < budget.bytes => {
+                Some((head, tail)) if budget.elements > 0 && budget.left(pen) > 0 => {
                     *rest = tail;
                     Some(head)
                 }
                 Some(_) => {
+                    budget.aside -= MARK;
                     pen.token(Token::Tail);
                     pen.token(Token::Cut(CutKind::List, 0, &[]));
                     None
                 }
                 None if env.kind(*rest) == Kind::List => {
+                    budget.aside -= MARK;
                     pen.token(Token::End);
                     None
                 }
+                // What was set aside for the end of the list is now for its tail.
                 None => {
                     let tail = *rest;
                     pen.token(Token::Tail);
@@ -129,9 +147,13 @@ fn step<'a>(
         pen.token(Token::State);
         return None;
     }
-    let left = budget.bytes.saturating_sub(pen.len());
+    let left = budget.left(pen);
     let shut = left == 0 || depth >= budget.depth;
-    match env.kind(word) {
+    let kind = env.kind(word);
+    match kind {
+        Kind::Atom | Kind::Integer | Kind::Pid | Kind::Port | Kind::Float if left == 0 => {
+            cut(pen, CutKind::Other, 0)
+        }
         Kind::Atom => {
             pen.word(vm::bits(word), || define(env, word));
             None
@@ -173,21 +195,27 @@ fn step<'a>(
         }
         Kind::List if shut => cut(pen, CutKind::List, 0),
         Kind::List => {
+            budget.aside += MARK;
             pen.token(Token::List);
             Some(Open::List(word))
         }
         Kind::Tuple => {
             let elements = env.tuple(word).unwrap_or_default();
-            if shut && !elements.is_empty() || elements.len() > budget.elements {
+            let marks = elements.len() * MARK;
+            if shut && !elements.is_empty() || marks > left || elements.len() > budget.elements {
                 return cut(pen, CutKind::Tuple, elements.len());
             }
+            budget.aside += marks;
             pen.token(Token::Tuple(elements.len() as u64));
             Some(Open::Elements(elements))
         }
         Kind::Map => {
             let size = env.map_size(word).unwrap_or(0);
             match env.pairs(word) {
-                Some(pairs) if (!shut || size == 0) && size <= budget.elements / 2 => {
+                Some(pairs)
+                    if (!shut || size == 0) && size * 2 * MARK <= left && size <= budget.elements / 2 =>
+                {
+                    budget.aside += size * 2 * MARK;
                     pen.token(Token::Map(size as u64));
                     Some(Open::Pairs(pairs))
                 }

@@ -90,11 +90,13 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
         dictionary.define_piece(*piece).map_err(StoreError::io("write", path.dictionary()))?;
     }
     let writer = Writer::create(&path, Limits { segment_bytes: options.segment_bytes, ..Limits::default() })?;
+    // A ring takes frames of a quarter of its size; what is cut must fit with its marks.
+    let frame = (options.ring_bytes / 4) as usize - 8192;
     let limits = capture::Limits {
         scheduler_ring: options.ring_bytes,
         other_ring: (options.ring_bytes / 8).max(64 << 10),
-        value_bytes: options.value_bytes,
-        state_bytes: options.state_bytes,
+        value_bytes: options.value_bytes.min(frame),
+        state_bytes: options.state_bytes.min(frame),
         depth: options.depth,
         elements: options.elements,
     };

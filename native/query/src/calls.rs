@@ -129,14 +129,17 @@ impl Index {
                             close(frame.calls, &mut answer, &mut open, |_| Ending::Unknown);
                         }
                         let frame = stack.frames.pop().expect("it was found");
-                        for call in &frame.calls {
+                        let sure = |call: &usize| !self.has_gap(answer[*call].begin.time, event.time);
+                        let (calls, unsure): (Vec<_>, Vec<_>) = frame.calls.into_iter().partition(sure);
+                        close(unsure, &mut answer, &mut open, |_| Ending::Unknown);
+                        for call in &calls {
                             answer[*call].tail = true;
                         }
                         // 1: to code that is not instrumented, so nobody will say how it ended.
                         if varint::take(&mut &event.payload[..]) == Ok(0) {
-                            stack.carried = Some((frame.calls, event.time));
+                            stack.carried = Some((calls, event.time));
                         } else {
-                            close(frame.calls, &mut answer, &mut open, |_| Ending::Unknown);
+                            close(calls, &mut answer, &mut open, |_| Ending::Unknown);
                         }
                     }
                     _ => {}

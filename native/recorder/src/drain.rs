@@ -84,7 +84,8 @@ impl Tap {
         for (cause, count) in causes.into_iter().filter(|(_, count)| *count > 0) {
             writer.gap(self.ring, cause, count, from, self.until);
         }
-        causes.iter().map(|(_, count)| count).sum()
+        // From a damaged ring any number may come.
+        causes.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
     }
 
     fn mark(&self, tail: u64) -> RingMark {
@@ -122,7 +123,8 @@ pub fn drain(
     let now = line.nanos(until);
     for (tap, head) in taps.iter_mut().zip(&heads) {
         let first = head.filter(|ticks| *ticks > UNREADABLE && *ticks <= until);
-        found.lost += tap.tell_losses(first.map(|ticks| line.nanos(ticks)), now, writer);
+        found.lost =
+            found.lost.saturating_add(tap.tell_losses(first.map(|ticks| line.nanos(ticks)), now, writer));
     }
     while let Some((first, limit)) = earliest(&heads, until) {
         let tap = &mut taps[first];
@@ -134,7 +136,7 @@ pub fn drain(
             match pushed {
                 Ok(()) => found.events += 1,
                 Err(_) => {
-                    found.lost += 1;
+                    found.lost = found.lost.saturating_add(1);
                     writer.gap(tap.ring, LossCause::Damage, 1, tap.since, tap.until);
                 }
             }

@@ -38,7 +38,9 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
     // Asked first: a VM that stops meanwhile removes its rings only after its last block is written.
     let live = run.is_live();
     let (mut segments, mut damage) = (Vec::new(), Vec::new());
-    for path in RunPath::files(&run.segments(), "seg") {
+    let mut files = RunPath::files(&run.segments(), "seg");
+    files.pop_if(|last| Segment::never_began(last));
+    for path in files {
         match if live { Segment::open_growing(&path) } else { Segment::open(&path) } {
             Ok(segment) => segments.push(Arc::new(segment)),
             Err(found) => damage.push(found),

@@ -145,3 +145,49 @@ fn two_threads_pass_every_frame_in_order() {
     }
     writer.join().expect("the writer ends");
 }
+
+#[test]
+fn a_position_beyond_an_older_copy_of_the_ring_leaves_nothing_to_read() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("0.ring");
+    let (mut producer, mut consumer) = file::create(&path, 4096).expect("a ring");
+    (0..3).for_each(|number| producer.push(number, &[&[0; 8]]).expect("room"));
+    let copy = dir.path().join("copy.ring");
+    std::fs::copy(&path, &copy).expect("copied");
+    (3..9).for_each(|number| producer.push(number, &[&[0; 8]]).expect("room"));
+    drain(&mut consumer);
+    let mut older = file::open(&copy).expect("opened");
+    older.skip_to(consumer.position().tail);
+    assert!(older.peek().is_none(), "all of the copy's frames had been kept");
+}
+
+#[test]
+fn a_ring_whose_making_was_not_finished_is_told_from_a_damaged_one() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("0.ring");
+    let kind = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        file::open(&path).err().expect("refused").kind()
+    };
+    assert_eq!(kind(&[]), std::io::ErrorKind::UnexpectedEof);
+    assert_eq!(kind(&[0; 8192]), std::io::ErrorKind::UnexpectedEof);
+    let mut used = [0; 8192];
+    used[64] = 8;
+    assert_eq!(kind(&used), std::io::ErrorKind::InvalidData, "something was pushed, so the magic was there");
+}
+
+#[test]
+fn counters_that_no_ring_can_have_are_refused() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("0.ring");
+    drop(file::create(&path, 4096).expect("a ring"));
+    let whole = std::fs::read(&path).expect("read");
+    for (head, tail) in [(8, u64::MAX - 7), (0, 8), (4096 + 8, 0), (12, 0), (16, 4)] {
+        let mut bytes = whole.clone();
+        bytes[64..72].copy_from_slice(&u64::to_le_bytes(head));
+        bytes[128..136].copy_from_slice(&u64::to_le_bytes(tail));
+        std::fs::write(&path, bytes).expect("written");
+        let error = file::open(&path).err().expect("refused");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "head {head}, tail {tail}");
+    }
+}

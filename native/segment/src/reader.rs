@@ -4,7 +4,7 @@ use crate::block::Block;
 use crate::layout::{ALIGN, BLOCK_HEAD, BlockHead, SEGMENT_HEAD, SegmentHead};
 use elixir_scope_mapping::AppendMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +49,14 @@ impl Segment {
     pub fn open_growing(path: &Path) -> Result<Self, Damage> {
         let map = File::open(path).and_then(|file| AppendMap::open_prefix(&file, whole_blocks(&file)?));
         Self::over(path, map)
+    }
+
+    /// Whether a file was made for a segment by a process that died before it wrote the header: it never held
+    /// anything.
+    pub fn never_began(path: &Path) -> bool {
+        let mut start = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
+        read.is_ok() && start.iter().all(|byte| *byte == 0)
     }
 
     fn over(path: &Path, map: io::Result<Arc<AppendMap>>) -> Result<Self, Damage> {

@@ -112,18 +112,18 @@ defmodule ElixirScope.Instrument.TransformTest do
     server = "-behaviour(gen_server). "
 
     assert rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.") =~
-             "_ -> Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2), ScopeChain = Capture:chain(), try"
+             "_ -> ScopeServes = Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2), ScopeChain = Capture:chain(), try"
 
     cast = rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.")
 
     assert cast =~
              "true -> Capture:wrap(ScopeChain), Scope1 = g(Scope0), Capture:unwrap(ScopeChain), {0, Scope1};"
 
-    assert cast =~ "{0, ScopeValue} -> Capture:leave_callback(Site, ScopeValue)"
+    assert cast =~ "{0, ScopeValue} -> Capture:leave_callback(Site, ScopeServes, ScopeValue)"
 
     init = rewritten(server <> "init(X) -> {ok, X}.", returns: false)
-    assert init =~ "_ -> Capture:enter_init(Site, [ScopeA1]), try"
-    assert init =~ "ScopeValue -> Capture:leave_callback(Site, ScopeValue)"
+    assert init =~ "_ -> ScopeServes = Capture:enter_init(Site, [ScopeA1]), try"
+    assert init =~ "ScopeValue -> Capture:leave_callback(Site, ScopeServes, ScopeValue)"
 
     for text <- ["handle_cast(_, S) -> {noreply, S}.", "init(X) -> {ok, X}."] do
       assert rewritten(text) =~ "Native:enter(Site, "

@@ -1,0 +1,307 @@
+//! A made-up program whose every step is known, and a store that holds what of it was recorded.
+
+use elixir_scope_clock::{Nanos, Ticks};
+use elixir_scope_event::value::{self, Token};
+use elixir_scope_event::{Definition, Kind, LossCause, Pid, Record, Site, varint};
+use elixir_scope_query::{Index, Row};
+use elixir_scope_store::{Limits, Manifest, Meaning, Run, Writer};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+pub const PROCESSES: usize = 3;
+
+/// What a process, or the recording, does next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Act {
+    Call(u64),
+    Return,
+    Raise,
+    /// The frame goes to the function that is called next.
+    Tail,
+    /// The frame goes to code that nobody records.
+    GiveUp,
+    State(i64),
+    /// From here on events are lost.
+    Lose,
+    /// Up to here, and the store is told.
+    Tell,
+    Pause,
+    Resume,
+    /// What there is goes into a block.
+    Commit,
+}
+
+/// An act of a process, so many nanoseconds after the one before, stamped a little earlier than it was stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    pub process: usize,
+    pub act: Act,
+    pub passed: u64,
+    pub late: u64,
+}
+
+pub fn program(losses: bool) -> impl Strategy<Value = Vec<Step>> {
+    let often = prop_oneof![
+        6 => (1u64..4).prop_map(Act::Call),
+        5 => Just(Act::Return),
+        1 => Just(Act::Raise),
+        2 => Just(Act::Tail),
+        1 => Just(Act::GiveUp),
+        2 => (0i64..100).prop_map(Act::State),
+        2 => Just(Act::Commit),
+    ];
+    let seldom = prop_oneof![Just(Act::Lose), Just(Act::Tell), Just(Act::Pause), Just(Act::Resume)];
+    let act = if losses { prop_oneof![20 => often, 1 => seldom].boxed() } else { often.boxed() };
+    let step = (0..PROCESSES, act, 0u64..4, 0u64..3).prop_map(|(process, act, passed, late)| Step {
+        process,
+        act,
+        passed,
+        late,
+    });
+    proptest::collection::vec(step, 0..250)
+}
+
+/// An event as it must come back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plain {
+    pub kind: Kind,
+    pub time: u64,
+    pub process: Option<usize>,
+    pub site: Option<u64>,
+    pub payload: Vec<u8>,
+}
+
+/// How a call truly ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    Open,
+    /// By the event of this number; `None` when it was lost.
+    By(Option<u64>, Kind),
+    GivenUp,
+}
+
+/// A call as it truly was.
+#[derive(Clone, Debug)]
+pub struct TrueCall {
+    /// The number of its event; `None` when that was lost.
+    pub id: Option<u64>,
+    pub began: u64,
+    /// The innermost call around it whose event was recorded.
+    pub parent: Option<usize>,
+    pub tail: bool,
+    pub end: End,
+    pub ended: u64,
+}
+
+struct Frame {
+    site: u64,
+    call: usize,
+    /// Calls that gave their frames up to this one.
+    given: Vec<usize>,
+}
+
+/// All that happened, and what of it the store holds.
+#[derive(Default)]
+pub struct Truth {
+    pub events: Vec<Plain>,
+    pub calls: Vec<TrueCall>,
+    pub gaps: Vec<(u64, u64)>,
+    pub paused: Option<u64>,
+    pub now: u64,
+    stacks: [Vec<Frame>; PROCESSES],
+    tails: [Option<Vec<usize>>; PROCESSES],
+    last: [u64; PROCESSES],
+    losing: Option<u64>,
+    lost: u64,
+}
+
+impl Truth {
+    /// Does the step; the answer is the event to store, if it was recorded.
+    pub fn step(&mut self, step: Step) -> Option<Plain> {
+        self.now += step.passed;
+        let (now, process) = (self.now, step.process);
+        let recording = |kind, payload| Some(Plain { kind, time: now, process: None, site: None, payload });
+        match step.act {
+            Act::Commit => return None,
+            Act::Lose => {
+                self.losing = self.losing.or(Some(now));
+                return None;
+            }
+            Act::Tell => {
+                let from = self.losing.take()?;
+                self.gaps.push((from, now));
+                let mut payload = vec![LossCause::Full as u8];
+                for number in [std::mem::take(&mut self.lost), from, now] {
+                    value::put(&mut payload, Token::Integer(number as i64));
+                }
+                let gap = Plain { kind: Kind::Gap, time: from, process: None, site: None, payload };
+                return self.store(gap);
+            }
+            Act::Pause => {
+                self.paused = self.paused.or(Some(now));
+                return recording(Kind::Pause, vec![0]).and_then(|event| self.store(event));
+            }
+            Act::Resume => {
+                self.gaps.extend(self.paused.take().map(|from| (from, now)));
+                return recording(Kind::Resume, vec![0]).and_then(|event| self.store(event));
+            }
+            _ => {}
+        }
+        let silent = self.losing.is_some() || self.paused.is_some();
+        let late = if silent { 0 } else { step.late };
+        let time = now.saturating_sub(late).max(self.last[process]);
+        self.last[process] = time;
+        let id = (!silent).then_some(self.events.len() as u64);
+        let (kind, site, payload) = self.act(process, step.act, time, id)?;
+        if silent {
+            self.lost += 1;
+            return None;
+        }
+        self.store(Plain { kind, time, process: Some(process), site, payload })
+    }
+
+    fn store(&mut self, event: Plain) -> Option<Plain> {
+        self.events.push(event.clone());
+        Some(event)
+    }
+
+    fn act(
+        &mut self,
+        process: usize,
+        act: Act,
+        time: u64,
+        id: Option<u64>,
+    ) -> Option<(Kind, Option<u64>, Vec<u8>)> {
+        // A tail call is followed by the call that it is.
+        let act = match (act, &self.tails[process]) {
+            (Act::State(_) | Act::Call(_), _) | (_, None) => act,
+            _ => Act::Call(1 + time % 3),
+        };
+        match act {
+            Act::State(state) => {
+                let mut payload = vec![1];
+                value::put(&mut payload, Token::Integer(state));
+                Some((Kind::State, None, payload))
+            }
+            Act::Call(site) => {
+                let around = self.stacks[process].iter().rev().map(|frame| frame.call);
+                let parent = around.into_iter().find(|call| self.calls[*call].id.is_some());
+                let given = self.tails[process].take().unwrap_or_default();
+                self.calls.push(TrueCall {
+                    id,
+                    began: time,
+                    parent,
+                    tail: false,
+                    end: End::Open,
+                    ended: u64::MAX,
+                });
+                self.stacks[process].push(Frame { site, call: self.calls.len() - 1, given });
+                Some((Kind::Call, Some(site), vec![1]))
+            }
+            _ => {
+                let Frame { site, call, given } = self.stacks[process].pop()?;
+                let calls = [given, vec![call]].concat();
+                let (kind, end) = match act {
+                    Act::Return => (Kind::Return, Some(End::By(id, Kind::Return))),
+                    Act::Raise => (Kind::Raise, Some(End::By(id, Kind::Raise))),
+                    Act::GiveUp => (Kind::Tail, Some(End::GivenUp)),
+                    _ => (Kind::Tail, None),
+                };
+                if kind == Kind::Tail {
+                    calls.iter().for_each(|call| self.calls[*call].tail = true);
+                }
+                match end {
+                    Some(end) => {
+                        for call in calls {
+                            (self.calls[call].end, self.calls[call].ended) = (end, time);
+                        }
+                    }
+                    None => self.tails[process] = Some(calls),
+                }
+                Some((kind, Some(site), vec![u8::from(act == Act::GiveUp)]))
+            }
+        }
+    }
+
+    /// Whether the store knows that events may be missing between two times.
+    pub fn has_gap(&self, from: u64, to: u64) -> bool {
+        self.paused.is_some_and(|since| since < to) || self.gaps.iter().any(|gap| gap.0 <= to && gap.1 >= from)
+    }
+}
+
+struct Words;
+
+impl Meaning for Words {
+    fn word(&self, word: u64) -> Option<Definition> {
+        Some(Definition::Process(Pid { id: word as u32, serial: 0 }, vec![]))
+    }
+
+    fn site(&self, key: u64) -> Option<Arc<Site>> {
+        let (module, function, file) = ("Elixir.M".into(), format!("f{key}"), "m.ex".into());
+        Some(Arc::new(Site { key, node: key, module, function, arity: 0, file, line: 1 }))
+    }
+}
+
+/// The program's recording, and the index of it: built at once, and step by step as blocks came.
+pub struct Recorded {
+    pub truth: Truth,
+    pub index: Index,
+    pub grown: Index,
+}
+
+pub fn record(program: &[Step], segment_bytes: usize) -> Recorded {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = Manifest { started: Nanos(0), os_pid: 1, node: String::new(), vm: String::new() };
+    let run = Run::create(dir.path(), "run", &manifest).unwrap();
+    let mut writer = Writer::create(run.path(), Limits { segment_bytes, block_bytes: 1 << 16 }).unwrap();
+    let (mut truth, mut grown) = (Truth::default(), Index::default());
+    // Commit at the end, after what was lost has been told.
+    let end = [Act::Tell, Act::Commit].map(|act| Step { process: 0, act, passed: 1, late: 0 });
+    for step in program.iter().chain(&end) {
+        if let Some(event) = truth.step(*step) {
+            push(&mut writer, &event);
+        }
+        if step.act == Act::Commit {
+            writer.commit().unwrap();
+            grown.extend(&writer.shelf().segments());
+        }
+    }
+    let mut index = Index::default();
+    index.extend(&writer.shelf().segments());
+    Recorded { truth, index, grown }
+}
+
+fn push(writer: &mut Writer, event: &Plain) {
+    let process = event.process.map_or(0, |process| process as u64 + 1);
+    let Plain { kind, time, payload, .. } = event;
+    match (kind, event.process) {
+        (Kind::Gap, None) => {
+            let mut rest = &payload[1..];
+            let mut number = || match value::take(&mut rest) {
+                Ok(Token::Integer(number)) => number as u64,
+                other => panic!("expected a number, found {other:?}"),
+            };
+            let (count, from, to) = (number(), Nanos(number()), Nanos(number()));
+            writer.gap(0, LossCause::Full, count, from, to);
+        }
+        (_, None) => writer.note(*kind, Nanos(*time)),
+        _ => {
+            let site = event.site.unwrap_or(0);
+            let record = Record { kind: *kind, ticks: Ticks(0), process, site, payload };
+            writer.push(0, Nanos(*time), &record, &Words).unwrap();
+        }
+    }
+}
+
+/// The number that the index gave a process of the program; `None` when no event of it was stored.
+pub fn number(index: &Index, process: usize) -> Option<usize> {
+    index.process(Pid { id: process as u32 + 1, serial: 0 })
+}
+
+/// A row as an event of the program.
+pub fn plain(index: &Index, row: &Row) -> Plain {
+    let process = row.process.map(|process| index.processes()[process].pid.id as usize - 1);
+    let site = row.site.map(|site| index.sites()[site].key);
+    assert!(varint::take(&mut &row.payload[..]).is_ok());
+    Plain { kind: row.kind, time: row.time.0, process, site, payload: row.payload.clone() }
+}

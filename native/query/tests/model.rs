@@ -1,0 +1,275 @@
+//! Every answer against a program whose every step is known.
+
+mod common;
+
+use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, number, plain, program, record};
+use elixir_scope_clock::Nanos;
+use elixir_scope_event::Kind;
+use elixir_scope_query::{Call, Ending, Filter, Index, StateAnswer};
+use proptest::prelude::*;
+
+/// Wishes, in terms of the program.
+#[derive(Clone, Debug)]
+struct Wish {
+    kinds: Vec<Kind>,
+    processes: Option<Vec<usize>>,
+    sites: Option<Vec<u64>>,
+    since: u64,
+    until: u64,
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let kinds = proptest::sample::subsequence(Kind::ALL, 0..4);
+    let processes = proptest::option::of(proptest::sample::subsequence(vec![0, 1, 2], 0..=PROCESSES));
+    let sites = proptest::option::of(proptest::sample::subsequence(vec![1, 2, 3], 0..=3));
+    (kinds, processes, sites, 0u64..300, 0u64..600).prop_map(|(kinds, processes, sites, since, until)| Wish {
+        kinds: kinds.to_vec(),
+        processes,
+        sites,
+        since,
+        until,
+    })
+}
+
+impl Wish {
+    fn filter(&self, index: &Index) -> Filter {
+        let site = |key: &u64| index.sites().iter().position(|site| site.key == *key);
+        let process = |process: &usize| number(index, *process);
+        Filter {
+            kinds: self.kinds.clone(),
+            processes: self.processes.as_ref().map(|wanted| wanted.iter().filter_map(process).collect()),
+            sites: self.sites.as_ref().map(|wanted| wanted.iter().filter_map(site).collect()),
+            since: Nanos(self.since),
+            until: Nanos(self.until),
+        }
+    }
+
+    fn wants(&self, event: &Plain) -> bool {
+        let among = |wanted: &Option<Vec<usize>>| {
+            wanted.as_ref().is_none_or(|wanted| event.process.is_some_and(|one| wanted.contains(&one)))
+        };
+        let at = |wanted: &Option<Vec<u64>>| {
+            wanted.as_ref().is_none_or(|wanted| event.site.is_some_and(|one| wanted.contains(&one)))
+        };
+        (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+            && among(&self.processes)
+            && at(&self.sites)
+            && (self.since..=self.until).contains(&event.time)
+    }
+}
+
+fn all(index: &Index, filter: &Filter) -> Vec<(u64, Plain)> {
+    let page = index.events(filter, 0, usize::MAX);
+    assert_eq!(page.next, None);
+    page.rows.iter().map(|row| (row.id, plain(index, row))).collect()
+}
+
+/// An ending in words that can be compared.
+fn ending(call: &Call) -> (&'static str, Option<u64>) {
+    match &call.ending {
+        Ending::Open => ("open", None),
+        Ending::Unknown => ("unknown", None),
+        Ending::Returned(row) => ("returned", Some(row.id)),
+        Ending::Raised(row) => ("raised", Some(row.id)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn events_are_those_that_a_plain_list_gives(
+        program in program(true), wish in wish(), limit in 1usize..40, small: bool,
+    ) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let filter = wish.filter(&index);
+        let numbered = (0..).zip(truth.events.iter().cloned());
+        let expected: Vec<(u64, Plain)> = numbered.filter(|(_, event)| wish.wants(event)).collect();
+        prop_assert_eq!(&all(&index, &filter), &expected);
+        let (mut paged, mut from) = (Vec::new(), Some(0));
+        while let Some(start) = from {
+            let page = index.events(&filter, start, limit);
+            prop_assert!(page.rows.len() == limit || page.next.is_none());
+            paged.extend(page.rows.iter().map(|row| (row.id, plain(&index, row))));
+            from = page.next;
+        }
+        prop_assert_eq!(paged, expected);
+    }
+
+    #[test]
+    fn a_state_is_the_last_one_up_to_the_moment(
+        program in program(true), moments in proptest::collection::vec(0u64..600, 20),
+    ) {
+        let Recorded { truth, index, .. } = record(&program, 1 << 20);
+        for (process, moment) in (0..PROCESSES).flat_map(|process| moments.iter().map(move |moment| (process, *moment))) {
+            let Some(number) = number(&index, process) else {
+                prop_assert!(!truth.events.iter().any(|event| event.process == Some(process)));
+                continue;
+            };
+            let states: Vec<(u64, &Plain)> = (0..)
+                .zip(&truth.events)
+                .filter(|(_, event)| event.kind == Kind::State && event.process == Some(process))
+                .collect();
+            let expected = states.iter().rfind(|(_, event)| event.time <= moment);
+            match (index.state_at(number, Nanos(moment)), expected) {
+                (StateAnswer::Known(row), Some((id, state))) => {
+                    prop_assert_eq!((row.id, &plain(&index, &row)), (*id, *state));
+                    prop_assert!(!truth.has_gap(state.time, moment));
+                }
+                (StateAnswer::Lost(row), Some((id, state))) => {
+                    prop_assert_eq!(row.id, *id);
+                    prop_assert!(truth.has_gap(state.time, moment));
+                }
+                (StateAnswer::Before(first), None) => prop_assert_eq!(first.0, states[0].1.time),
+                (StateAnswer::Never, None) => prop_assert!(states.is_empty()),
+                (answer, expected) => prop_assert!(false, "{answer:?} for {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_state_before_an_event_is_the_last_one_with_a_lower_number(program in program(true)) {
+        let Recorded { truth, index, .. } = record(&program, 1 << 20);
+        for (process, number) in (0..PROCESSES).filter_map(|process| Some((process, number(&index, process)?))) {
+            let mut before = None;
+            for (id, event) in (0u64..).zip(&truth.events) {
+                prop_assert_eq!(index.state_before(number, id).map(|row| row.id), before);
+                if event.kind == Kind::State && event.process == Some(process) {
+                    before = Some(id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_loss_every_call_is_shown_as_it_was(program in program(false), small: bool) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let shown = index.calls(&Filter::default(), usize::MAX);
+        prop_assert_eq!(shown.len(), truth.calls.len());
+        for (shown, call) in shown.iter().zip(&truth.calls) {
+            prop_assert_eq!(Some(shown.begin.id), call.id);
+            prop_assert_eq!(shown.parent, call.parent.and_then(|parent| truth.calls[parent].id));
+            prop_assert_eq!(shown.tail, call.tail);
+            let expected = match call.end {
+                End::Open => ("open", None),
+                End::By(id, Kind::Return) => ("returned", id),
+                End::By(id, _) => ("raised", id),
+                End::GivenUp => ("unknown", None),
+            };
+            prop_assert_eq!(ending(shown), expected);
+        }
+    }
+
+    #[test]
+    fn where_events_are_missing_no_call_is_shown_as_it_was_not(program in program(true)) {
+        let Recorded { truth, index, .. } = record(&program, 1 << 20);
+        let shown = index.calls(&Filter::default(), usize::MAX);
+        let recorded: Vec<_> = truth.calls.iter().filter(|call| call.id.is_some()).collect();
+        prop_assert_eq!(shown.len(), recorded.len());
+        let end = truth.events.iter().map(|event| event.time).max().unwrap_or(0);
+        for (shown, call) in shown.iter().zip(recorded) {
+            prop_assert_eq!(Some(shown.begin.id), call.id);
+            let parent = call.parent.map(|parent| &truth.calls[parent]);
+            let apart = parent.is_some_and(|parent| truth.has_gap(parent.began, call.began));
+            prop_assert!(shown.parent == parent.and_then(|parent| parent.id) || (shown.parent.is_none() && apart));
+            // What is known ends with a pause that goes on.
+            let hidden = truth.paused.is_some_and(|since| call.ended >= since);
+            let touched = hidden || truth.has_gap(call.began, call.ended.min(end));
+            prop_assert!(shown.tail == call.tail || (!shown.tail && touched));
+            match (ending(shown), call.end) {
+                (("returned", id), End::By(by, Kind::Return)) => prop_assert_eq!(id, by),
+                (("raised", id), End::By(by, Kind::Raise)) => prop_assert_eq!(id, by),
+                (("open", None), End::Open) | (("unknown", None), End::GivenUp) => {}
+                (("unknown", None), _) => prop_assert!(touched, "{call:?} has no gap"),
+                (("open", None), _) => prop_assert!(hidden, "{call:?} ended"),
+                (ending, truly) => prop_assert!(false, "{ending:?} for {truly:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_and_a_limit_leave_calls_out_and_change_none(
+        program in program(true), wish in wish(), limit in 0usize..20,
+    ) {
+        let Recorded { index, .. } = record(&program, 2_000);
+        let every = index.calls(&Filter::default(), usize::MAX);
+        let filter = wish.filter(&index);
+        let matching = index.calls(&filter, usize::MAX);
+        let wanted = |call: &&Call| Wish { kinds: vec![], ..wish.clone() }.wants(&plain(&index, &call.begin));
+        let expected: Vec<&Call> = every.iter().filter(wanted).collect();
+        prop_assert_eq!(matching.len(), expected.len());
+        for (shown, expected) in matching.iter().zip(expected) {
+            prop_assert_eq!(shown.begin.id, expected.begin.id);
+            prop_assert_eq!(ending(shown), ending(expected));
+            prop_assert_eq!(shown.tail, expected.tail);
+            // Around a call may be one that began before the time that was asked for.
+            prop_assert!(shown.parent == expected.parent || (shown.parent.is_none() && wish.since > 0));
+        }
+        let few = index.calls(&filter, limit);
+        prop_assert_eq!(few.len(), matching.len().min(limit));
+        for (few, one) in few.iter().zip(&matching) {
+            prop_assert_eq!((few.begin.id, few.parent, few.tail), (one.begin.id, one.parent, one.tail));
+            prop_assert_eq!(ending(few), ending(one));
+        }
+    }
+
+    #[test]
+    fn an_index_that_grew_is_one_that_was_built_at_once(program in program(true), small: bool) {
+        let Recorded { truth, index, grown, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        prop_assert_eq!(all(&index, &Filter::default()), all(&grown, &Filter::default()));
+        prop_assert_eq!(index.gaps(), grown.gaps());
+        prop_assert_eq!((index.span(), index.next_event()), (grown.span(), grown.next_event()));
+        prop_assert_eq!(index.sites(), grown.sites());
+        prop_assert_eq!(format!("{:?}", index.processes()), format!("{:?}", grown.processes()));
+        for (from, to) in [(0, 50), (100, 101), (200, 600), (599, 600)] {
+            let answer = index.has_gap(Nanos(from), Nanos(to));
+            prop_assert_eq!(answer, grown.has_gap(Nanos(from), Nanos(to)));
+            prop_assert_eq!(answer, truth.has_gap(from, to));
+        }
+    }
+}
+
+fn steps(acts: &[Act]) -> Vec<Step> {
+    acts.iter().map(|act| Step { process: 0, act: *act, passed: 10, late: 0 }).collect()
+}
+
+#[test]
+fn a_recording_that_ends_while_paused_is_unknown_from_the_pause_on() {
+    let Recorded { index, .. } = record(&steps(&[Act::State(1), Act::Pause, Act::Pause]), 1 << 20);
+    // 10: the state; 20: paused by the user; 30: the end.
+    assert!(!index.has_gap(Nanos(10), Nanos(20)));
+    assert!(index.has_gap(Nanos(21), Nanos(29)));
+    assert!(matches!(index.state_at(0, Nanos(25)), StateAnswer::Lost(_)));
+}
+
+#[test]
+fn a_call_whose_return_may_be_lost_is_not_shown_as_open() {
+    let acts = [Act::Call(1), Act::Lose, Act::Return, Act::Tell, Act::Call(2)];
+    let Recorded { index, truth, .. } = record(&steps(&acts), 1 << 20);
+    assert!(matches!(truth.calls[0].end, End::By(None, Kind::Return)));
+    let calls = index.calls(&Filter::default(), usize::MAX);
+    assert_eq!(ending(&calls[0]), ("unknown", None));
+    assert_eq!((ending(&calls[1]), calls[1].parent), (("open", None), None), "the first may be over");
+}
+
+#[test]
+fn a_chain_of_tail_calls_ends_as_its_last_call_does() {
+    let acts = [Act::Call(1), Act::Tail, Act::Call(2), Act::Tail, Act::Call(3), Act::Raise];
+    let Recorded { index, .. } = record(&steps(&acts), 1 << 20);
+    let calls = index.calls(&Filter::default(), usize::MAX);
+    assert!(calls.iter().all(|call| ending(call) == ("raised", Some(5)) && call.parent.is_none()));
+    assert_eq!(calls.iter().map(|call| call.tail).collect::<Vec<_>>(), [true, true, false]);
+}
+
+/// The program's own model must know what it says: a hand-made case of each kind.
+#[test]
+fn the_model_tells_what_happened() {
+    let mut truth = Truth::default();
+    let acts =
+        [Act::Call(1), Act::Call(2), Act::Lose, Act::Return, Act::Tell, Act::Tail, Act::Call(3), Act::GiveUp];
+    let stored = steps(&acts).into_iter().filter_map(|step| truth.step(step)).count();
+    assert_eq!((stored, truth.gaps.as_slice()), (6, &[(30, 50)][..]));
+    assert_eq!(truth.calls[0].end, End::GivenUp);
+    assert_eq!((truth.calls[1].end, truth.calls[1].parent), (End::By(None, Kind::Return), Some(0)));
+    assert_eq!((truth.calls[2].end, truth.calls[2].parent), (End::GivenUp, None));
+}
