@@ -64,7 +64,7 @@ defmodule ElixirScopeTest do
 
       shapes = [
         wide,
-        Enum.reduce(1..1_000, {}, fn _, inner -> Tuple.append(Tuple.duplicate(:x, 300), inner) end),
+        Enum.reduce(1..1_000, {}, fn _, inner -> Tuple.insert_at(Tuple.duplicate(:x, 300), 300, inner) end),
         Enum.reduce(1..1_000, {}, fn _, inner -> Tuple.insert_at(Tuple.duplicate(:x, 300), 0, inner) end),
         Enum.reduce(1..5_000, %{}, fn n, inner -> %{n => inner, {n} => 1.5} end),
         Enum.reduce(1..50_000, [], fn n, inner -> [inner, n | :tail] end),

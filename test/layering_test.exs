@@ -12,6 +12,8 @@ defmodule ElixirScope.LayeringTest do
     gate: {~w(gate.ex switch.ex), []},
     capture: {~w(capture.ex), [:native]},
     instrument: {~w(instrument.ex instrument/*.ex), [:error, :capture, :native, :gate]},
+    project: {~w(project.ex project/*.ex), [:instrument]},
+    mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
     application: {~w(application.ex), [:options, :recorder, :instrument]},
     query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument]},
@@ -21,7 +23,7 @@ defmodule ElixirScope.LayeringTest do
 
   # The front door is named in docs and error texts, and by `use ElixirScope` in nobody's room.
   test "each file is in one room" do
-    files = Path.wildcard("lib/elixir_scope/**/*.ex") ++ ["lib/elixir_scope.ex"]
+    files = Path.wildcard("lib/**/*.ex")
     for file <- files, do: assert([_room] = rooms_of(file), "#{file} is in #{length(rooms_of(file))} rooms")
   end
 

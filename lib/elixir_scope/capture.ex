@@ -100,8 +100,8 @@ defmodule ElixirScope.Capture do
 
   @doc "The head of a callback bound variables, directly behind its entry."
   def bind_callback(site, values, state) do
-    # As at the entry: only of a server is the state known, and then it has just been recorded if it was not.
-    if serves?(elem(site, 2)),
+    # A state token stands for the state that was recorded last: it may stand where this one is equal to that.
+    if known?(state),
       do: Native.bind_callback(site, values, state),
       else: Native.bind_list(site, values)
   end

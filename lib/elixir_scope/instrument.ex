@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Hook, Options, Plan}
+  alias ElixirScope.Instrument.{Beam, Hook, Plan, Request}
 
   @doc """
   Whether any function of a module, or the given function, records what it does.
@@ -48,8 +48,7 @@ defmodule ElixirScope.Instrument do
     options = module.module_info(:compile)[:options] || []
 
     if {:core_transform, Hook} in options do
-      chosen = Enum.find_value(options, [], &(match?({:elixir_scope, _}, &1) && elem(&1, 1)))
-      plan(module, Options.new!(chosen))
+      plan(module, Request.options(options))
     else
       []
     end

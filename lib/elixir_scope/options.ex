@@ -9,6 +9,7 @@ defmodule ElixirScope.Options do
   | `:keep` | `10` | recordings kept in that folder; older ones are removed when a new one begins |
   | `:overflow` | `:drop_new` | what happens when a ring is full: the new event is dropped, and counted |
   | `:limits` | see below | a keyword list |
+  | `:instrument` | nothing | what `mix compile` instruments of a whole project (configuration alone), see below |
 
   | limit | default | meaning |
   |---|---|---|
@@ -19,6 +20,16 @@ defmodule ElixirScope.Options do
   | `:depth` | 10,000 | how deep a term is walked |
   | `:elements` | 200,000 | elements of the terms of one event |
 
+  `:instrument` is a keyword list, or `false`. It is read when the project is compiled, so it stands in `config/config.exs`, not
+  in `runtime.exs`; `mix help compile.elixir_scope` has the line for `mix.exs`.
+
+  | key | default | meaning |
+  |---|---|---|
+  | `:apps` | all that have the compiler in their `mix.exs` | applications: `[:shop]` |
+  | `:only` | all | modules and patterns: `[Shop.Cart, "Shop.Order.*"]`; a star stands for any text |
+  | `:except` | none | modules, patterns and functions: `[Shop.Repo, {Shop.Cart, :total}, {Shop.Cart, :add, 2}]` |
+  | `:args`, `:returns`, `:state` | `true` | as in `use ElixirScope` |
+
   What a limit keeps out of a term is marked there with `ElixirScope.Cut`.
 
       iex> {:ok, options} = ElixirScope.Options.read(dir: "/tmp/scope", limits: [depth: 3])
@@ -27,7 +38,7 @@ defmodule ElixirScope.Options do
 
       iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
       iex> error.message
-      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :overflow and :limits"
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :overflow, :limits and :instrument"
   """
 
   alias ElixirScope.Error
@@ -48,7 +59,7 @@ defmodule ElixirScope.Options do
     depth: {1, 10_000_000},
     elements: {1, 100_000_000}
   ]
-  @known [:enabled, :dir, :keep, :overflow, :limits]
+  @known [:enabled, :dir, :keep, :overflow, :limits, :instrument]
 
   @type t :: %{
           dir: Path.t(),

@@ -5,7 +5,7 @@
 defmodule ElixirScope.Instrument.Hook do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Transform}
+  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Request, Transform}
 
   # Options that would end, print or repeat the inner compilation, or that describe an input that is not forms.
   @dropped_atoms [
@@ -17,7 +17,7 @@ defmodule ElixirScope.Instrument.Hook do
                    :warnings_as_errors
                  ] ++
                    [:return, :return_errors, :return_warnings, :binary, :debug_info, :encrypt_debug_info]
-  @dropped_keys [:core_transform, :parse_transform, :elixir_scope, :debug_info, :extra_chunks]
+  @dropped_keys [:core_transform, :parse_transform, :debug_info, :extra_chunks] ++ Request.keys()
 
   @doc "Called by the Erlang compiler with a module in Core Erlang; answers with the Core to go on with."
   @spec core_transform(tuple(), [term()]) :: tuple()
@@ -25,15 +25,18 @@ defmodule ElixirScope.Instrument.Hook do
     with {:elixir_v1, %{module: module} = map, specs} <- debug_info(compile_options),
          # OTP 28 and later call twice in one compilation, the second time with what the first call made.
          false <- rewritten?(core),
-         false <- Own.module?(module, map.file) do
+         false <- Own.module?(module, map.file),
+         {by, options} <- Request.read(map.compile_opts, map) do
       {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
-      rewrite(core, forms, user_options(map), compile_options)
+      if by == :project, do: check_names(map, options)
+      rewrite(core, forms, {by, options}, compile_options)
     else
       _nothing_to_do -> core
     end
   catch
     kind, reason ->
-      warn(module_name(core), Exception.format_banner(kind, reason, __STACKTRACE__))
+      problem = Exception.format_banner(kind, reason, __STACKTRACE__)
+      warn(asked_by(compile_options), inspect(module_name(core)), problem)
       core
   end
 
@@ -45,26 +48,37 @@ defmodule ElixirScope.Instrument.Hook do
     end
   end
 
-  defp user_options(%{compile_opts: options}) do
-    options |> Enum.find_value([], &(match?({:elixir_scope, _}, &1) && elem(&1, 1))) |> Options.new!()
+  # What the configuration names is checked here, since only here the functions are known.
+  defp check_names(%{module: module, definitions: definitions}, options) do
+    functions = for {function, _, _, _} <- definitions, do: function
+
+    for {option, selectors} <- [only: options.only, except: options.except],
+        is_list(selectors),
+        selector <- selectors,
+        not Enum.any?(functions, &Options.selects?([selector], &1)) do
+      tell(
+        "ElixirScope: #{option}: names #{inspect(module)}.#{Options.label(selector)}, which does not exist (any " <>
+          "more). Correct it in the configuration or in scope.plan.exs"
+      )
+    end
   end
 
-  defp rewrite(core, forms, options, compile_options) do
+  defp rewrite(core, forms, {by, options}, compile_options) do
     {rewritten, report} = Transform.run(forms, options)
 
-    for {function, {:unable, _} = reason} <- report.skipped,
-        do: warn_function(report.module, function, reason)
+    for {{name, arity}, {:unable, _} = reason} <- report.skipped,
+        do: warn(by, "#{inspect(report.module)}.#{name}/#{arity}", Plan.explain(reason))
 
-    if report.instrumented == [], do: core, else: compile(core, rewritten, inner(compile_options))
+    if report.instrumented == [], do: core, else: compile(core, rewritten, by, inner(compile_options))
   end
 
-  defp compile(core, forms, options) do
+  defp compile(core, forms, by, options) do
     with {:ok, _module, new_core} <- Compile.forms(forms, [:to_core | options]),
          {:ok, _module, _binary} <- rehearse(forms, options) do
       new_core
     else
       {:error, problem} ->
-        warn(module_name(core), problem)
+        warn(by, inspect(module_name(core)), problem)
         core
     end
   end
@@ -109,17 +123,28 @@ defmodule ElixirScope.Instrument.Hook do
 
   defp module_name(core), do: core |> :cerl.module_name() |> :cerl.concrete()
 
-  defp warn_function(module, {name, arity}, reason) do
-    warn_text("#{inspect(module)}.#{name}/#{arity}", Plan.explain(reason))
+  defp asked_by(compile_options) do
+    if List.keymember?(compile_options, :elixir_scope_project, 0), do: :project, else: :use
   end
 
-  defp warn(module, problem), do: warn_text(inspect(module), problem)
-
-  defp warn_text(what, problem) do
+  defp warn(:use, what, problem) do
     IO.warn(
-      "ElixirScope: #{what} is compiled without instrumentation, because #{problem}. The program itself is " <>
-        "not affected. Take `use ElixirScope` away or use except: to silence this, and please report it",
+      "#{left_alone(what, problem)} Take `use ElixirScope` away or use except: to silence this, and please report it",
       []
     )
   end
+
+  # Nobody put a line into this module, and `--warnings-as-errors` must not make its compilation fail.
+  defp warn(:project, what, problem) do
+    tell(
+      "#{left_alone(what, problem)} Name it in except: of the configuration to silence this, and please report it"
+    )
+  end
+
+  defp left_alone(what, problem) do
+    "ElixirScope: #{what} is compiled without instrumentation, because #{problem}. The program itself is " <>
+      "not affected."
+  end
+
+  defp tell(text), do: IO.puts(:stderr, text)
 end

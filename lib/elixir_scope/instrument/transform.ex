@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument.Transform do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Frame, Options, Plan}
+  alias ElixirScope.Instrument.{Frame, Options, Plan, Request}
 
   @type report :: %{
           module: module(),
@@ -62,9 +62,8 @@ defmodule ElixirScope.Instrument.Transform do
   defp form(form, acc, _plan), do: {form, acc}
 
   # The rewritten forms are compiled again: what started the rewriting must not start it once more.
-  defp own_option?({:core_transform, _}), do: true
-  defp own_option?({:elixir_scope, _}), do: true
-  defp own_option?({:parse_transform, _}), do: true
+  defp own_option?({key, _}) when key in [:core_transform, :parse_transform], do: true
+  defp own_option?({key, _}), do: key in Request.keys()
   defp own_option?(_option), do: false
 
   defp report(plan) do

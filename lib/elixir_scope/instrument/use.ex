@@ -3,12 +3,7 @@
 defmodule ElixirScope.Instrument.Use do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Body, Closure, Compile, Frame, Hook, Options, Own, Pattern, Plan}
-  alias ElixirScope.Instrument.{Probe, Site, Syntax, Tail, Transform}
-
-  # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
-  # those of this library's own tests are.
-  @needed [Beam, Body, Closure, Compile, Frame, Hook, Pattern, Plan, Probe, Site, Syntax, Tail, Transform]
+  alias ElixirScope.Instrument.{Beam, Compiler, Options, Own, Plan}
 
   @doc "The code that stands in a module for `use ElixirScope, options`."
   @spec quoted(Macro.t()) :: Macro.t()
@@ -24,26 +19,17 @@ defmodule ElixirScope.Instrument.Use do
   @spec prepare(Macro.Env.t(), keyword()) :: :ok
   def prepare(%Macro.Env{module: module, file: file} = env, options) do
     Options.new!(options)
-    Enum.each(@needed, &Code.ensure_compiled!/1)
+    Compiler.ensure_ready()
 
     if Own.module?(module, file) do
       fail(env, "#{inspect(module)} is a part of ElixirScope, which must not record itself. Remove the line")
     end
 
-    given = module |> Module.get_attribute(:compile) |> List.wrap() |> List.flatten()
-
-    if List.keymember?(given, :elixir_scope, 0) do
+    if Compiler.asked?(module, :elixir_scope) do
       fail(env, "#{inspect(module)} says `use ElixirScope` twice. Put all options into one line")
     end
 
-    # The hook starts from the debug information. It is off by default in some places (`mix test` of newer
-    # versions compiles test files without), but whoever turned it off in the module meant it.
-    unless List.keymember?(given, :debug_info, 0) do
-      Module.put_attribute(module, :compile, {:debug_info, true})
-    end
-
-    Module.put_attribute(module, :compile, {:core_transform, Hook})
-    Module.put_attribute(module, :compile, {:elixir_scope, options})
+    Compiler.ask(module, {:elixir_scope, options})
   end
 
   @doc false

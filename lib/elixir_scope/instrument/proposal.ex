@@ -1,0 +1,59 @@
+# What to record of a module when nobody has said it: by its kind, and without its hot inner loops.
+defmodule ElixirScope.Instrument.Proposal do
+  @moduledoc false
+
+  alias ElixirScope.Instrument.{Kind, Loops}
+
+  @type t :: %__MODULE__{
+          kind: Kind.t(),
+          record?: boolean(),
+          except: %{{atom(), arity()} => why :: String.t()},
+          why: String.t()
+        }
+
+  @enforce_keys [:kind, :record?, :except, :why]
+  defstruct @enforce_keys
+
+  @reasons %{
+    protocol: "its calls, before they go to an implementation",
+    implementation: "code of the project",
+    test_support: "it serves the tests",
+    exception: "the error itself is recorded where it is raised",
+    mix_task: "it runs in Mix, not in the application",
+    schema: "the functions written in it, not those that the schema made",
+    live_view: "its callbacks, with the socket",
+    plug: "its callbacks, with the connection",
+    gen_server: "its callbacks, with the states between them",
+    state_machine: "its callbacks",
+    supervisor: "what it starts",
+    application: "what it starts",
+    agent: "what is asked of it",
+    struct: "code of the project",
+    pure: "what they were given, what they gave",
+    functions: "code of the project"
+  }
+  @silent [:test_support, :exception, :mix_task]
+  # Which implementation takes a value is seen at the implementation.
+  @dispatch [impl_for: 1, impl_for!: 1, struct_impl_for: 1]
+
+  @doc "The proposal for a module, from Elixir's description of it."
+  @spec new(map()) :: t()
+  def new(%{definitions: definitions} = module) do
+    kind = Kind.of(module)
+
+    %__MODULE__{
+      kind: kind,
+      record?: kind not in @silent,
+      except: except(kind, definitions),
+      why: Map.fetch!(@reasons, kind)
+    }
+  end
+
+  defp except(:protocol, definitions) do
+    for {function, _, _, _} <- definitions, function in @dispatch, into: %{}, do: {function, "dispatch"}
+  end
+
+  defp except(_kind, definitions) do
+    for function <- Loops.find(definitions), into: %{}, do: {function, "hot inner loop"}
+  end
+end

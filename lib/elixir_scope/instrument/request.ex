@@ -1,0 +1,61 @@
+# What was asked for a module, as it stands among its compile options: by `use ElixirScope` in the module, which goes
+# first, or by the project.
+defmodule ElixirScope.Instrument.Request do
+  @moduledoc false
+
+  alias ElixirScope.Instrument.{Options, Proposal}
+
+  @type by :: :use | :project
+  @typedoc "From the plan file, to be followed to the letter; or from the configuration, where the kind of module counts."
+  @type project :: {:listed | :proposed, keyword()}
+
+  @doc "The key of `@compile` that `use ElixirScope` sets, and the one that the project's tracer sets."
+  @spec keys() :: [atom()]
+  def keys, do: [:elixir_scope, :elixir_scope_project]
+
+  @doc """
+  Who asked, and for what; `:nothing` when the module is to be left alone.
+
+      iex> ElixirScope.Instrument.Request.read([:debug_info, elixir_scope: [args: false]], %{})
+      {:use, %ElixirScope.Instrument.Options{args: false}}
+  """
+  @spec read([term()], map()) :: {by(), Options.t()} | :nothing
+  def read(compile_options, module) do
+    case {find(compile_options, :elixir_scope), find(compile_options, :elixir_scope_project)} do
+      {nil, {how, options}} -> project(how, options, module)
+      {options, _} -> {:use, Options.new!(options || [])}
+    end
+  end
+
+  @doc "The same without the module's description: a hot loop is then among what was asked for."
+  @spec options([term()]) :: Options.t()
+  def options(compile_options) do
+    with nil <- find(compile_options, :elixir_scope),
+         {_how, options} <- find(compile_options, :elixir_scope_project) do
+      Options.new!(options)
+    else
+      options -> Options.new!(options || [])
+    end
+  end
+
+  @doc "The options for a module of the project, as those of `use ElixirScope`."
+  @spec project(:listed | :proposed, keyword(), map()) :: {:project, Options.t()} | :nothing
+  def project(:listed, options, _module), do: {:project, Options.new!(options)}
+
+  def project(:proposed, options, module) do
+    proposal = Proposal.new(module)
+
+    if proposal.record? do
+      {:project,
+       Options.new!(
+         Keyword.update(options, :except, Map.keys(proposal.except), &(&1 ++ Map.keys(proposal.except)))
+       )}
+    else
+      :nothing
+    end
+  end
+
+  defp find(compile_options, key) do
+    Enum.find_value(compile_options, &(match?({^key, _}, &1) && elem(&1, 1)))
+  end
+end

@@ -1,0 +1,107 @@
+defmodule ElixirScope.Instrument.ProposalTest do
+  # Kinds of modules and hot loops, from what the compiler says of real ones.
+  use ExUnit.Case, async: true
+
+  alias ElixirScope.Instrument.{Beam, Proposal, Request}
+
+  doctest ElixirScope.Instrument.Kind
+  doctest ElixirScope.Instrument.Purity
+  doctest ElixirScope.Instrument.Request
+
+  for {module, kind, record?} <- [
+        {Logger.App, :application, true},
+        {DynamicSupervisor, :gen_server, true},
+        {ExUnit.Server, :gen_server, true},
+        {Enumerable, :protocol, true},
+        {Enumerable.Map, :implementation, true},
+        {KeyError, :exception, false},
+        {Mix.Tasks.Compile, :mix_task, false},
+        {Date.Range, :struct, true},
+        {Keyword, :pure, true},
+        {File, :functions, true}
+      ] do
+    test "#{inspect(module)} is of the kind #{kind}" do
+      proposal = unquote(module) |> describe() |> Proposal.new()
+      assert {proposal.kind, proposal.record?} == {unquote(kind), unquote(record?)}
+      assert proposal.why != ""
+    end
+  end
+
+  test "kinds that only libraries which are not here have, and files" do
+    module = %{attributes: [], definitions: [], relative_file: "lib/x.ex"}
+    kind = &Proposal.new(Map.merge(module, &1)).kind
+
+    assert kind.(%{attributes: [behaviour: Plug]}) == :plug
+    assert kind.(%{attributes: [behaviour: [Phoenix.LiveView]]}) == :live_view
+    assert kind.(%{attributes: [behaviour: Supervisor]}) == :supervisor
+    assert kind.(%{definitions: [{{:__schema__, 1}, :def, [], []}]}) == :schema
+    assert kind.(%{attributes: [behaviour: GenServer], relative_file: "test/support/x.ex"}) == :test_support
+
+    calls_agent = {{{:., [], [Agent, :start_link]}, [], []}, []}
+    agent = [{{:child_spec, 1}, :def, [], []}, {{:start_link, 1}, :def, [], [{[], [], [], calls_agent}]}]
+    assert kind.(%{definitions: agent}) == :agent
+  end
+
+  test "hot inner loops are private, small, call only themselves and do nothing else" do
+    proposal =
+      propose("""
+      def start(list), do: {sum(list, 0), wait(0), each(list, & &1), even(4), tell(list), clock(3), once(1)}
+      defp sum([], acc), do: acc
+      defp sum([x | rest], acc), do: sum(rest, acc + Map.get(%{a: 1}, x, 0))
+      defp wait(n), do: receive(do: (:go -> wait(n + 1)), after: (0 -> n))
+      defp each([], _), do: :ok
+      defp each([x | rest], fun), do: (fun.(x); each(rest, fun))
+      defp even(0), do: true
+      defp even(n), do: odd(n - 1)
+      defp odd(0), do: false
+      defp odd(n), do: even(n - 1)
+      defp tell([]), do: :ok
+      defp tell([x | rest]), do: (send(self(), x); tell(rest))
+      defp clock(0), do: []
+      defp clock(n), do: [System.monotonic_time() | clock(n - 1)]
+      defp once(x), do: x + 1
+      def public(0), do: 0
+      def public(n), do: public(n - 1)
+      """)
+
+    assert proposal.except == %{{:sum, 2} => "hot inner loop"}
+  end
+
+  test "a loop with much in it is no small one" do
+    body = Enum.map_join(1..30, " + ", &"x * #{&1}")
+    assert propose("def f(x), do: g(x)\ndefp g(0), do: 0\ndefp g(x), do: g(#{body})").except == %{}
+  end
+
+  test "of a protocol its functions, not the dispatch" do
+    assert %{{:impl_for, 1} => "dispatch", {:impl_for!, 1} => "dispatch"} =
+             Proposal.new(describe(Enumerable)).except
+  end
+
+  test "what the plan file lists is followed to the letter; a proposal takes the kind into account" do
+    loop = source("def f(x), do: g(x)\ndefp g(0), do: 0\ndefp g(x), do: g(x - 1)")
+    assert {:project, %{except: []}} = Request.project(:listed, [], loop)
+    assert {:project, %{except: [h: :any, g: 1]}} = Request.project(:proposed, [except: [:h]], loop)
+    assert Request.project(:proposed, [], describe(KeyError)) == :nothing
+    assert {:project, %{except: []}} = Request.project(:listed, [], describe(KeyError))
+  end
+
+  defp propose(body), do: body |> source() |> Proposal.new()
+
+  defp source(body) do
+    name = "ProposalSample#{System.unique_integer([:positive])}"
+
+    [{module, beam}] =
+      Code.compile_string("defmodule #{name} do\n@compile {:debug_info, true}\n#{body}\nend", "lib/x.ex")
+
+    :code.purge(module)
+    :code.delete(module)
+    {:ok, map} = Beam.debug_info(beam)
+    map
+  end
+
+  defp describe(module) do
+    {^module, beam, _} = :code.get_object_code(module)
+    {:ok, map} = Beam.debug_info(beam)
+    map
+  end
+end
