@@ -2,7 +2,7 @@ defmodule ElixirScope do
   @moduledoc """
   Total recall for Elixir: what was true at any moment of a program that ran.
 
-  Put `use ElixirScope` into a module. From then on its functions record their calls, returns and exceptions, and its
+  Put `use ElixirScope` into a module. From then on its functions, anonymous ones too, record their calls, returns and exceptions, and its
   GenServer callbacks the states before and after. Nothing else changes. The recording lies on disk, and is asked from
   IEx, from a test, or from another VM after this one is gone.
 
@@ -30,6 +30,7 @@ defmodule ElixirScope do
   | `:except` | none | functions to leave alone, in the same form |
   | `:args` | `true` | whether arguments are recorded |
   | `:returns` | `true` | whether returned values are recorded |
+  | `:locals` | `false` | whether each variable that is bound is recorded, with its name, value and line (arguments too, also with `args: false`) |
   | `:state` | `true` | whether states of GenServer callbacks are recorded |
 
   ## Questions

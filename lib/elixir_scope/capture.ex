@@ -98,6 +98,14 @@ defmodule ElixirScope.Capture do
     end
   end
 
+  @doc "The head of a callback bound variables, directly behind its entry."
+  def bind_callback(site, values, state) do
+    # A state token stands for the state that was recorded last: it may stand where this one is equal to that.
+    if known?(state),
+      do: Native.bind_callback(site, values, state),
+      else: Native.bind_list(site, values)
+  end
+
   @doc "A callback returned. Gives the value back."
   def leave_callback(site, false, value), do: Native.leave(site, value)
 

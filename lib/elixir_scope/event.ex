@@ -11,6 +11,7 @@ defmodule ElixirScope.Event do
   | `:call` | `%{args: list}`, or `nil` when arguments are not recorded |
   | `:return` | `%{value: term}`, or `nil` when values are not recorded |
   | `:raise` | `%{kind: :error \\| :exit \\| :throw, reason: term, stack: list}` |
+  | `:binding` | `%{bindings: keyword}`: variables by the names that they have in the source, in the order in which they stand there, with the values that they were bound to. Recorded with `locals: true` |
   | `:tail` | `%{}`: the function gave its frame to the one that it called last |
   | `:state` | `%{state: term, origin: :init \\| :callback \\| :noticed}`; noticed: something that is not instrumented had changed it |
   | `:process` | who the process is: `%{name:, label:, initial_call:, ancestors:, callers:, parents:}` |
@@ -18,7 +19,7 @@ defmodule ElixirScope.Event do
   | `:pause`, `:resume` | `%{}` |
   """
 
-  @type kind :: :call | :return | :raise | :tail | :state | :process | :gap | :pause | :resume
+  @type kind :: :call | :return | :raise | :tail | :binding | :state | :process | :gap | :pause | :resume
 
   @type t :: %__MODULE__{
           id: non_neg_integer,
@@ -34,7 +35,7 @@ defmodule ElixirScope.Event do
 
   defstruct [:id, :time, :pid, :kind, :mfa, :file, :line, :node, :data]
 
-  @kinds [:call, :return, :raise, :tail, :state, :process, :gap, :pause, :resume]
+  @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume]
 
   @doc "All kinds of events."
   @spec kinds() :: [kind]
@@ -43,15 +44,25 @@ defmodule ElixirScope.Event do
   @doc false
   # From the tuple that the native library makes; numbers are those of `native/event`.
   def from_native({id, time, kind, pid, site, number, values}) do
-    event = %__MODULE__{id: id, time: time, kind: kind, pid: pid, data: data(kind, number, values)}
-    put_site(event, site)
+    put_site(%__MODULE__{id: id, time: time, kind: kind, pid: pid, data: data(kind, number, values)}, site)
   end
+
+  # The values come with the event, the names with the place that it happened at.
+  defp put_site(%{kind: :binding} = event, nil), do: %{event | data: nil}
 
   defp put_site(event, nil), do: event
 
-  defp put_site(event, {module, function, arity, file, line, node}) do
-    %{event | mfa: {module, function, arity}, file: file, line: line, node: node}
+  defp put_site(event, {module, function, arity, file, line, node, names}) do
+    put_names(%{event | mfa: {module, function, arity}, file: file, line: line, node: node}, names)
   end
+
+  defp put_names(%{kind: :binding, data: %{bindings: values}} = event, names)
+       when length(values) == length(names) do
+    %{event | data: %{bindings: Enum.zip(names, values)}}
+  end
+
+  defp put_names(%{kind: :binding} = event, _names), do: %{event | data: nil}
+  defp put_names(event, _names), do: event
 
   defp data(:call, 0, _), do: nil
   defp data(:call, _count, args), do: %{args: args}
@@ -61,6 +72,8 @@ defmodule ElixirScope.Event do
   defp data(:raise, kind, [reason, stack]) do
     %{kind: elem({:error, :exit, :throw}, kind), reason: reason, stack: stack}
   end
+
+  defp data(:binding, _count, values), do: %{bindings: values}
 
   defp data(:state, origin, [state]), do: %{state: state, origin: elem({:init, :callback, :noticed}, origin)}
   defp data(:process, _, [about]), do: about

@@ -28,6 +28,13 @@ defmodule ElixirScope.Native do
   def left(_site), do: absent(:left)
   def raised(_site, _kind, _reason, _stack), do: absent(:raised)
   def tail(_site, _ended), do: absent(:tail)
+
+  for arity <- 2..13 do
+    def bind(unquote_splicing(Macro.generate_arguments(arity, __MODULE__))), do: absent(:bind)
+  end
+
+  def bind_list(_site, _values), do: absent(:bind_list)
+  def bind_callback(_site, _values, _state), do: absent(:bind_callback)
   def state(_site, _origin, _state), do: absent(:state)
   def introduce(_map), do: absent(:introduce)
   def generation, do: absent(:generation)

@@ -282,7 +282,7 @@ defmodule ElixirScope.Query do
   end
 
   defp sites(recording) do
-    for {number, {module, function, arity, _, _, _}} <- Native.sites(recording.handle) do
+    for {number, {module, function, arity, _, _, _, _}} <- Native.sites(recording.handle) do
       {number, {module, function, arity}}
     end
   end

@@ -1,12 +1,15 @@
-# Golden tests: the same source text is compiled twice, with `use ElixirScope` in the place of the comment
-# `# scope` and without (then the comment asks for debug information, which newer ExUnits turn off); then the same expressions are evaluated against both, with recording off and on. What a user can see
-# must be equal: values, error messages, blame, stack traces, warnings of the compiler.
+# Golden tests: the same source text is compiled with `use ElixirScope` in the place of the comment `# scope`, with
+# `use ElixirScope, locals: true`, and without (then the comment asks for debug information, which newer ExUnits turn
+# off); then the same expressions are evaluated against all, with recording off and on. What a user can see must be
+# equal: values, error messages, blame, stack traces, warnings of the compiler.
 #
 # The gate is one for the whole VM, so tests that use this are not async.
 defmodule ElixirScope.Golden do
   @moduledoc false
 
   import ExUnit.Assertions
+
+  @uses ["use ElixirScope", "use ElixirScope, locals: true"]
 
   alias ElixirScope.Golden.Recording
 
@@ -15,7 +18,7 @@ defmodule ElixirScope.Golden do
   defdelegate events(fun), to: Recording
 
   @doc """
-  Asserts that every expression has the same outcome in both compilations of the source.
+  Asserts that every expression has the same outcome in all compilations of the source.
 
   A wrapped tail call keeps its frame, so while recording a stack trace may have more frames, never fewer. An
   expression given as `{:more_frames, text}` may have them with recording off too.
@@ -23,14 +26,19 @@ defmodule ElixirScope.Golden do
   @spec assert_same(String.t(), [String.t() | {:more_frames, String.t()}]) :: :ok
   def assert_same(source, expressions) do
     {plain, warnings} = build(String.replace(source, "# scope", "@compile {:debug_info, true}"))
-    {rewritten, rewritten_warnings} = build(instrument(source))
+    expected = with_loaded(plain, fn -> Enum.map(expressions, &outcome/1) end)
+    for use <- @uses, do: assert_same(instrument(source, use), expressions, expected, warnings)
+    :ok
+  end
+
+  defp assert_same(source, expressions, expected, warnings) do
+    {rewritten, rewritten_warnings} = build(source)
     assert rewritten_warnings == warnings, "the warnings differ:\n#{warnings}\n-----\n#{rewritten_warnings}"
 
     assert Enum.any?(rewritten, fn {module, beam} ->
              ElixirScope.Instrument.Beam.functions(beam, module) != []
            end)
 
-    expected = with_loaded(plain, fn -> Enum.map(expressions, &outcome/1) end)
     off = with_loaded(rewritten, fn -> off(fn -> Enum.map(expressions, &outcome/1) end) end)
     on = with_loaded(rewritten, fn -> on(fn -> Enum.map(expressions, &outcome/1) end) end)
 
@@ -39,14 +47,12 @@ defmodule ElixirScope.Golden do
       compare(expression, "off", expected, off, frames)
       compare(expression, "on", expected, on, :more)
     end
-
-    :ok
   end
 
-  @doc "Runs `fun` with the instrumented modules of the source loaded."
-  @spec with_instrumented(String.t(), fun()) :: term()
-  def with_instrumented(source, fun) do
-    {modules, _warnings} = source |> instrument() |> build()
+  @doc "Runs `fun` with the instrumented modules of the source loaded. `use` is the line that instruments them."
+  @spec with_instrumented(String.t(), String.t(), fun()) :: term()
+  def with_instrumented(source, use \\ hd(@uses), fun) do
+    {modules, _warnings} = source |> instrument(use) |> build()
     with_loaded(modules, fun)
   end
 
@@ -99,8 +105,13 @@ defmodule ElixirScope.Golden do
     end
   end
 
-  @spec instrument(String.t()) :: String.t()
-  def instrument(source), do: String.replace(source, "# scope", "use ElixirScope")
+  @doc "The lines that instrument: each hazard has to be survived with all of them."
+  @spec uses() :: [String.t()]
+  def uses, do: @uses
+
+  @doc "The source with its comments `# scope` made lines that instrument; options may follow there."
+  @spec instrument(String.t(), String.t()) :: String.t()
+  def instrument(source, use \\ hd(@uses)), do: String.replace(source, "# scope", use)
 
   # The object code is put into a folder of the code path, because Exception.blame/3 looks for it there.
   @spec with_loaded([{module(), binary()}], fun()) :: term()

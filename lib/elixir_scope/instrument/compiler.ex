@@ -2,13 +2,13 @@
 defmodule ElixirScope.Instrument.Compiler do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Compile, Frame, Hook, Kind, Loops, Options, Own, Plan, Proposal, Purity}
-  alias ElixirScope.Instrument.{Request, Site, Syntax, Tail, Transform}
+  alias ElixirScope.Instrument.{Beam, Body, Closure, Compile, Frame, Hook, Kind, Loops, Options, Own, Pattern}
+  alias ElixirScope.Instrument.{Plan, Probe, Proposal, Purity, Request, Site, Syntax, Tail, Transform}
 
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
-  @needed [Beam, Compile, Frame, Hook, Kind, Loops, Options, Own, Plan, Proposal, Purity] ++
-            [Request, Site, Syntax, Tail, Transform]
+  @needed [Beam, Body, Closure, Compile, Frame, Hook, Kind, Loops, Options, Own, Pattern, Plan, Probe] ++
+            [Proposal, Purity, Request, Site, Syntax, Tail, Transform]
 
   @doc "Waits until every module that the hook needs is compiled."
   @spec ensure_ready() :: :ok

@@ -13,12 +13,13 @@
 #           end
 #       end.
 #
-# One frame a function, not one a clause: heads that do not match belong to the same call.
+# One frame a function, not one a clause: heads that do not match belong to the same call. Anonymous functions inside
+# the recorded branch have frames of the same kind, without the gate; those in the other branch are as written.
 defmodule ElixirScope.Instrument.Frame do
   @moduledoc false
 
   alias ElixirScope.{Capture, Gate, Native}
-  alias ElixirScope.Instrument.{Options, Plan, Site, Syntax, Tail}
+  alias ElixirScope.Instrument.{Body, Options, Plan, Site, Syntax, Tail}
 
   # Native has one enter/n for each arity up to here; more arguments go in a list.
   @most_arguments 12
@@ -28,36 +29,71 @@ defmodule ElixirScope.Instrument.Frame do
   def build({:function, _, name, arity, clauses} = form, %Plan{} = plan, file) do
     # Of the first clause: a head without body may stand lines above it, and errors name the clause.
     anno = clause_anno(clauses)
-    added = Syntax.generated(anno)
     prefix = Syntax.fresh_prefix(form)
     role = Map.fetch!(plan.roles, {name, arity})
-    tail = Tail.rewrite(clauses, %Tail{plan: plan, role: role, prefix: prefix})
     site = Site.new({plan.module, name, arity}, file, :erl_anno.line(anno))
+    frame = frame(anno, arity, site, role, prefix, plan)
+    taken = Syntax.variables(form)
 
-    frame = %{
+    state = with {:callback, position} <- role, do: Enum.at(frame.args, position - 1), else: (_ -> nil)
+
+    inside =
+      Body.rewrite(clauses, state, %Body{
+        plan: plan,
+        function: {name, arity},
+        frame: {name, arity},
+        file: file,
+        prefix: prefix,
+        taken: taken
+      })
+
+    gate =
+      {:case, frame.added, Syntax.remote(frame.added, Gate, :on, []),
+       [
+         Syntax.clause(frame.added, {:atom, frame.added, false}, [dispatch(clauses, frame)]),
+         Syntax.clause(frame.added, {:var, frame.added, :_}, recorded(inside, MapSet.new(), frame, plan))
+       ]}
+
+    put_elem(form, 4, [{:clause, anno, frame.args, [], [gate]}])
+  end
+
+  @doc """
+  The one clause of an anonymous function that stands for all of its clauses, rewritten by Body already. It asks no gate:
+  what was made while recording was on records, and what was made while it was off is the function as written.
+  """
+  @spec closure(tuple(), [tuple()], MapSet.t(atom()), Site.t(), pos_integer(), Body.t()) :: tuple()
+  def closure(fun, [{:clause, _, patterns, _, _} | _] = clauses, bound, site, ordinal, %Body{} = body) do
+    anno = elem(fun, 1)
+    # Frames stand in frames, so each has names of its own.
+    frame = frame(anno, length(patterns), site, :function, "#{body.prefix}Fn#{ordinal}_", body.plan)
+
+    {:clause, anno, frame.args, [], recorded(clauses, bound, frame, body.plan)}
+  end
+
+  defp frame(anno, arity, site, role, prefix, plan) do
+    added = Syntax.generated(anno)
+
+    %{
       anno: anno,
       added: added,
       args: for(n <- numbers(arity), do: {:var, added, :"#{prefix}A#{n}"}),
-      site: literal(site, added),
+      site: Syntax.literal(site, added),
       options: plan.options,
       role: role,
       prefix: prefix
     }
-
-    gate =
-      {:case, added, Syntax.remote(added, Gate, :on, []),
-       [
-         Syntax.clause(added, {:atom, added, false}, [dispatch(clauses, frame)]),
-         Syntax.clause(added, {:var, added, :_}, recorded(clauses, tail, frame))
-       ]}
-
-    put_elem(form, 4, [{:clause, anno, frame.args, [], [gate]}])
   end
 
   defp numbers(0), do: []
   defp numbers(arity), do: 1..arity
 
   defp clause_anno([{:clause, anno, _, _, _} | _]), do: anno
+
+  # `bound`: the variables that may be bound around the clauses.
+  defp recorded(clauses, bound, frame, plan) do
+    tail = Tail.rewrite(clauses, bound, %Tail{plan: plan, role: frame.role, prefix: frame.prefix})
+    recorded(clauses, tail, frame)
+  end
 
   defp recorded(clauses, :value, frame) do
     value = variable(frame, "Value")
@@ -128,10 +164,10 @@ defmodule ElixirScope.Instrument.Frame do
   defp enter_call(%{args: args} = frame) when length(args) <= @most_arguments,
     do: native(:enter, args, frame)
 
-  defp enter_call(%{args: args} = frame), do: native(:enter_list, [list(args, frame)], frame)
+  defp enter_call(%{args: args} = frame), do: native(:enter_list, [Syntax.list(args, frame.added)], frame)
 
   # Of a callback: a list, or nil when arguments are not wanted.
-  defp arguments(%{options: %Options{args: true}, args: args} = frame), do: list(args, frame)
+  defp arguments(%{options: %Options{args: true}, args: args} = frame), do: Syntax.list(args, frame.added)
   defp arguments(%{options: %Options{args: false}, added: added}), do: {:atom, added, nil}
 
   # A callback's return is looked at also with `returns: false`: the new state is in it.
@@ -165,7 +201,7 @@ defmodule ElixirScope.Instrument.Frame do
 
     Syntax.clause(added, {:var, added, :_}, [
       Syntax.remote(elsewhere, Capture, :unmatched, [frame.site]),
-      Syntax.remote(added, :erlang, :error, [{:atom, added, :function_clause}, list(args, frame)])
+      Syntax.remote(added, :erlang, :error, [{:atom, added, :function_clause}, Syntax.list(args, added)])
     ])
   end
 
@@ -178,15 +214,9 @@ defmodule ElixirScope.Instrument.Frame do
 
   defp total?(_clause), do: false
 
-  defp literal(term, anno), do: :erl_parse.map_anno(fn _ -> anno end, :erl_parse.abstract(term))
-
   defp variable(%{added: added, prefix: prefix}, role), do: {:var, added, :"#{prefix}#{role}"}
 
   defp tagged(added, tag, names), do: {:tuple, added, [{:integer, added, tag} | names]}
-
-  defp list(exprs, %{added: added}) do
-    List.foldr(exprs, {nil, added}, fn expr, rest -> {:cons, added, expr, rest} end)
-  end
 
   defp native(function, args, frame), do: Syntax.remote(frame.added, Native, function, [frame.site | args])
   defp capture(function, args, frame), do: Syntax.remote(frame.added, Capture, function, [frame.site | args])

@@ -11,6 +11,7 @@ defmodule ElixirScope.Instrument.Options do
           except: [selector()],
           args: boolean(),
           returns: boolean(),
+          locals: boolean(),
           state: boolean()
         }
 
@@ -19,6 +20,7 @@ defmodule ElixirScope.Instrument.Options do
     except: {[], :functions},
     args: {true, :boolean},
     returns: {true, :boolean},
+    locals: {false, :boolean},
     state: {true, :boolean}
   ]
 
@@ -28,10 +30,10 @@ defmodule ElixirScope.Instrument.Options do
   Checks the options of `use ElixirScope` and fills in what is not given.
 
       iex> ElixirScope.Instrument.Options.new!(only: [:total, add: 2], args: false)
-      %ElixirScope.Instrument.Options{only: [total: :any, add: 2], except: [], args: false, returns: true, state: true}
+      %ElixirScope.Instrument.Options{only: [total: :any, add: 2], except: [], args: false, returns: true, locals: false, state: true}
 
       iex> ElixirScope.Instrument.Options.new!(arguments: false)
-      ** (ArgumentError) use ElixirScope: expected the options only:, except:, args:, returns:, state:, got: arguments: false. Remove or rename it
+      ** (ArgumentError) use ElixirScope: expected the options only:, except:, args:, returns:, locals:, state:, got: arguments: false. Remove or rename it
 
       iex> ElixirScope.Instrument.Options.new!(args: :yes)
       ** (ArgumentError) use ElixirScope: expected args: to be true or false, got: :yes. Write args: true or args: false

@@ -24,6 +24,14 @@ defmodule ElixirScope.Instrument.Syntax do
   @spec clause(:erl_anno.anno(), expr(), [expr()]) :: expr()
   def clause(anno, pattern, body), do: {:clause, anno, [pattern], [], body}
 
+  @doc "A list of expressions as one expression."
+  @spec list([expr()], :erl_anno.anno()) :: expr()
+  def list(exprs, anno), do: List.foldr(exprs, {nil, anno}, fn expr, rest -> {:cons, anno, expr, rest} end)
+
+  @doc "The expression of a term."
+  @spec literal(term(), :erl_anno.anno()) :: expr()
+  def literal(term, anno), do: :erl_parse.map_anno(fn _ -> anno end, :erl_parse.abstract(term))
+
   @doc """
   All names of variables in a term of abstract format.
 
@@ -61,4 +69,41 @@ defmodule ElixirScope.Instrument.Syntax do
 
     "Scope" |> Stream.iterate(&(&1 <> "_")) |> Enum.find(&(not taken?.(&1)))
   end
+
+  @doc """
+  The name that the user gave a variable. `nil` when it was the compiler or a macro who named it, and for names that
+  begin with an underscore, whose values nobody wants.
+
+      iex> Enum.map([:"_x@1", :"_ok?@12", :"__unused@1", :"_@3", :_4, :X], &ElixirScope.Instrument.Syntax.user_name/1)
+      [:x, :ok?, nil, nil, nil, :X]
+  """
+  @spec user_name(atom()) :: atom() | nil
+  def user_name(name) do
+    text = Atom.to_string(name)
+
+    case Regex.run(~r/\A_(.+)@\d+\z/su, text) do
+      [_, "_" <> _] -> nil
+      [_, given] -> String.to_atom(given)
+      nil -> if String.starts_with?(text, "_"), do: nil, else: name
+    end
+  end
+
+  @doc "Code with variables renamed, wherever they stand in it."
+  @spec rename(term(), %{optional(atom()) => atom()}) :: term()
+  def rename(code, names) when names == %{}, do: code
+  def rename({:var, anno, name}, names) when is_atom(name), do: {:var, anno, Map.get(names, name, name)}
+  def rename({:value, _, _} = literal, _names), do: literal
+
+  # A named function's name is a variable of its own.
+  def rename({:named_fun, anno, name, clauses}, names) do
+    {:named_fun, anno, Map.get(names, name, name), rename(clauses, names)}
+  end
+
+  def rename([head | tail], names), do: [rename(head, names) | rename(tail, names)]
+
+  def rename(tuple, names) when is_tuple(tuple) do
+    tuple |> Tuple.to_list() |> rename(names) |> List.to_tuple()
+  end
+
+  def rename(leaf, _names), do: leaf
 end

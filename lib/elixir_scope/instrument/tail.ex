@@ -47,9 +47,12 @@ defmodule ElixirScope.Instrument.Tail do
           wraps?: boolean()
         }
 
-  @doc "Rewrites the clauses of a function. `:value` when no clause ends in a call that matters."
-  @spec rewrite([tuple()], t()) :: :value | {[tuple()], t()}
-  def rewrite(clauses, %__MODULE__{} = state), do: clauses(clauses, MapSet.new(), state)
+  @doc """
+  Rewrites the clauses of a function, around which the variables of `bound` may be bound. `:value` when no clause ends
+  in a call that matters.
+  """
+  @spec rewrite([tuple()], MapSet.t(atom()), t()) :: :value | {[tuple()], t()}
+  def rewrite(clauses, bound, %__MODULE__{} = state), do: clauses(clauses, bound, state)
 
   @doc "The variable that holds how many wrapped calls lay on the stack when the function was entered."
   @spec chain(t(), :erl_anno.anno()) :: Syntax.expr()

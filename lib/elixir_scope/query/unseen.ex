@@ -3,9 +3,12 @@ defmodule ElixirScope.Query.Unseen do
   # Why no call of a function could have been seen: it does not exist, or is not instrumented. `nil` when it is.
 
   alias ElixirScope.Instrument
+  alias ElixirScope.Instrument.Closure
 
   @spec reason(module, atom, arity | :_) :: String.t() | nil
   def reason(module, function, arity) do
+    # An anonymous function is there when the function around it is.
+    {function, arity} = Closure.around(function) || {function, arity}
     instrumented = Instrument.functions(module)
 
     cond do

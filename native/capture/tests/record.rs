@@ -41,7 +41,7 @@ fn process(pid: u32) -> Definition {
 
 fn site(key: u64) -> Site {
     let (module, function) = ("Elixir.Shop".into(), format!("function_{key}"));
-    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7 }
+    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7, names: Vec::new() }
 }
 
 impl Origin for Caller {

@@ -11,14 +11,16 @@ pub struct Site {
     pub node: u64,
     /// The module's atom as text, such as `Elixir.Cart`.
     pub module: String,
-    /// The function's atom as text.
+    /// The function's atom as text; an anonymous one has a name made from the function around it.
     pub function: String,
     /// Number of arguments.
     pub arity: u8,
     /// Source file, as the compiler knew it.
     pub file: String,
-    /// Line of the first clause.
+    /// Line: of a function's first clause, of the place that binds.
     pub line: u32,
+    /// Of a place that binds variables: what the user calls them. Empty for functions.
+    pub names: Vec<String>,
 }
 
 /// The numbers of a local process, as in `#PID<0.id.serial>`.

@@ -45,6 +45,8 @@ numbered! {
         Pause = 8 "pause",
         /// Recording went on. Payload: 0.
         Resume = 9 "resume",
+        /// Variables were bound. Payload: how many, their values; their names are in the site.
+        Binding = 10 "binding",
     }
 }
 

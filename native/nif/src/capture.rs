@@ -11,6 +11,9 @@
 //! | `left(site)` | a return without its value |
 //! | `raised(site, kind, reason, stack)` | an exception |
 //! | `tail(site, ended)` | the frame is given to another function; gives `ended` back, whose first element is a positive number when that function is instrumented |
+//! | `bind(site, v1, ..., vn)`, n from 1 to 12 | variables that were bound |
+//! | `bind_list(site, values)` | any number of variables |
+//! | `bind_callback(site, values, state)` | variables, in which the process's state may be |
 //! | `state(site, origin, state)` | a state; answers whether it was recorded |
 //! | `introduce(map)` | who the process is |
 //! | `generation()` | nothing; a number that tells recordings apart, 0 when off |
@@ -138,14 +141,8 @@ fn call(env: Env<'_>, site: Word, fill: impl FnOnce(&mut Pen<'_>)) -> Word {
 }
 
 /// The elements of a list of arguments; no function has more than 255.
-fn elements(env: Env<'_>, list: Word) -> impl Iterator<Item = Word> {
-    let mut rest = list;
-    let next = move || {
-        let (head, tail) = env.cell(rest)?;
-        rest = tail;
-        Some(head)
-    };
-    std::iter::from_fn(next).take(255)
+fn elements(env: Env<'_>, arguments: Word) -> impl Iterator<Item = Word> {
+    vm::list(env, arguments).take(255)
 }
 
 /// A list of arguments after their number; `nil` when they are not wanted.
@@ -233,6 +230,34 @@ capture!(raised, [4], ok, |env, args| {
         encode::term(env, pen, &mut budget, None, args[3]);
     }))
 });
+
+capture!(bind, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
+    bound(env, args[0], args[1..].len(), args[1..].iter().copied(), None)
+});
+
+capture!(bind_list, [2], ok, |env, args| {
+    bound(env, args[0], vm::list(env, args[1]).count(), vm::list(env, args[1]), None)
+});
+
+capture!(bind_callback, [3], ok, |env, args| {
+    bound(env, args[0], vm::list(env, args[1]).count(), vm::list(env, args[1]), boxed(env, args[2]))
+});
+
+fn bound(
+    env: Env<'_>,
+    site: Word,
+    count: usize,
+    values: impl Iterator<Item = Word>,
+    state: Option<Word>,
+) -> Word {
+    answer(record(Kind::Binding, &Caller::new(env, Some(site)), |pen| {
+        pen.number(count as u64);
+        let mut budget = Budget::values(pen);
+        for word in values {
+            encode::term(env, pen, &mut budget, state, word);
+        }
+    }))
+}
 
 capture!(state, [3], |_| words().r#false, |env, args| {
     let origin = env.integer(args[1]).and_then(|number| u8::try_from(number).ok());

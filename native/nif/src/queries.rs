@@ -2,7 +2,7 @@
 //! the tuples that come from here.
 //!
 //! An event is `{id, time, kind, pid | nil, site | nil, number, values}`; a site is
-//! `{module, function, arity, file, line, node}`. What number and values mean is said by `event::Kind`.
+//! `{module, function, arity, file, line, node, names}`. What number and values mean is said by `event::Kind`.
 
 use crate::atoms;
 use crate::decode::Decoder;
@@ -114,7 +114,8 @@ impl<'a, 'i> Reader<'a, 'i> {
         let decoder = self.decoder(0);
         let module = vm::term(env, decoder.atom(&site.module));
         let function = vm::term(env, decoder.atom(&site.function));
-        (module, function, site.arity, &site.file, site.line, site.node).encode(env)
+        let names: Vec<_> = site.names.iter().map(|name| vm::term(env, decoder.atom(name))).collect();
+        (module, function, site.arity, &site.file, site.line, site.node, names).encode(env)
     }
 
     fn call(&mut self, call: &Call) -> Term<'a> {
@@ -229,6 +230,8 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     let manifest = &handle.recording.manifest;
     let failure = handle.recorder.as_ref().and_then(|recorder| recorder.status().failure);
     let span = index.span().map(|(first, last)| (first.0, last.0));
+    // Of the other sites each is a place within a function.
+    let functions = index.sites().iter().filter(|site| site.names.is_empty()).count();
     let fields = [
         ("state", state(&handle).encode(env)),
         ("failure", failure.encode(env)),
@@ -238,7 +241,7 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
         ("vm", manifest.vm.encode(env)),
         ("events", index.next_event().encode(env)),
         ("processes", index.processes().len().encode(env)),
-        ("functions", index.sites().len().encode(env)),
+        ("functions", functions.encode(env)),
         ("bytes", index.bytes().encode(env)),
         ("span", span.encode(env)),
         ("gaps", gaps.encode(env)),

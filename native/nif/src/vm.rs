@@ -40,6 +40,16 @@ pub enum Kind {
     Other,
 }
 
+/// The elements of a list, up to its tail.
+pub fn list(env: Env<'_>, list: Word) -> impl Iterator<Item = Word> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        let (head, tail) = env.cell(rest)?;
+        rest = tail;
+        Some(head)
+    })
+}
+
 /// An environment that terms live in.
 #[derive(Clone, Copy)]
 pub struct Env<'a> {

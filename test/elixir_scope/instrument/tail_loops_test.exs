@@ -152,8 +152,12 @@ defmodule ElixirScope.Instrument.TailLoopsTest do
             receiving timing_out conditions underscore variable rescued in_catch in_else binary defaulted
             excepted_loop)a
 
-  test "every loop runs on a flat stack" do
-    Golden.with_instrumented(@source, fn ->
+  for use <- Golden.uses() do
+    test "every loop runs on a flat stack: #{use}", do: every_loop(unquote(use))
+  end
+
+  defp every_loop(use) do
+    Golden.with_instrumented(@source, use, fn ->
       for gate <- [&Golden.off/1, &Golden.on/1] do
         gate.(fn ->
           for loop <- @loops do

@@ -34,6 +34,7 @@ defmodule ElixirScope.Instrument.TransformTest do
     |> String.replace(~r/'(Gate|Native|Capture)'/, "\\1")
     |> String.replace(~r/\s+/, " ")
     |> String.replace(~r/\{\d+, \d+, m, \w+, \d, <<[\d, ]*>>, 1\}/, "Site")
+    |> String.replace(~r/\{\d+, \d+, m, '\w+\/\d-fn-\d', \d, <<[\d, ]*>>, 1\}/, "FnSite")
     |> String.replace("erlang:error", "error")
     |> String.trim()
   end
@@ -87,6 +88,26 @@ defmodule ElixirScope.Instrument.TransformTest do
                "erlang:raise(ScopeKind, ScopeReason, ScopeStack) end end."
   end
 
+  test "an anonymous function has a frame of its own, without a gate, only where recording is on" do
+    [off, on] = String.split(rewritten("f(X) -> fun(1) -> X end."), "_ -> case Native:enter", parts: 2)
+    assert off =~ "{X} -> fun(1) -> X end end;"
+
+    assert on =~
+             "{X} -> fun(ScopeFn1_A1) -> case Native:enter(FnSite, ScopeFn1_A1) of new -> Capture:introduce(); " <>
+               "_ -> ok end, try case {ScopeFn1_A1} of {1} -> X; " <>
+               "_ -> Capture:unmatched(FnSite), error(function_clause, [ScopeFn1_A1]) end " <>
+               "of ScopeFn1_Value -> Native:leave(FnSite, ScopeFn1_Value) catch " <>
+               "ScopeFn1_Kind:ScopeFn1_Reason:ScopeFn1_Stack -> " <>
+               "Native:raised(FnSite, ScopeFn1_Kind, ScopeFn1_Reason, ScopeFn1_Stack), " <>
+               "erlang:raise(ScopeFn1_Kind, ScopeFn1_Reason, ScopeFn1_Stack) end end end"
+  end
+
+  test "a tail call inside an anonymous function is its own, not that of the function around it" do
+    code = recorded("f(X) -> fun() -> f(X) end.")
+    assert code =~ "try case {} of {} -> {1, X} end of {0, ScopeFn1_Value}"
+    assert code =~ "of ScopeValue -> Native:leave(Site, ScopeValue)"
+  end
+
   test "callbacks hand over their state and see every value" do
     server = "-behaviour(gen_server). "
 
@@ -134,7 +155,6 @@ defmodule ElixirScope.Instrument.TransformTest do
     {"f(X) -> (catch f(X)).", []},
     {"f(X) -> X = f(X).", []},
     {"f(X) -> {ok, _} = f(X).", []},
-    {"f(X) -> fun() -> f(X) end.", []},
     {"f(X) -> begin g(1), f(X) end. g(X) -> X.", [1]},
     {"f(X) -> case f(X) of 1 -> X; _ -> f(X) end.", [0, 1]},
     {"f(X) -> if X > 1 -> f(X); true -> X end.", [0, 1]},

@@ -238,7 +238,7 @@ impl Meaning for Words {
 
     fn site(&self, key: u64) -> Option<Arc<Site>> {
         let (module, function, file) = ("Elixir.M".into(), format!("f{key}"), "m.ex".into());
-        Some(Arc::new(Site { key, node: key, module, function, arity: 0, file, line: 1 }))
+        Some(Arc::new(Site { key, node: key, module, function, arity: 0, file, line: 1, names: Vec::new() }))
     }
 }
 

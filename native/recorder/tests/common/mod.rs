@@ -30,7 +30,7 @@ pub fn atom_word(number: u64) -> u64 {
 
 pub fn site(key: u64) -> Site {
     let (module, function) = ("Elixir.Shop".into(), format!("function_{key}"));
-    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7 }
+    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7, names: Vec::new() }
 }
 
 /// What the VM would say of any of these words.

@@ -1,0 +1,332 @@
+# What stands inside the functions of a module: each anonymous function gets a frame of its own, and with `locals: true`
+# each place that binds variables gets a probe behind it. This file knows which expressions there are and which
+# variables are bound where; what is put there is said in Frame and Probe.
+#
+# Not framed are functions that are applied where they stand (`then/2` makes such), because the compiler takes them
+# for a part of their surroundings, and those that the compiler makes of comprehensions.
+defmodule ElixirScope.Instrument.Body do
+  @moduledoc false
+
+  alias ElixirScope.Instrument.{Closure, Frame, Pattern, Plan, Probe, Site, Syntax}
+
+  @enforce_keys [:plan, :function, :frame, :file, :prefix, :taken]
+  defstruct @enforce_keys ++ [closures: 0, bindings: 0, values: 0, numbered: []]
+
+  @type t :: %__MODULE__{
+          plan: Plan.t(),
+          # The function that all of this stands in, and the innermost frame: that function or an anonymous one.
+          function: {atom(), arity()},
+          frame: {atom(), arity()},
+          file: String.t(),
+          prefix: String.t(),
+          # Every name of a variable in it.
+          taken: MapSet.t(atom()),
+          # So far: anonymous functions in the function, places that bind in the frame, variables of our own.
+          closures: non_neg_integer(),
+          bindings: non_neg_integer(),
+          values: non_neg_integer(),
+          # Variables that are `&1` and so on to the user.
+          numbered: [atom()]
+        }
+
+  @typep env :: MapSet.t(atom())
+
+  # Whether the value of an expression is that of the function, so that a call there is a tail call.
+  @typep position :: :tail | :inside
+
+  @generators [:generate, :b_generate, :m_generate, :generate_strict, :b_generate_strict, :m_generate_strict]
+
+  @doc """
+  Rewrites the clauses of a function. `server_state` is the variable of the frame that holds a server's state, or `nil`.
+  """
+  @spec rewrite([tuple()], Syntax.expr() | nil, t()) :: [tuple()]
+  def rewrite(clauses, server_state, %__MODULE__{} = state) do
+    {clauses, _state} = heads(clauses, MapSet.new(), state, :tail, server_state)
+    clauses
+  end
+
+  # Clauses of a function: all that their heads name is new, and nothing of it is seen outside.
+  @spec heads([tuple()], env(), t(), position(), Syntax.expr() | nil) :: {[tuple()], t()}
+  defp heads(clauses, env, state, position, server_state \\ nil) do
+    Enum.map_reduce(clauses, state, fn {:clause, anno, patterns, guards, body}, state ->
+      names = Pattern.binds(patterns)
+      {probe, state} = probe(names, anno, state, server_state)
+      {body, _env, state} = body(body, bind(env, names), position, state)
+      {{:clause, anno, patterns, guards, probe ++ body}, state}
+    end)
+  end
+
+  # Clauses of everything else. What any of them binds may be bound behind them.
+  defp clauses(clauses, env, position, state) do
+    {clauses, {after_all, state}} =
+      Enum.map_reduce(clauses, {env, state}, fn {:clause, anno, patterns, guards, body}, {after_all, state} ->
+        names = Pattern.binds(patterns)
+        {probe, state} = probe(new(names, env), anno, state)
+        {body, after_this, state} = body(body, bind(env, names), position, state)
+        {{:clause, anno, patterns, guards, probe ++ body}, {MapSet.union(after_all, after_this), state}}
+      end)
+
+    {clauses, after_all, state}
+  end
+
+  defp body([], env, _position, state), do: {[], env, state}
+
+  defp body([last], env, position, state) do
+    {last, env, state} = expr(last, env, position, state)
+    {[last], env, state}
+  end
+
+  defp body([{kind, _, _, _} = match | rest], env, position, state) when kind in [:match, :maybe_match] do
+    {match, names, env, state} = match(match, env, state)
+    {probe, state} = probe(names, elem(match, 1), state)
+    {rest, env, state} = body(rest, env, position, state)
+    {[match | probe] ++ rest, env, state}
+  end
+
+  defp body([expr | rest], env, position, state) do
+    {expr, env, state} = expr(expr, env, :inside, state)
+    {rest, env, state} = body(rest, env, position, state)
+    {[expr | rest], env, state}
+  end
+
+  # A match, the names that it binds newly, and what is bound behind it. `a = b = c` is one place.
+  defp match({kind, anno, pattern, {:match, _, _, _} = right}, env, state) do
+    {right, inner, env_behind, state} = match(right, env, state)
+    names = Pattern.binds(pattern)
+    {{kind, anno, pattern, right}, Enum.uniq(new(names, env) ++ inner), bind(env_behind, names), state}
+  end
+
+  defp match({kind, anno, pattern, right}, env, state) do
+    {right, env, state} = expr(right, env, :inside, state)
+    names = Pattern.binds(pattern)
+    {{kind, anno, pattern, right}, new(names, env), bind(env, names), state}
+  end
+
+  # An expression, and the variables that are or may be bound behind it.
+  @spec expr(term(), env(), position(), t()) :: {term(), env(), t()}
+
+  # `x = call()` at the end of a function is a tail call, and must stay one; the value is what the function returns.
+  defp expr({:match, anno, {:var, _, name} = variable, right}, env, :tail, state) do
+    {right, env, state} = expr(right, env, :tail, state)
+    {{:match, anno, variable, right}, bind(env, [name]), state}
+  end
+
+  defp expr({:match, anno, _, _} = match, env, _position, state) do
+    {match, names, env, state} = match(match, env, state)
+    {probe, state} = probe(names, anno, state)
+    {match, state} = valued(match, probe, state)
+    {match, env, state}
+  end
+
+  # As the last expression it is the value of `maybe`, and nothing may stand behind it.
+  defp expr({:maybe_match, _, _, _} = match, env, _position, state) do
+    {match, _names, env, state} = match(match, env, state)
+    {match, env, state}
+  end
+
+  defp expr({:block, anno, body}, env, position, state) do
+    {body, env, state} = body(body, env, position, state)
+    {{:block, anno, body}, env, state}
+  end
+
+  defp expr({:case, anno, subject, clauses}, env, position, state) do
+    {subject, env, state} = expr(subject, env, :inside, state)
+    {clauses, env, state} = clauses(clauses, env, position, state)
+    {{:case, anno, subject, clauses}, env, state}
+  end
+
+  defp expr({kind, anno, clauses}, env, position, state) when kind in [:if, :receive, :else] do
+    {clauses, env, state} = clauses(clauses, env, position, state)
+    {{kind, anno, clauses}, env, state}
+  end
+
+  defp expr({:receive, anno, clauses, timeout, late}, env, position, state) do
+    {timeout, env, state} = expr(timeout, env, :inside, state)
+    {clauses, bound, state} = clauses(clauses, env, position, state)
+    {late, env, state} = body(late, env, position, state)
+    {{:receive, anno, clauses, timeout, late}, MapSet.union(bound, env), state}
+  end
+
+  defp expr({:try, anno, body, of, rescues, last}, env, position, state) do
+    position = if last == [], do: position, else: :inside
+    {body, bound, state} = body(body, env, :inside, state)
+    {of, _, state} = clauses(of, bound, position, state)
+    {rescues, _, state} = clauses(rescues, env, position, state)
+    {last, _, state} = body(last, env, :inside, state)
+    {{:try, anno, body, of, rescues, last}, env, state}
+  end
+
+  defp expr({:maybe, anno, body}, env, position, state) do
+    {body, env, state} = body(body, env, position, state)
+    {{:maybe, anno, body}, env, state}
+  end
+
+  defp expr({:maybe, anno, body, otherwise}, env, position, state) do
+    {body, env, state} = body(body, env, position, state)
+    {otherwise, env, state} = expr(otherwise, env, position, state)
+    {{:maybe, anno, body, otherwise}, env, state}
+  end
+
+  defp expr({:op, anno, operator, left, right}, env, position, state) when operator in [:andalso, :orelse] do
+    {left, env, state} = expr(left, env, :inside, state)
+    {right, env, state} = expr(right, env, position, state)
+    {{:op, anno, operator, left, right}, env, state}
+  end
+
+  defp expr({kind, anno, made, qualifiers}, env, _position, state) when kind in [:lc, :bc, :mc] do
+    {qualifiers, {inner, state}} = Enum.flat_map_reduce(qualifiers, {env, state}, &qualifier/2)
+    {made, _inner, state} = expr(made, inner, :inside, state)
+    {{kind, anno, made, qualifiers}, env, state}
+  end
+
+  defp expr({:call, anno, {:fun, place, {:clauses, clauses}}, args}, env, position, state) do
+    {args, env, state} = each(args, env, state)
+    {clauses, state} = heads(clauses, env, state, position)
+    {{:call, anno, {:fun, place, {:clauses, clauses}}, args}, env, state}
+  end
+
+  defp expr({:call, anno, {:named_fun, place, name, clauses}, args}, env, _position, state) do
+    {args, env, state} = each(args, env, state)
+    {clauses, state} = heads(clauses, MapSet.put(env, name), state, :tail)
+    {{:call, anno, {:named_fun, place, name, clauses}, args}, env, state}
+  end
+
+  defp expr({:call, anno, callee, args} = call, env, _position, state) do
+    {callee, env, state} = expr(callee, env, :inside, state)
+
+    {args, {env, state}} =
+      Enum.map_reduce(args, {env, state}, fn arg, {env, state} ->
+        {arg, env, state} =
+          if Closure.comprehension?(call, arg),
+            do: bare(arg, env, state),
+            else: expr(arg, env, :inside, state)
+
+        {arg, {env, state}}
+      end)
+
+    {{:call, anno, callee, args}, env, state}
+  end
+
+  defp expr({:fun, anno, {:clauses, clauses}} = fun, env, _position, state) do
+    framed(fun, clauses, env, state, &{:fun, anno, {:clauses, &1}})
+  end
+
+  defp expr({:named_fun, anno, name, clauses} = fun, env, _position, state) do
+    {fun, _env, state} = framed(fun, clauses, MapSet.put(env, name), state, &{:named_fun, anno, name, &1})
+
+    {fun, env, state}
+  end
+
+  # Neither holds code: functions of modules, and literals.
+  defp expr({:fun, _, _} = capture, env, _position, state), do: {capture, env, state}
+  defp expr({:value, _, _} = literal, env, _position, state), do: {literal, env, state}
+
+  # All others consist of expressions alone, in the order in which they are evaluated.
+  defp expr(node, env, _position, state) when is_tuple(node) and tuple_size(node) > 2 do
+    [kind, anno | parts] = Tuple.to_list(node)
+    {parts, env, state} = each(parts, env, state)
+    {List.to_tuple([kind, anno | parts]), env, state}
+  end
+
+  defp expr([_ | _] = parts, env, _position, state), do: each(parts, env, state)
+  defp expr(leaf, env, _position, state), do: {leaf, env, state}
+
+  defp each(exprs, env, state) do
+    {exprs, {env, state}} =
+      Enum.map_reduce(exprs, {env, state}, fn expr, {env, state} ->
+        {expr, env, state} = expr(expr, env, :inside, state)
+        {expr, {env, state}}
+      end)
+
+    {exprs, env, state}
+  end
+
+  # Behind a generator the probe stands as one more filter, which is always true.
+  defp qualifier(qualifier, {env, state}) do
+    {qualifier, names, env_behind, state} = generator(qualifier, env, state)
+    {probe, state} = probe(names, elem(qualifier, 1), state)
+    added = Syntax.generated(elem(qualifier, 1))
+    filters = for call <- probe, do: {:block, added, [call, {:atom, added, true}]}
+    {[qualifier | filters], {env_behind, state}}
+  end
+
+  # Patterns of generators hide names, as heads do.
+  defp generator({kind, anno, pattern, source}, env, state) when kind in @generators do
+    {source, _env, state} = expr(source, env, :inside, state)
+    names = pattern |> generated() |> Pattern.binds()
+    {{kind, anno, pattern, source}, names, bind(env, names), state}
+  end
+
+  defp generator({:zip, anno, generators}, env, state) do
+    {generators, {names, state}} =
+      Enum.map_reduce(generators, {[], state}, fn generator, {names, state} ->
+        {generator, more, _env, state} = generator(generator, env, state)
+        {generator, {names ++ more, state}}
+      end)
+
+    {{:zip, anno, generators}, Enum.uniq(names), bind(env, names), state}
+  end
+
+  defp generator(filter, env, state) do
+    {filter, env, state} = expr(filter, env, :inside, state)
+    {filter, [], env, state}
+  end
+
+  # In a generator over a map the key is a pattern too.
+  defp generated({:map_field_exact, _, key, value}), do: [key, value]
+  defp generated(pattern), do: pattern
+
+  defp bare({:fun, anno, {:clauses, clauses}}, env, state) do
+    {clauses, state} = heads(clauses, env, state, :tail)
+    {{:fun, anno, {:clauses, clauses}}, env, state}
+  end
+
+  defp framed(fun, clauses, env, state, make) do
+    ordinal = state.closures + 1
+    state = %{state | numbered: Closure.numbered(fun, clauses) ++ state.numbered}
+
+    case Closure.unhide(clauses, env, state.taken) do
+      {:ok, clauses, taken} ->
+        site = site(fun, clauses, ordinal, state)
+        inner = %{state | closures: ordinal, taken: taken, frame: {elem(site, 3), elem(site, 4)}, bindings: 0}
+        {clauses, inner} = heads(clauses, env, inner, :tail)
+        state = %{inner | frame: state.frame, bindings: state.bindings}
+        {make.([Frame.closure(fun, clauses, env, site, ordinal, state)]), env, state}
+
+      :error ->
+        {clauses, state} = heads(clauses, env, %{state | closures: ordinal}, :tail)
+        {make.(clauses), env, state}
+    end
+  end
+
+  defp site(fun, [{:clause, _, patterns, _, _} | _], ordinal, state) do
+    {name, arity} = state.function
+    line = fun |> elem(1) |> :erl_anno.line()
+    Site.closure({state.plan.module, name, arity}, ordinal, length(patterns), state.file, line)
+  end
+
+  defp probe(names, anno, state, server_state \\ nil) do
+    shown = if state.plan.options.locals, do: Probe.shown(names -- state.numbered), else: []
+
+    if shown == [] do
+      {[], state}
+    else
+      {name, arity} = state.frame
+      ordinal = state.bindings + 1
+      place = {{state.plan.module, name, arity}, ordinal, state.file}
+      {[Probe.call(shown, place, anno, server_state)], %{state | bindings: ordinal}}
+    end
+  end
+
+  # The value of a match that has a probe behind it is still the value of the match.
+  defp valued(match, [], state), do: {match, state}
+
+  defp valued(match, probe, state) do
+    added = match |> elem(1) |> Syntax.generated()
+    value = {:var, added, :"#{state.prefix}V#{state.values}"}
+    {{:block, added, [{:match, added, value, match} | probe] ++ [value]}, %{state | values: state.values + 1}}
+  end
+
+  defp new(names, env), do: Enum.reject(names, &(&1 in env))
+  defp bind(env, names), do: names |> MapSet.new() |> MapSet.union(env)
+end

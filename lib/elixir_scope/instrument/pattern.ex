@@ -1,0 +1,51 @@
+# What a pattern of abstract format binds, and what it only reads. A name in the size of a binary segment or in the key
+# of a map is read; every other one is bound, unless it was bound before, which the pattern alone cannot say.
+defmodule ElixirScope.Instrument.Pattern do
+  @moduledoc false
+
+  @doc ~S"""
+  The variables that a pattern, or a list of patterns, may bind: each once, in the order in which they stand.
+
+      iex> {:ok, tokens, _} = :erl_scan.string(String.to_charlist(~S|{B, #{K := A}, <<S, R:S/binary>>, _, B}.|))
+      iex> {:ok, [pattern]} = :erl_parse.parse_exprs(tokens)
+      iex> ElixirScope.Instrument.Pattern.binds(pattern)
+      [:B, :A, :S, :R]
+  """
+  @spec binds(tuple() | [tuple()]) :: [atom()]
+  def binds(pattern), do: pattern |> bound([]) |> Enum.reverse() |> Enum.uniq()
+
+  @doc ~S"""
+  The variables whose values the pattern reads.
+
+      iex> {:ok, tokens, _} = :erl_scan.string(String.to_charlist(~S|{B, #{K := A}, <<S, R:S/binary>>, _, B}.|))
+      iex> {:ok, [pattern]} = :erl_parse.parse_exprs(tokens)
+      iex> ElixirScope.Instrument.Pattern.reads(pattern) |> Enum.sort()
+      [:K, :S]
+  """
+  @spec reads(tuple() | [tuple()]) :: [atom()]
+  def reads(pattern), do: pattern |> read([]) |> Enum.uniq()
+
+  defp bound({:var, _, :_}, found), do: found
+  defp bound({:var, _, name}, found), do: [name | found]
+  defp bound({:bin_element, _, value, _size, _type}, found), do: bound(value, found)
+  defp bound({:map_field_exact, _, _key, value}, found), do: bound(value, found)
+  defp bound({:value, _, _literal}, found), do: found
+  defp bound(other, found), do: inside(other, found, &bound/2)
+
+  defp read({:bin_element, _, value, size, _type}, found), do: variables(size, read(value, found))
+  defp read({:map_field_exact, _, key, value}, found), do: variables(key, read(value, found))
+  defp read({:value, _, _literal}, found), do: found
+  defp read(other, found), do: inside(other, found, &read/2)
+
+  defp variables({:var, _, name}, found), do: [name | found]
+  defp variables(other, found), do: inside(other, found, &variables/2)
+
+  defp inside([head | tail], found, fun), do: inside(tail, fun.(head, found), fun)
+
+  defp inside(node, found, fun) when is_tuple(node) and tuple_size(node) > 2 do
+    [_kind, _anno | parts] = Tuple.to_list(node)
+    inside(parts, found, fun)
+  end
+
+  defp inside(_leaf, found, _fun), do: found
+end
