@@ -28,10 +28,14 @@ defmodule ElixirScope do
   |---|---|---|
   | `:only` | all | functions to instrument: `[add: 2, total: 1]`, or `[:add]` for every arity |
   | `:except` | none | functions to leave alone, in the same form |
+  | `:count` | none | functions whose calls are only counted, in the same form: see `counts/1` |
   | `:args` | `true` | whether arguments are recorded |
   | `:returns` | `true` | whether returned values are recorded |
   | `:locals` | `false` | whether each variable that is bound is recorded, with its name, value and line (arguments too, also with `args: false`) |
   | `:state` | `true` | whether states of GenServer callbacks are recorded |
+
+  `@scope` above a function says the same of that one, and goes before the options of the module: `@scope false` leaves
+  it alone, `@scope true` records it, `@scope locals: true` records it with its variables, `@scope count: true` counts it.
 
   ## Questions
 
@@ -43,7 +47,7 @@ defmodule ElixirScope do
 
   alias ElixirScope.Instrument.Attach
   alias ElixirScope.{Call, Error, Events, Native, Query, Recorder, Recording}
-  alias ElixirScope.Query.{Function, Moment, Server}
+  alias ElixirScope.Query.{Function, Moment, Program, Server}
 
   defmacro __using__(options) do
     if __CALLER__.module == nil or __CALLER__.function != nil do
@@ -203,6 +207,46 @@ defmodule ElixirScope do
   """
   @spec calls(Function.t(), keyword) :: [Call.t()]
   def calls(function, options \\ []), do: bang(Query.calls(function, options))
+
+  @doc """
+  How often functions were called that are counted, not recorded (`count:` of `use ElixirScope`, or hot inner loops of a
+  whole project), as a map. Filters are `:mfa`, `:since`, `:until` and `:in`. Counts are told every 10 ms, so one belongs
+  to a time that is up to so much later than its call; of a VM that was killed the last are missing.
+
+      iex> ElixirScope.Doctest.Sum.of([1, 2, 3])
+      6
+      iex> ElixirScope.counts(mfa: ElixirScope.Doctest.Sum)
+      %{{ElixirScope.Doctest.Sum, :sum, 2} => 4}
+  """
+  @spec counts(keyword) :: %{mfa => pos_integer}
+  def counts(filters \\ []), do: bang(Program.counts(filters))
+
+  @doc """
+  The places in the code that events came from, as `ElixirScope.Node`, in the order of the source. Filters are `:mfa` and
+  `:in`.
+
+      iex> {:ok, _counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 0)
+      iex> [node] = ElixirScope.nodes(mfa: {ElixirScope.Doctest.Counter, :init})
+      iex> {node.kind, node.mfa, node.names}
+      {:function, {ElixirScope.Doctest.Counter, :init, 1}, []}
+  """
+  @spec nodes(keyword) :: [ElixirScope.Node.t()]
+  def nodes(filters \\ []), do: bang(Program.nodes(filters))
+
+  @doc """
+  The text of the file that an event, a call or a node comes from, as it was compiled, also when the file has been
+  changed or is gone since. The error has the reason `:no_source` when the recording does not hold it: see
+  `docs/instrumentation.md`.
+
+      iex> {:ok, _counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 0)
+      iex> [call | _] = ElixirScope.calls({ElixirScope.Doctest.Counter, :init})
+      iex> {:ok, text} = ElixirScope.source(call)
+      iex> text |> String.split("\\n") |> Enum.at(call.line - 1) |> String.trim()
+      "def init(count), do: {:ok, count}"
+  """
+  @spec source(ElixirScope.Event.t() | Call.t() | ElixirScope.Node.t(), keyword) ::
+          {:ok, String.t()} | {:error, Error.t()}
+  def source(event, options \\ []), do: Program.source(event, options)
 
   @doc """
   Opens a recording that was made before, by this VM or another, also by one that was killed or is still recording.

@@ -6,7 +6,7 @@ defmodule ElixirScope.LayeringTest do
   @rooms %{
     # room => {files, what it may know}
     error: {~w(error.ex), []},
-    trace: {~w(event.ex call.ex cut.ex recording.ex), []},
+    trace: {~w(event.ex call.ex node.ex cut.ex recording.ex), []},
     options: {~w(options.ex), [:error]},
     native: {~w(native.ex), [:error]},
     gate: {~w(gate.ex switch.ex), []},

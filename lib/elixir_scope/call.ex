@@ -12,8 +12,9 @@ defmodule ElixirScope.Call do
   | `:unknown` | the event that says so is missing, or it ended in code that is not instrumented |
 
   With `tail: true` the function ended by a tail call; then the outcome is that of the function that it called. A
-  chain of such calls ends for all of them when the last one returns. `parent` is the `id` of the innermost recorded
-  call around this one.
+  chain of such calls ends for all of them when the last one returns, and `chain` is the `id` of the call that began it, in
+  every call but that one. `parent` is the `id` of the innermost recorded
+  call around this one. `file`, `line`, `column`, `node` and `source` are those of its event, see `ElixirScope.Event`.
   """
 
   alias ElixirScope.Event
@@ -31,9 +32,13 @@ defmodule ElixirScope.Call do
           started: non_neg_integer,
           finished: non_neg_integer | nil,
           parent: non_neg_integer | nil,
+          chain: non_neg_integer | nil,
           tail: boolean,
           file: String.t(),
-          line: non_neg_integer
+          line: non_neg_integer,
+          column: pos_integer | nil,
+          node: non_neg_integer,
+          source: pos_integer | nil
         }
 
   defstruct [
@@ -47,13 +52,17 @@ defmodule ElixirScope.Call do
               :started,
               :finished,
               :parent,
+              :chain,
               :file,
-              :line
+              :line,
+              :column,
+              :node,
+              :source
             ] ++
               [tail: false]
 
   @doc false
-  def from_native({begin, parent, tail, ending}) do
+  def from_native({begin, parent, chain, tail, ending}) do
     event = Event.from_native(begin)
 
     finish(
@@ -64,9 +73,13 @@ defmodule ElixirScope.Call do
         pid: event.pid,
         started: event.time,
         parent: parent,
+        chain: chain,
         tail: tail,
         file: event.file,
-        line: event.line
+        line: event.line,
+        column: event.column,
+        node: event.node,
+        source: event.source
       },
       ending
     )

@@ -19,8 +19,25 @@ defmodule ElixirScope.Capture do
   @callback_ 1
   @noticed 2
 
-  @doc "Records who the calling process is. Called at its first event."
-  def introduce do
+  @doc """
+  Says what the recorder does not know yet: who the calling process is, or the texts that its code comes from, packed by
+  their digests. The answer of an entry says which.
+  """
+  def introduce(:new, sources) do
+    introduce()
+    put_sources(sources)
+  end
+
+  def introduce(_unsourced, sources), do: put_sources(sources)
+
+  defp put_sources([]), do: :ok
+
+  defp put_sources([{digest, packed} | rest]) do
+    Native.put_source(digest, packed)
+    put_sources(rest)
+  end
+
+  defp introduce do
     about = %{
       name: registered_name(),
       label: noted(:"$process_label", nil),
@@ -79,22 +96,24 @@ defmodule ElixirScope.Capture do
   @doc "No clause of an instrumented function matched; the caller raises on the line after this call."
   def unmatched(_site), do: :ok
 
-  @doc "A GenServer's `init/1` was entered. Answers whether the calling process is the server."
+  @doc """
+  A GenServer's `init/1` was entered. Answers whether the calling process is the server, and what is not known yet.
+  """
   def enter_init(site, args) do
     serves? = enter_server(elem(site, 2))
-    introduced(Native.enter_list(site, args))
-    serves?
+    {serves?, Native.enter_list(site, args)}
   end
 
-  @doc "A callback with the state among its arguments was entered. Answers whether it is the server's own."
+  @doc """
+  A callback with the state among its arguments was entered. Answers whether it is the server's own, and what is not
+  known yet.
+  """
   def enter_callback(site, args, state) do
     if enter_server(elem(site, 2)) do
       unless known?(state), do: remember(site, @noticed, state)
-      introduced(Native.enter_callback(site, args, state))
-      true
+      {true, Native.enter_callback(site, args, state)}
     else
-      introduced(Native.enter_list(site, args))
-      false
+      {false, Native.enter_list(site, args)}
     end
   end
 
@@ -134,9 +153,6 @@ defmodule ElixirScope.Capture do
 
     Native.raised(site, kind, reason, stack)
   end
-
-  defp introduced(:new), do: introduce()
-  defp introduced(_), do: :ok
 
   defp new_state(:init, {:ok, state}), do: {:ok, @init, state}
   defp new_state(:init, {:ok, state, _}), do: {:ok, @init, state}

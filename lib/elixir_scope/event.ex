@@ -4,7 +4,7 @@ defmodule ElixirScope.Event do
 
   `id` is its number in the recording, `time` is in nanoseconds of system time (see `ElixirScope.now/0`), `pid` is
   the process it happened to, and `mfa`, `file`, `line` and `node` (the stable number of the AST node) say where in
-  the code. What `data` holds depends on `kind`:
+  the code: `clause` (of the function) and `column` where they are known, and `source` for `ElixirScope.source/2`. What `data` holds depends on `kind`:
 
   | kind | data |
   |---|---|
@@ -16,10 +16,14 @@ defmodule ElixirScope.Event do
   | `:state` | `%{state: term, origin: :init \\| :callback \\| :noticed}`; noticed: something that is not instrumented had changed it |
   | `:process` | who the process is: `%{name:, label:, initial_call:, ancestors:, callers:, parents:}` |
   | `:gap` | events are missing: `%{cause:, count:, from:, to:}` |
+  | `:count` | `%{count: number}`: calls of a function that is counted, not recorded, since its last such event. They lie up to 10 ms before the event |
   | `:pause`, `:resume` | `%{}` |
   """
 
-  @type kind :: :call | :return | :raise | :tail | :binding | :state | :process | :gap | :pause | :resume
+  alias ElixirScope.Node
+
+  @type kind ::
+          :call | :return | :raise | :tail | :binding | :state | :process | :gap | :pause | :resume | :count
 
   @type t :: %__MODULE__{
           id: non_neg_integer,
@@ -29,13 +33,16 @@ defmodule ElixirScope.Event do
           mfa: mfa | nil,
           file: String.t() | nil,
           line: non_neg_integer | nil,
+          column: pos_integer | nil,
+          clause: pos_integer | nil,
+          source: pos_integer | nil,
           node: non_neg_integer | nil,
           data: map | nil
         }
 
-  defstruct [:id, :time, :pid, :kind, :mfa, :file, :line, :node, :data]
+  defstruct [:id, :time, :pid, :kind, :mfa, :file, :line, :column, :clause, :source, :node, :data]
 
-  @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume]
+  @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume, :count]
 
   @doc "All kinds of events."
   @spec kinds() :: [kind]
@@ -52,8 +59,10 @@ defmodule ElixirScope.Event do
 
   defp put_site(event, nil), do: event
 
-  defp put_site(event, {module, function, arity, file, line, node, names}) do
-    put_names(%{event | mfa: {module, function, arity}, file: file, line: line, node: node}, names)
+  defp put_site(event, site) do
+    node = Node.from_native(site)
+    place = Map.take(node, [:mfa, :file, :line, :column, :clause, :source])
+    event |> Map.merge(place) |> Map.put(:node, node.id) |> put_names(node.names)
   end
 
   defp put_names(%{kind: :binding, data: %{bindings: values}} = event, names)
@@ -82,6 +91,7 @@ defmodule ElixirScope.Event do
     %{cause: elem({:full, :oversize, :disk, :damage, :paused}, cause), count: count, from: from, to: to}
   end
 
+  defp data(:count, count, _), do: %{count: count}
   defp data(kind, _, _) when kind in [:tail, :pause, :resume], do: %{}
   # Bytes that did not follow the format.
   defp data(_kind, _, _), do: nil

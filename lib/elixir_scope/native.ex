@@ -37,6 +37,8 @@ defmodule ElixirScope.Native do
   def bind_callback(_site, _values, _state), do: absent(:bind_callback)
   def state(_site, _origin, _state), do: absent(:state)
   def introduce(_map), do: absent(:introduce)
+  def count(_site), do: absent(:count)
+  def put_source(_digest, _packed), do: absent(:put_source)
   def generation, do: absent(:generation)
   def baseline, do: absent(:baseline)
 
@@ -57,6 +59,7 @@ defmodule ElixirScope.Native do
   def find_process(_handle, _id, _serial), do: absent(:find_process)
   def processes(_handle, _from), do: absent(:processes)
   def sites(_handle), do: absent(:sites)
+  def source(_handle, _digest), do: absent(:source)
   def bounds(_handle), do: absent(:bounds)
   def summary(_handle), do: absent(:summary)
 

@@ -35,7 +35,7 @@ defmodule ElixirScope.Query do
 
   @doc "See `ElixirScope.get_state_at/3`."
   def state_at(server, time, options) do
-    with :ok <- options(options, [:in]),
+    with :ok <- check(options, [:in]),
          {:ok, recording} <- recording(options),
          {:ok, time} <- Moment.nanoseconds(time, &Native.now/0),
          :ok <- within(recording, time),
@@ -124,7 +124,7 @@ defmodule ElixirScope.Query do
 
   @doc "See `ElixirScope.events/1`."
   def events(filters) do
-    with :ok <- options(filters, @filters),
+    with :ok <- check(filters, @filters),
          {:ok, recording} <- recording(filters),
          {:ok, filter} <- filter(recording, filters),
          {:ok, limit} <- limit(filters) do
@@ -134,7 +134,7 @@ defmodule ElixirScope.Query do
 
   @doc "See `ElixirScope.calls/2`."
   def calls(function, options) do
-    with :ok <- options(options, @filters -- [:kind, :mfa]),
+    with :ok <- check(options, @filters -- [:kind, :mfa]),
          {:ok, pattern} <- Function.pattern(function),
          {:ok, recording} <- recording(options),
          {:ok, filter} <- filter(recording, [mfa: function] ++ options),
@@ -151,18 +151,31 @@ defmodule ElixirScope.Query do
 
   # No call is an answer where a call would have been seen, and an error where it could not have been.
   defp no_calls(recording, {module, function, arity} = pattern) do
-    known? = Enum.any?(sites(recording), fn {_number, site} -> Function.match?(pattern, site) end)
+    kinds =
+      for {_, {mfa, _, {_, kind, _, _}}} <- Native.sites(recording.handle),
+          Function.match?(pattern, mfa),
+          uniq: true,
+          do: kind
 
     cond do
-      known? or not recording.live? -> {:ok, []}
+      kinds == [:counted] -> counted(module, function, arity)
+      kinds != [] or not recording.live? -> {:ok, []}
       reason = Unseen.reason(module, function, arity) -> Error.new(:not_instrumented, reason)
       true -> {:ok, []}
     end
   end
 
+  defp counted(module, function, arity) do
+    Error.new(
+      :not_instrumented,
+      "calls of #{Function.label({module, function, arity})} are counted, not recorded: ElixirScope.counts() says how " <>
+        "often. To record them take it out of count: (of `use ElixirScope` or scope.plan.exs), or put `@scope true` above it"
+    )
+  end
+
   @doc "See `ElixirScope.status/1`."
   def status(options) do
-    with :ok <- options(options, [:in]), {:ok, recording} <- recording(options) do
+    with :ok <- check(options, [:in]), {:ok, recording} <- recording(options) do
       summary = Native.summary(recording.handle)
 
       gaps =
@@ -270,20 +283,27 @@ defmodule ElixirScope.Query do
   end
 
   defp site_numbers(recording, filters) do
-    case Keyword.fetch(filters, :mfa) do
-      :error ->
-        {:ok, nil}
-
-      {:ok, function} ->
-        with {:ok, pattern} <- Function.pattern(function) do
-          {:ok, for({number, site} <- sites(recording), Function.match?(pattern, site), do: number)}
-        end
+    with true <- Keyword.has_key?(filters, :mfa), {:ok, sites} <- sites(recording, filters) do
+      {:ok, Enum.map(sites, &elem(&1, 0))}
+    else
+      false -> {:ok, nil}
+      error -> error
     end
   end
 
-  defp sites(recording) do
-    for {number, {module, function, arity, _, _, _, _}} <- Native.sites(recording.handle) do
-      {number, {module, function, arity}}
+  @doc "The sites of the functions that `:mfa` names, or all: `{number, site}` as the native library gives them."
+  @spec sites(Recording.t(), keyword) :: {:ok, [{non_neg_integer, tuple}]} | {:error, Error.t()}
+  def sites(recording, filters) do
+    with {:ok, pattern} <- pattern(filters) do
+      {:ok,
+       Enum.filter(Native.sites(recording.handle), fn {_, {mfa, _, _}} -> Function.match?(pattern, mfa) end)}
+    end
+  end
+
+  defp pattern(filters) do
+    case Keyword.fetch(filters, :mfa) do
+      :error -> {:ok, {:_, :_, :_}}
+      {:ok, function} -> Function.pattern(function)
     end
   end
 
@@ -303,7 +323,9 @@ defmodule ElixirScope.Query do
     end
   end
 
-  defp options(options, known) do
+  @doc "Whether these are filters that a question knows."
+  @spec check(keyword, [atom]) :: :ok | {:error, Error.t()}
+  def check(options, known) do
     cond do
       not Keyword.keyword?(options) ->
         Error.new(

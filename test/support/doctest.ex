@@ -14,6 +14,16 @@ defmodule ElixirScope.Doctest do
     def handle_call(:next, _from, count), do: {:reply, count, count + 1}
   end
 
+  defmodule Sum do
+    @moduledoc false
+    use ElixirScope, count: [:sum]
+
+    def of(numbers), do: sum(numbers, 0)
+
+    defp sum([], total), do: total
+    defp sum([number | rest], total), do: sum(rest, total + number)
+  end
+
   defmodule Plain do
     @moduledoc false
     def double(number), do: 2 * number

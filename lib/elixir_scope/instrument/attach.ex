@@ -8,7 +8,7 @@ defmodule ElixirScope.Instrument.Attach do
   use GenServer
 
   alias ElixirScope.{Error, Native}
-  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Transform}
+  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Source, Transform}
 
   # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
   @fast [:no_ssa_opt]
@@ -64,7 +64,7 @@ defmodule ElixirScope.Instrument.Attach do
     with :ok <- attachable(module),
          {:ok, original} <- original(module, originals),
          {:ok, forms} <- forms(module, original),
-         {forms, report} = Transform.run(forms, options),
+         {forms, report} = Transform.run(forms, options, sources(module, forms, original)),
          :ok <- not_empty(report),
          {:ok, beam} <- compile(module, forms),
          :ok <- load(module, original, beam) do
@@ -152,6 +152,22 @@ defmodule ElixirScope.Instrument.Attach do
           "it was compiled without debug information; `:erlang.trace/3` still sees its calls, " <>
             "and the calls that instrumented code makes to it are in that code's recording"
         )
+    end
+  end
+
+  # Of a file that was changed after it was compiled, the text is not that of the code.
+  defp sources(module, forms, %{file: file}) do
+    with {:ok, %{mtime: compiled}} <- File.stat(file, time: :posix) do
+      Source.of_forms(forms, fn name ->
+        path = if String.ends_with?(source(module), "/" <> name), do: source(module), else: name
+
+        case File.stat(path, time: :posix) do
+          {:ok, %{mtime: written}} when written <= compiled -> path
+          _newer_or_none -> nil
+        end
+      end)
+    else
+      _none -> %{}
     end
   end
 

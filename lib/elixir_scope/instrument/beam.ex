@@ -13,9 +13,8 @@ defmodule ElixirScope.Instrument.Beam do
   @spec functions(binary(), module()) :: [{atom(), arity()}]
   def functions(beam, module) do
     functions =
-      for literal <- literals(beam), Site.valid?(literal, module), uniq: true do
-        {_key, _node, _module, name, arity, _file, _line} = literal
-        {name, arity}
+      for literal <- literals(beam), Site.function?(literal, module), uniq: true do
+        {elem(literal, 3), elem(literal, 4)}
       end
 
     Enum.sort(functions)

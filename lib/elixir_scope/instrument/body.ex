@@ -7,23 +7,26 @@
 defmodule ElixirScope.Instrument.Body do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Closure, Frame, Pattern, Plan, Probe, Site, Syntax}
+  alias ElixirScope.Instrument.{Closure, Frame, Options, Pattern, Plan, Probe, Site, Syntax}
 
-  @enforce_keys [:plan, :function, :frame, :file, :prefix, :taken]
-  defstruct @enforce_keys ++ [closures: 0, bindings: 0, values: 0, numbered: []]
+  @enforce_keys [:plan, :options, :function, :frame, :origin, :prefix, :taken]
+  defstruct @enforce_keys ++ [closures: 0, bindings: 0, clause: 0, values: 0, numbered: []]
 
   @type t :: %__MODULE__{
           plan: Plan.t(),
+          options: Options.t(),
           # The function that all of this stands in, and the innermost frame: that function or an anonymous one.
           function: {atom(), arity()},
           frame: {atom(), arity()},
-          file: String.t(),
+          origin: Site.origin(),
           prefix: String.t(),
           # Every name of a variable in it.
           taken: MapSet.t(atom()),
           # So far: anonymous functions in the function, places that bind in the frame, variables of our own.
           closures: non_neg_integer(),
           bindings: non_neg_integer(),
+          # The clause of the frame that this stands in.
+          clause: non_neg_integer(),
           values: non_neg_integer(),
           # Variables that are `&1` and so on to the user.
           numbered: [atom()]
@@ -41,27 +44,41 @@ defmodule ElixirScope.Instrument.Body do
   """
   @spec rewrite([tuple()], Syntax.expr() | nil, t()) :: [tuple()]
   def rewrite(clauses, server_state, %__MODULE__{} = state) do
-    {clauses, _state} = heads(clauses, MapSet.new(), state, :tail, server_state)
+    {clauses, _state} = heads(clauses, MapSet.new(), state, :tail, {:frame, server_state})
     clauses
   end
 
-  # Clauses of a function: all that their heads name is new, and nothing of it is seen outside.
-  @spec heads([tuple()], env(), t(), position(), Syntax.expr() | nil) :: {[tuple()], t()}
-  defp heads(clauses, env, state, position, server_state \\ nil) do
-    Enum.map_reduce(clauses, state, fn {:clause, anno, patterns, guards, body}, state ->
-      names = Pattern.binds(patterns)
-      {probe, state} = probe(names, anno, state, server_state)
-      {body, _env, state} = body(body, bind(env, names), position, state)
-      {{:clause, anno, patterns, guards, probe ++ body}, state}
+  # Clauses of a function: all that their heads name is new, and nothing of it is seen outside. Those of a frame count;
+  # others (:applied, :generator) stand within a clause of one.
+  @spec heads([tuple()], env(), t(), position(), {:frame, Syntax.expr() | nil} | :applied | :generator) ::
+          {[tuple()], t()}
+  defp heads(clauses, env, state, position, {:frame, server_state}) do
+    clauses
+    |> Enum.with_index(1)
+    |> Enum.map_reduce(state, fn {clause, number}, state ->
+      head(clause, env, %{state | clause: number}, position, {:head, server_state})
     end)
   end
 
+  defp heads(clauses, env, state, position, :applied),
+    do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {:head, nil}))
+
+  defp heads(clauses, env, state, position, :generator),
+    do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {:generator, nil}))
+
+  defp head({:clause, anno, patterns, guards, body}, env, state, position, {kind, server_state}) do
+    names = Pattern.binds(patterns)
+    {probe, state} = probe(names, anno, state, kind, server_state)
+    {body, _env, state} = body(body, bind(env, names), position, state)
+    {{:clause, anno, patterns, guards, probe ++ body}, state}
+  end
+
   # Clauses of everything else. What any of them binds may be bound behind them.
-  defp clauses(clauses, env, position, state) do
+  defp clauses(clauses, env, position, state, kind) do
     {clauses, {after_all, state}} =
       Enum.map_reduce(clauses, {env, state}, fn {:clause, anno, patterns, guards, body}, {after_all, state} ->
         names = Pattern.binds(patterns)
-        {probe, state} = probe(new(names, env), anno, state)
+        {probe, state} = probe(new(names, env), anno, state, kind)
         {body, after_this, state} = body(body, bind(env, names), position, state)
         {{:clause, anno, patterns, guards, probe ++ body}, {MapSet.union(after_all, after_this), state}}
       end)
@@ -78,7 +95,7 @@ defmodule ElixirScope.Instrument.Body do
 
   defp body([{kind, _, _, _} = match | rest], env, position, state) when kind in [:match, :maybe_match] do
     {match, names, env, state} = match(match, env, state)
-    {probe, state} = probe(names, elem(match, 1), state)
+    {probe, state} = probe(names, elem(match, 1), state, :match)
     {rest, env, state} = body(rest, env, position, state)
     {[match | probe] ++ rest, env, state}
   end
@@ -113,7 +130,7 @@ defmodule ElixirScope.Instrument.Body do
 
   defp expr({:match, anno, _, _} = match, env, _position, state) do
     {match, names, env, state} = match(match, env, state)
-    {probe, state} = probe(names, anno, state)
+    {probe, state} = probe(names, anno, state, :match)
     {match, state} = valued(match, probe, state)
     {match, env, state}
   end
@@ -131,18 +148,20 @@ defmodule ElixirScope.Instrument.Body do
 
   defp expr({:case, anno, subject, clauses}, env, position, state) do
     {subject, env, state} = expr(subject, env, :inside, state)
-    {clauses, env, state} = clauses(clauses, env, position, state)
+    {clauses, env, state} = clauses(clauses, env, position, state, :case)
     {{:case, anno, subject, clauses}, env, state}
   end
 
   defp expr({kind, anno, clauses}, env, position, state) when kind in [:if, :receive, :else] do
-    {clauses, env, state} = clauses(clauses, env, position, state)
+    {clauses, env, state} =
+      clauses(clauses, env, position, state, if(kind == :receive, do: kind, else: :case))
+
     {{kind, anno, clauses}, env, state}
   end
 
   defp expr({:receive, anno, clauses, timeout, late}, env, position, state) do
     {timeout, env, state} = expr(timeout, env, :inside, state)
-    {clauses, bound, state} = clauses(clauses, env, position, state)
+    {clauses, bound, state} = clauses(clauses, env, position, state, :receive)
     {late, env, state} = body(late, env, position, state)
     {{:receive, anno, clauses, timeout, late}, MapSet.union(bound, env), state}
   end
@@ -150,8 +169,8 @@ defmodule ElixirScope.Instrument.Body do
   defp expr({:try, anno, body, of, rescues, last}, env, position, state) do
     position = if last == [], do: position, else: :inside
     {body, bound, state} = body(body, env, :inside, state)
-    {of, _, state} = clauses(of, bound, position, state)
-    {rescues, _, state} = clauses(rescues, env, position, state)
+    {of, _, state} = clauses(of, bound, position, state, :try)
+    {rescues, _, state} = clauses(rescues, env, position, state, :try)
     {last, _, state} = body(last, env, :inside, state)
     {{:try, anno, body, of, rescues, last}, env, state}
   end
@@ -181,13 +200,13 @@ defmodule ElixirScope.Instrument.Body do
 
   defp expr({:call, anno, {:fun, place, {:clauses, clauses}}, args}, env, position, state) do
     {args, env, state} = each(args, env, state)
-    {clauses, state} = heads(clauses, env, state, position)
+    {clauses, state} = heads(clauses, env, state, position, :applied)
     {{:call, anno, {:fun, place, {:clauses, clauses}}, args}, env, state}
   end
 
   defp expr({:call, anno, {:named_fun, place, name, clauses}, args}, env, _position, state) do
     {args, env, state} = each(args, env, state)
-    {clauses, state} = heads(clauses, MapSet.put(env, name), state, :tail)
+    {clauses, state} = heads(clauses, MapSet.put(env, name), state, :tail, :applied)
     {{:call, anno, {:named_fun, place, name, clauses}, args}, env, state}
   end
 
@@ -244,7 +263,7 @@ defmodule ElixirScope.Instrument.Body do
   # Behind a generator the probe stands as one more filter, which is always true.
   defp qualifier(qualifier, {env, state}) do
     {qualifier, names, env_behind, state} = generator(qualifier, env, state)
-    {probe, state} = probe(names, elem(qualifier, 1), state)
+    {probe, state} = probe(names, elem(qualifier, 1), state, :generator)
     added = Syntax.generated(elem(qualifier, 1))
     filters = for call <- probe, do: {:block, added, [call, {:atom, added, true}]}
     {[qualifier | filters], {env_behind, state}}
@@ -277,7 +296,7 @@ defmodule ElixirScope.Instrument.Body do
   defp generated(pattern), do: pattern
 
   defp bare({:fun, anno, {:clauses, clauses}}, env, state) do
-    {clauses, state} = heads(clauses, env, state, :tail)
+    {clauses, state} = heads(clauses, env, state, :tail, :generator)
     {{:fun, anno, {:clauses, clauses}}, env, state}
   end
 
@@ -289,31 +308,30 @@ defmodule ElixirScope.Instrument.Body do
       {:ok, clauses, taken} ->
         site = site(fun, clauses, ordinal, state)
         inner = %{state | closures: ordinal, taken: taken, frame: {elem(site, 3), elem(site, 4)}, bindings: 0}
-        {clauses, inner} = heads(clauses, env, inner, :tail)
-        state = %{inner | frame: state.frame, bindings: state.bindings}
+        {clauses, inner} = heads(clauses, env, inner, :tail, {:frame, nil})
+        state = %{inner | frame: state.frame, bindings: state.bindings, clause: state.clause}
         {make.([Frame.closure(fun, clauses, env, site, ordinal, state)]), env, state}
 
       :error ->
-        {clauses, state} = heads(clauses, env, %{state | closures: ordinal}, :tail)
+        {clauses, state} = heads(clauses, env, %{state | closures: ordinal}, :tail, :applied)
         {make.(clauses), env, state}
     end
   end
 
   defp site(fun, [{:clause, _, patterns, _, _} | _], ordinal, state) do
     {name, arity} = state.function
-    line = fun |> elem(1) |> :erl_anno.line()
-    Site.closure({state.plan.module, name, arity}, ordinal, length(patterns), state.file, line)
+    Site.closure({state.plan.module, name, arity}, ordinal, length(patterns), state.origin, elem(fun, 1))
   end
 
-  defp probe(names, anno, state, server_state \\ nil) do
-    shown = if state.plan.options.locals, do: Probe.shown(names -- state.numbered), else: []
+  defp probe(names, anno, state, kind, server_state \\ nil) do
+    shown = if state.options.locals, do: Probe.shown(names -- state.numbered), else: []
 
     if shown == [] do
       {[], state}
     else
       {name, arity} = state.frame
       ordinal = state.bindings + 1
-      place = {{state.plan.module, name, arity}, ordinal, state.file}
+      place = {{state.plan.module, name, arity}, {ordinal, kind, state.clause}, state.origin}
       {[Probe.call(shown, place, anno, server_state)], %{state | bindings: ordinal}}
     end
   end

@@ -3,12 +3,12 @@ defmodule ElixirScope.Instrument.Compiler do
   @moduledoc false
 
   alias ElixirScope.Instrument.{Beam, Body, Closure, Compile, Frame, Hook, Kind, Loops, Options, Own, Pattern}
-  alias ElixirScope.Instrument.{Plan, Probe, Proposal, Purity, Request, Site, Syntax, Tail, Transform}
+  alias ElixirScope.Instrument.{Plan, Probe, Proposal, Purity, Request, Site, Source, Syntax, Tail, Transform}
 
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
   @needed [Beam, Body, Closure, Compile, Frame, Hook, Kind, Loops, Options, Own, Pattern, Plan, Probe] ++
-            [Proposal, Purity, Request, Site, Syntax, Tail, Transform]
+            [Proposal, Purity, Request, Site, Source, Syntax, Tail, Transform]
 
   @doc "Waits until every module that the hook needs is compiled."
   @spec ensure_ready() :: :ok
@@ -36,6 +36,10 @@ defmodule ElixirScope.Instrument.Compiler do
     unless {:core_transform, Hook} in given, do: put(module, {:core_transform, Hook})
     put(module, request)
   end
+
+  @doc "Adds what `@scope` says of a function."
+  @spec mark(module(), {atom(), arity()}, Options.mark()) :: :ok
+  def mark(module, function, mark), do: put(module, {:elixir_scope_function, {function, mark}})
 
   defp given(module), do: module |> Module.get_attribute(:compile) |> List.wrap() |> List.flatten()
   defp put(module, option), do: Module.put_attribute(module, :compile, option)

@@ -4,7 +4,7 @@
 #       case Gate:on() of
 #         false -> case {A1, A2} of <the clauses as they were>; _ -> <no clause matched> end;
 #         _ ->
-#           case Native:enter(Site, A1, A2) of new -> Capture:introduce(); _ -> ok end,
+#           case Native:enter(Site, A1, A2) of ok -> ok; Unknown -> Capture:introduce(Unknown, Sources()) end,
 #           [C = Capture:chain(),]
 #           try case {A1, A2} of <the clauses, tail calls rewritten by Tail>; _ -> <no clause matched> end
 #           of {0, V} -> Native:leave(Site, V);
@@ -24,6 +24,9 @@ defmodule ElixirScope.Instrument.Frame do
   # Native has one enter/n for each arity up to here; more arguments go in a list.
   @most_arguments 12
 
+  # Its name begins like those of the compiler's own functions.
+  @sources :"-elixir_scope_sources-"
+
   @doc "Rewrites one function form. The plan must hold it."
   @spec build(tuple(), Plan.t(), file :: String.t()) :: tuple()
   def build({:function, _, name, arity, clauses} = form, %Plan{} = plan, file) do
@@ -31,8 +34,10 @@ defmodule ElixirScope.Instrument.Frame do
     anno = clause_anno(clauses)
     prefix = Syntax.fresh_prefix(form)
     role = Map.fetch!(plan.roles, {name, arity})
-    site = Site.new({plan.module, name, arity}, file, :erl_anno.line(anno))
-    frame = frame(anno, arity, site, role, prefix, plan)
+    origin = Plan.origin(plan, file)
+    site = Site.new({plan.module, name, arity}, :function, origin, anno)
+    options = Plan.options(plan, {name, arity})
+    frame = frame(anno, arity, site, role, prefix, {plan, options})
     taken = Syntax.variables(form)
 
     state = with {:callback, position} <- role, do: Enum.at(frame.args, position - 1), else: (_ -> nil)
@@ -40,9 +45,10 @@ defmodule ElixirScope.Instrument.Frame do
     inside =
       Body.rewrite(clauses, state, %Body{
         plan: plan,
+        options: options,
         function: {name, arity},
         frame: {name, arity},
-        file: file,
+        origin: origin,
         prefix: prefix,
         taken: taken
       })
@@ -58,6 +64,48 @@ defmodule ElixirScope.Instrument.Frame do
   end
 
   @doc """
+  A function whose calls are counted: the code is as written, with one thing more at the beginning of each clause.
+
+      f(X) -> case Gate:on() of false -> ok; _ -> case Native:count(Site) of ok -> ok; U -> Capture:introduce(U, Sources) end end, ...
+  """
+  @spec count(tuple(), Plan.t(), file :: String.t()) :: tuple()
+  def count({:function, _, name, arity, clauses} = form, %Plan{} = plan, file) do
+    site = Site.new({plan.module, name, arity}, :counted, Plan.origin(plan, file), clause_anno(clauses))
+    prefix = Syntax.fresh_prefix(form)
+
+    clauses =
+      for {:clause, anno, patterns, guards, body} <- clauses do
+        added = Syntax.generated(anno)
+        counted = Syntax.remote(added, Native, :count, [Syntax.literal(site, added)])
+        unknown = {:var, added, :"#{prefix}Unknown"}
+
+        gate =
+          {:case, added, Syntax.remote(added, Gate, :on, []),
+           [
+             Syntax.clause(added, {:atom, added, false}, [{:atom, added, :ok}]),
+             Syntax.clause(added, {:var, added, :_}, [introduced(counted, unknown, added, plan)])
+           ]}
+
+        {:clause, anno, patterns, guards, [gate | body]}
+      end
+
+    put_elem(form, 4, clauses)
+  end
+
+  @doc """
+  The function of the module that holds the texts it was compiled from, where there are any. Every frame names it, for the
+  case that the recorder does not have them yet, so they stand once in the object code.
+  """
+  @spec sources(Plan.t()) :: [tuple()]
+  def sources(%Plan{sources: sources}) when sources == %{}, do: []
+
+  def sources(%Plan{sources: sources}) do
+    anno = Syntax.generated(0)
+    texts = sources |> Map.values() |> Enum.uniq()
+    [{:function, anno, @sources, 0, [{:clause, anno, [], [], [Syntax.literal(texts, anno)]}]}]
+  end
+
+  @doc """
   The one clause of an anonymous function that stands for all of its clauses, rewritten by Body already. It asks no gate:
   what was made while recording was on records, and what was made while it was off is the function as written.
   """
@@ -65,12 +113,13 @@ defmodule ElixirScope.Instrument.Frame do
   def closure(fun, [{:clause, _, patterns, _, _} | _] = clauses, bound, site, ordinal, %Body{} = body) do
     anno = elem(fun, 1)
     # Frames stand in frames, so each has names of its own.
-    frame = frame(anno, length(patterns), site, :function, "#{body.prefix}Fn#{ordinal}_", body.plan)
+    prefix = "#{body.prefix}Fn#{ordinal}_"
+    frame = frame(anno, length(patterns), site, :function, prefix, {body.plan, body.options})
 
     {:clause, anno, frame.args, [], recorded(clauses, bound, frame, body.plan)}
   end
 
-  defp frame(anno, arity, site, role, prefix, plan) do
+  defp frame(anno, arity, site, role, prefix, {plan, options}) do
     added = Syntax.generated(anno)
 
     %{
@@ -78,9 +127,10 @@ defmodule ElixirScope.Instrument.Frame do
       added: added,
       args: for(n <- numbers(arity), do: {:var, added, :"#{prefix}A#{n}"}),
       site: Syntax.literal(site, added),
-      options: plan.options,
+      options: options,
       role: role,
-      prefix: prefix
+      prefix: prefix,
+      plan: plan
     }
   end
 
@@ -98,10 +148,15 @@ defmodule ElixirScope.Instrument.Frame do
   defp recorded(clauses, :value, frame) do
     value = variable(frame, "Value")
 
-    [
-      enter(frame),
-      attempt(dispatch(clauses, frame), [Syntax.clause(frame.added, value, [leave(value, frame)])], [], frame)
-    ]
+    enter(frame) ++
+      [
+        attempt(
+          dispatch(clauses, frame),
+          [Syntax.clause(frame.added, value, [leave(value, frame)])],
+          [],
+          frame
+        )
+      ]
   end
 
   defp recorded(_clauses, {clauses, tail}, frame) do
@@ -113,7 +168,7 @@ defmodule ElixirScope.Instrument.Frame do
         do: [{:match, frame.added, chain, Syntax.remote(frame.added, Capture, :chain, [])}],
         else: []
 
-    [enter(frame) | read_chain] ++ [attempt(dispatch(clauses, frame), endings(tail, frame), unwrap, frame)]
+    enter(frame) ++ read_chain ++ [attempt(dispatch(clauses, frame), endings(tail, frame), unwrap, frame)]
   end
 
   # The ways in which the rewritten body says that it ended; see Tail.
@@ -140,15 +195,8 @@ defmodule ElixirScope.Instrument.Frame do
     {:try, added, [body], endings, [caught], []}
   end
 
-  defp enter(%{role: :function, added: added} = frame) do
-    introduce = Syntax.remote(added, Capture, :introduce, [])
-
-    {:case, added, enter_call(frame),
-     [
-       Syntax.clause(added, {:atom, added, :new}, [introduce]),
-       Syntax.clause(added, {:var, added, :_}, [{:atom, added, :ok}])
-     ]}
-  end
+  defp enter(%{role: :function} = frame),
+    do: [introduced(enter_call(frame), variable(frame, "Unknown"), frame.added, frame.plan)]
 
   # Whether this is the server's own callback is found once, at its entry, and kept in a variable.
   defp enter(%{role: :init} = frame), do: serves(capture(:enter_init, [arguments(frame)], frame), frame)
@@ -157,7 +205,21 @@ defmodule ElixirScope.Instrument.Frame do
     serves(capture(:enter_callback, [arguments(frame), Enum.at(frame.args, position - 1)], frame), frame)
   end
 
-  defp serves(call, frame), do: {:match, frame.added, variable(frame, "Serves"), call}
+  defp serves(call, %{added: added} = frame) do
+    [serves, answer, unknown] = Enum.map(["Serves", "Answer", "Unknown"], &variable(frame, &1))
+    [{:match, added, {:tuple, added, [serves, answer]}, call}, introduced(answer, unknown, added, frame.plan)]
+  end
+
+  # `call` answers what the recorder does not know yet.
+  defp introduced(call, unknown, added, plan) do
+    sources = if plan.sources == %{}, do: {nil, added}, else: {:call, added, {:atom, added, @sources}, []}
+
+    {:case, added, call,
+     [
+       Syntax.clause(added, {:atom, added, :ok}, [{:atom, added, :ok}]),
+       Syntax.clause(added, unknown, [Syntax.remote(added, Capture, :introduce, [unknown, sources])])
+     ]}
+  end
 
   defp enter_call(%{options: %Options{args: false}} = frame), do: native(:enter_bare, [], frame)
 

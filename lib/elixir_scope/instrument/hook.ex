@@ -5,7 +5,7 @@
 defmodule ElixirScope.Instrument.Hook do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Request, Transform}
+  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Request, Source, Transform}
 
   # Options that would end, print or repeat the inner compilation, or that describe an input that is not forms.
   @dropped_atoms [
@@ -52,7 +52,7 @@ defmodule ElixirScope.Instrument.Hook do
   defp check_names(%{module: module, definitions: definitions}, options) do
     functions = for {function, _, _, _} <- definitions, do: function
 
-    for {option, selectors} <- [only: options.only, except: options.except],
+    for {option, selectors} <- [only: options.only, except: options.except, count: options.count],
         is_list(selectors),
         selector <- selectors,
         not Enum.any?(functions, &Options.selects?([selector], &1)) do
@@ -64,12 +64,13 @@ defmodule ElixirScope.Instrument.Hook do
   end
 
   defp rewrite(core, forms, {by, options}, compile_options) do
-    {rewritten, report} = Transform.run(forms, options)
+    # The compiler has just read these very files.
+    {rewritten, report} = Transform.run(forms, options, Source.of_forms(forms, & &1))
 
     for {{name, arity}, {:unable, _} = reason} <- report.skipped,
         do: warn(by, "#{inspect(report.module)}.#{name}/#{arity}", Plan.explain(reason))
 
-    if report.instrumented == [], do: core, else: compile(core, rewritten, by, inner(compile_options))
+    if rewritten == forms, do: core, else: compile(core, rewritten, by, inner(compile_options))
   end
 
   defp compile(core, forms, by, options) do

@@ -9,31 +9,42 @@ defmodule ElixirScope.Instrument.Options do
   @type t :: %__MODULE__{
           only: :all | [selector()],
           except: [selector()],
+          count: :all | [selector()],
           args: boolean(),
           returns: boolean(),
           locals: boolean(),
-          state: boolean()
+          state: boolean(),
+          # What `@scope` says of single functions.
+          functions: %{optional({atom(), arity()}) => mark()}
         }
+
+  @typedoc "What stands behind `@scope`: whether the function is recorded, or options for it alone."
+  @type mark :: boolean() | keyword(boolean())
 
   @declared [
     only: {:all, :functions},
     except: {[], :functions},
+    count: {[], :functions},
     args: {true, :boolean},
     returns: {true, :boolean},
     locals: {false, :boolean},
     state: {true, :boolean}
   ]
 
-  defstruct for {name, {default, _type}} <- @declared, do: {name, default}
+  # What `@scope` may say of one function.
+  @markable [:count, :args, :returns, :locals, :state]
+
+  defstruct for({name, {default, _type}} <- @declared, do: {name, default}) ++ [functions: %{}]
 
   @doc """
   Checks the options of `use ElixirScope` and fills in what is not given.
 
-      iex> ElixirScope.Instrument.Options.new!(only: [:total, add: 2], args: false)
-      %ElixirScope.Instrument.Options{only: [total: :any, add: 2], except: [], args: false, returns: true, locals: false, state: true}
+      iex> options = ElixirScope.Instrument.Options.new!(only: [:total, add: 2], args: false)
+      iex> {options.only, options.args, options.returns, options.locals}
+      {[total: :any, add: 2], false, true, false}
 
       iex> ElixirScope.Instrument.Options.new!(arguments: false)
-      ** (ArgumentError) use ElixirScope: expected the options only:, except:, args:, returns:, locals:, state:, got: arguments: false. Remove or rename it
+      ** (ArgumentError) use ElixirScope: expected the options only:, except:, count:, args:, returns:, locals:, state:, got: arguments: false. Remove or rename it
 
       iex> ElixirScope.Instrument.Options.new!(args: :yes)
       ** (ArgumentError) use ElixirScope: expected args: to be true or false, got: :yes. Write args: true or args: false
@@ -54,6 +65,79 @@ defmodule ElixirScope.Instrument.Options do
         {_default, type} -> Map.put(checked, name, cast(type, name, value))
       end
     end)
+  end
+
+  @doc """
+  Adds what `@scope` says of single functions.
+
+      iex> options = ElixirScope.Instrument.Options.new!([])
+      iex> marked = ElixirScope.Instrument.Options.mark(options, %{{:add, 2} => [locals: true]})
+      iex> ElixirScope.Instrument.Options.for_function(marked, {:add, 2}).locals
+      true
+  """
+  @spec mark(t(), %{optional({atom(), arity()}) => mark()}) :: t()
+  def mark(%__MODULE__{} = options, functions), do: %{options | functions: functions}
+
+  @doc """
+  Checks what stands behind `@scope`.
+
+      iex> ElixirScope.Instrument.Options.mark!(locals: true)
+      [locals: true]
+
+      iex> ElixirScope.Instrument.Options.mark!(only: [:add])
+      ** (ArgumentError) @scope: expected true, false, or the options count:, args:, returns:, locals:, state: with true or false, got: [only: [:add]]. Write for example @scope locals: true
+  """
+  @spec mark!(term()) :: mark()
+  def mark!(mark) when is_boolean(mark), do: mark
+
+  def mark!(mark) do
+    known? = fn
+      {name, value} -> name in @markable and is_boolean(value)
+      _other -> false
+    end
+
+    if is_list(mark) and mark != [] and Enum.all?(mark, known?) do
+      mark
+    else
+      raise ArgumentError,
+            "@scope: expected true, false, or the options #{Enum.map_join(@markable, ", ", &"#{&1}:")} with true or " <>
+              "false, got: #{inspect(mark)}. Write for example @scope locals: true"
+    end
+  end
+
+  @doc "The options as they hold for one function."
+  @spec for_function(t(), {atom(), arity()}) :: t()
+  def for_function(%__MODULE__{functions: functions} = options, function) do
+    case functions do
+      %{^function => mark} when is_list(mark) -> struct!(options, Keyword.delete(mark, :count))
+      _ -> options
+    end
+  end
+
+  @doc """
+  Why calls of a function are not recorded; `nil` when they are. What `@scope` says of it goes before the rest.
+
+      iex> options = ElixirScope.Instrument.Options.new!(except: [:sub], count: [:loop])
+      iex> for function <- [:add, :sub, :loop], do: ElixirScope.Instrument.Options.reason(options, {function, 2})
+      [nil, :excluded, :counted]
+  """
+  @spec reason(t(), {atom(), arity()}) :: nil | :not_in_only | :excluded | :counted
+  def reason(%__MODULE__{functions: functions} = options, function) do
+    case functions do
+      %{^function => false} -> :excluded
+      %{^function => true} -> nil
+      %{^function => mark} -> if mark[:count], do: :counted
+      _ -> reason_of_lists(options, function)
+    end
+  end
+
+  defp reason_of_lists(options, function) do
+    cond do
+      not selects?(options.only, function) -> :not_in_only
+      selects?(options.except, function) -> :excluded
+      selects?(options.count, function) -> :counted
+      true -> nil
+    end
   end
 
   @doc """

@@ -3,22 +3,24 @@
 defmodule ElixirScope.Instrument.Plan do
   @moduledoc false
 
-  alias ElixirScope.Instrument.Options
+  alias ElixirScope.Instrument.{Options, Site, Source}
 
   @typedoc "`:function`, GenServer's `init/1`, or a callback with the position of its state argument"
   @type role :: :function | :init | {:callback, state :: pos_integer()}
-  @type reason :: :macro | :reserved_name | :not_in_only | :excluded | {:unable, String.t()}
+  @type reason :: :macro | :reserved_name | :not_in_only | :excluded | :counted | {:unable, String.t()}
 
   @type t :: %__MODULE__{
           module: module(),
           options: Options.t(),
           defined: MapSet.t({atom(), arity()}),
           roles: %{{atom(), arity()} => role()},
-          skipped: %{{atom(), arity()} => reason()}
+          skipped: %{{atom(), arity()} => reason()},
+          # The texts of the files that the module comes from.
+          sources: %{optional(String.t()) => Source.t()}
         }
 
   @enforce_keys [:module, :options, :defined, :roles, :skipped]
-  defstruct @enforce_keys
+  defstruct @enforce_keys ++ [sources: %{}]
 
   # Positions of the state in the argument list. init/1 has none: it makes the first one.
   @callbacks %{
@@ -43,22 +45,28 @@ defmodule ElixirScope.Instrument.Plan do
   def new(forms, %Options{} = options, unable \\ %{}) do
     defined = for {:function, _, name, arity, _} <- forms, do: {name, arity}
     {:attribute, _, :module, module} = List.keyfind(forms, :module, 2)
-    callbacks = if options.state and gen_server?(forms), do: @callbacks, else: %{}
+    callbacks = if gen_server?(forms), do: @callbacks, else: %{}
 
     Enum.reduce(
       defined,
       %__MODULE__{module: module, options: options, defined: MapSet.new(defined), roles: %{}, skipped: %{}},
       fn function, plan ->
         case reason(function, options, unable) do
-          nil -> put_in(plan.roles[function], Map.get(callbacks, function, :function))
+          nil -> put_in(plan.roles[function], role(function, options, callbacks))
           reason -> put_in(plan.skipped[function], reason)
         end
       end
     )
   end
 
+  defp role(function, options, callbacks) do
+    if Options.for_function(options, function).state,
+      do: Map.get(callbacks, function, :function),
+      else: :function
+  end
+
   @doc """
-  Why a function of this name is not instrumented, or `nil` when it is.
+  Why calls of a function of this name are not recorded, or `nil` when they are.
 
       iex> options = ElixirScope.Instrument.Options.new!(only: [:add])
       iex> Enum.map([add: 2, sub: 2, __info__: 1], &ElixirScope.Instrument.Plan.reason(&1, options))
@@ -72,10 +80,8 @@ defmodule ElixirScope.Instrument.Plan do
       String.starts_with?(text, "MACRO-") -> :macro
       # Made by the compiler or a part of a protocol between libraries: __info__, __struct__, __impl__ ...
       String.starts_with?(text, "__") and String.ends_with?(text, "__") -> :reserved_name
-      not Options.selects?(options.only, function) -> :not_in_only
-      Options.selects?(options.except, function) -> :excluded
       Map.has_key?(unable, function) -> {:unable, unable[function]}
-      true -> nil
+      true -> Options.reason(options, function)
     end
   end
 
@@ -89,8 +95,26 @@ defmodule ElixirScope.Instrument.Plan do
   def explain(:macro), do: "it is a macro, which runs only in the compiler"
   def explain(:reserved_name), do: "its name is reserved for the compiler"
   def explain(:not_in_only), do: "only: does not name it"
-  def explain(:excluded), do: "except: names it"
+  def explain(:excluded), do: "except: names it, or `@scope false` stands above it"
+  def explain(:counted), do: "its calls are counted, not recorded"
   def explain({:unable, problem}), do: "it could not be rewritten: #{problem}"
+
+  @doc "What was asked for a function."
+  @spec options(t(), {atom(), arity()}) :: Options.t()
+  def options(%__MODULE__{options: options}, function), do: Options.for_function(options, function)
+
+  @doc "A file of the module, as sites name it."
+  @spec origin(t(), String.t()) :: Site.origin()
+  def origin(%__MODULE__{sources: sources}, file) do
+    case sources do
+      %{^file => {digest, _packed}} -> {file, digest}
+      _ -> {file, 0}
+    end
+  end
+
+  @doc "Whether calls of the function are counted."
+  @spec counts?(t(), {atom(), arity()}) :: boolean()
+  def counts?(%__MODULE__{skipped: skipped}, function), do: Map.get(skipped, function) == :counted
 
   @doc "Whether the function is instrumented."
   @spec instruments?(t(), {atom(), arity()}) :: boolean()

@@ -9,8 +9,8 @@ defmodule ElixirScope.Instrument.Probe do
   # Native has one bind/n for each number of values up to here; more go in a list.
   @most_values 12
 
-  @typedoc "Where it stands: the function as recorded, how many places of it bind before this one, and the file"
-  @type place :: {mfa(), ordinal :: pos_integer(), file :: String.t()}
+  @typedoc "Where it stands: the function as recorded, which place of it this is, and the file"
+  @type place :: {mfa(), {ordinal :: pos_integer(), Site.kind(), clause :: pos_integer()}, Site.origin()}
 
   @doc """
   The variables of a list that are recorded, with what the user calls them.
@@ -23,10 +23,10 @@ defmodule ElixirScope.Instrument.Probe do
 
   @doc "The call. `state` is the variable of a server's state that may be among the values, or `nil`."
   @spec call([{atom(), atom()}, ...], place(), :erl_anno.anno(), Syntax.expr() | nil) :: Syntax.expr()
-  def call(shown, {mfa, ordinal, file}, anno, state \\ nil) do
+  def call(shown, {mfa, which, origin}, anno, state \\ nil) do
     added = Syntax.generated(anno)
     names = Enum.map(shown, &elem(&1, 1))
-    site = Syntax.literal(Site.binding(mfa, ordinal, names, file, :erl_anno.line(anno)), added)
+    site = Syntax.literal(Site.binding(mfa, which, names, origin, anno), added)
     values = for {name, _shown} <- shown, do: {:var, added, name}
 
     cond do

@@ -1,4 +1,4 @@
-# What to record of a module when nobody has said it: by its kind, and without its hot inner loops.
+# What to record of a module when nobody has said it: by its kind, with its hot inner loops counted only.
 defmodule ElixirScope.Instrument.Proposal do
   @moduledoc false
 
@@ -7,11 +7,12 @@ defmodule ElixirScope.Instrument.Proposal do
   @type t :: %__MODULE__{
           kind: Kind.t(),
           record?: boolean(),
-          except: %{{atom(), arity()} => why :: String.t()},
+          except: [{atom(), arity()}],
+          count: [{atom(), arity()}],
           why: String.t()
         }
 
-  @enforce_keys [:kind, :record?, :except, :why]
+  @enforce_keys [:kind, :record?, :except, :count, :why]
   defstruct @enforce_keys
 
   @reasons %{
@@ -44,16 +45,11 @@ defmodule ElixirScope.Instrument.Proposal do
     %__MODULE__{
       kind: kind,
       record?: kind not in @silent,
-      except: except(kind, definitions),
+      except: if(kind == :protocol, do: dispatch(definitions), else: []),
+      count: if(kind == :protocol, do: [], else: Loops.find(definitions)),
       why: Map.fetch!(@reasons, kind)
     }
   end
 
-  defp except(:protocol, definitions) do
-    for {function, _, _, _} <- definitions, function in @dispatch, into: %{}, do: {function, "dispatch"}
-  end
-
-  defp except(_kind, definitions) do
-    for function <- Loops.find(definitions), into: %{}, do: {function, "hot inner loop"}
-  end
+  defp dispatch(definitions), do: for({function, _, _, _} <- definitions, function in @dispatch, do: function)
 end

@@ -9,9 +9,9 @@ defmodule ElixirScope.Instrument.Request do
   @typedoc "From the plan file, to be followed to the letter; or from the configuration, where the kind of module counts."
   @type project :: {:listed | :proposed, keyword()}
 
-  @doc "The key of `@compile` that `use ElixirScope` sets, and the one that the project's tracer sets."
+  @doc "The keys of `@compile` that `use ElixirScope`, the project's tracer and `@scope` set."
   @spec keys() :: [atom()]
-  def keys, do: [:elixir_scope, :elixir_scope_project]
+  def keys, do: [:elixir_scope, :elixir_scope_project, :elixir_scope_function]
 
   @doc """
   Who asked, and for what; `:nothing` when the module is to be left alone.
@@ -23,8 +23,14 @@ defmodule ElixirScope.Instrument.Request do
   def read(compile_options, module) do
     case {find(compile_options, :elixir_scope), find(compile_options, :elixir_scope_project)} do
       {nil, {how, options}} -> project(how, options, module)
-      {options, _} -> {:use, Options.new!(options || [])}
+      {options, _} -> {:use, used(options, compile_options)}
     end
+  end
+
+  # The last word on a function counts, as of any attribute.
+  defp used(options, compile_options) do
+    marks = for {:elixir_scope_function, {function, mark}} <- compile_options, into: %{}, do: {function, mark}
+    (options || []) |> Options.new!() |> Options.mark(marks)
   end
 
   @doc "The same without the module's description: a hot loop is then among what was asked for."
@@ -34,7 +40,7 @@ defmodule ElixirScope.Instrument.Request do
          {_how, options} <- find(compile_options, :elixir_scope_project) do
       Options.new!(options)
     else
-      options -> Options.new!(options || [])
+      options -> used(options, compile_options)
     end
   end
 
@@ -46,14 +52,14 @@ defmodule ElixirScope.Instrument.Request do
     proposal = Proposal.new(module)
 
     if proposal.record? do
-      {:project,
-       Options.new!(
-         Keyword.update(options, :except, Map.keys(proposal.except), &(&1 ++ Map.keys(proposal.except)))
-       )}
+      {:project, options |> add(:except, proposal.except) |> add(:count, proposal.count) |> Options.new!()}
     else
       :nothing
     end
   end
+
+  defp add(options, _key, none) when none == [], do: options
+  defp add(options, key, functions), do: Keyword.update(options, key, functions, &(&1 ++ functions))
 
   defp find(compile_options, key) do
     Enum.find_value(compile_options, &(match?({^key, _}, &1) && elem(&1, 1)))

@@ -1,85 +1,101 @@
-# The literal by which rewritten code names the function it stands in. The recorder writes it down once and
-# from then on only its key. A site is addressed by its content, so the same code compiled twice, on another
-# machine or by another OTP release has the same key.
+# The literal by which rewritten code names the AST node it stands at. The recorder writes it down once and from then on
+# only its key. A site is addressed by its content, so the same code compiled twice, on another machine or by another
+# OTP release has the same key.
+#
+# The node is another number: it is made of the names of module and function and of a place in that function, so it
+# stays when other functions of the file change, while the key does not.
 defmodule ElixirScope.Instrument.Site do
   @moduledoc false
 
   alias ElixirScope.Instrument.Closure
 
-  @typedoc "`{key, node, module, function, arity, file, line}`"
+  @typedoc """
+  `line` and `column` are 0 when unknown; `clause` is that of the innermost function or anonymous function, 0 for all
+  of them; `source` is the digest of the file's text, 0 when that is unknown; `names` are the variables bound there.
+  """
   @type t ::
           {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
-           line :: non_neg_integer()}
+           line :: non_neg_integer(), column :: non_neg_integer(), kind(), clause :: non_neg_integer(),
+           source :: non_neg_integer(), names :: [atom()]}
 
-  @typedoc "The same of a place that binds variables, with their names at the end"
-  @type binding ::
-          {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
-           line :: non_neg_integer(), names :: [atom(), ...]}
+  @typedoc "Those of `NodeKind` in `native/event`."
+  @type kind :: :function | :fn | :counted | :head | :match | :case | :receive | :try | :generator
+
+  @typedoc "A file as the compiler knew it, and the digest of its text or 0."
+  @type origin :: {file :: String.t(), digest :: non_neg_integer()}
 
   @doc """
-  Builds the site of a function. `file` is as compiled, `line` that of the first clause.
+  Builds the site of a function, `kind` being `:function`, or `:counted`. `anno` is that of the first clause.
 
-      iex> ElixirScope.Instrument.Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
-      {76408215915710908, 355735409236058850, Cart, :add, 2, "lib/cart.ex", 12}
+      iex> site = ElixirScope.Instrument.Site.new({Cart, :add, 2}, :function, {"lib/cart.ex", 0}, {12, 3})
+      iex> tl(Tuple.to_list(site))
+      [355735409236058850, Cart, :add, 2, "lib/cart.ex", 12, 3, :function, 0, 0, []]
   """
-  @spec new(mfa(), String.t(), non_neg_integer()) :: t()
-  def new({module, function, arity}, file, line) do
-    seal({node_id({module, function, arity}), module, function, arity, file, line})
+  @spec new(mfa(), :function | :counted, origin(), :erl_anno.anno()) :: t()
+  def new({module, function, arity} = mfa, kind, origin, anno) do
+    seal(digest({module, function, arity, :function, 0}), mfa, origin, anno, {kind, 0, []})
   end
 
   @doc """
-  Builds the site of an anonymous function: of the one number `ordinal`, of so many arguments, in a function. `line` is
+  Builds the site of an anonymous function: of the one number `ordinal`, of so many arguments, in a function. `anno` is
   that of `fn` or `&`. Its node is found anew as long as no other one is put before it in the same function.
 
-      iex> site = ElixirScope.Instrument.Site.closure({Cart, :total, 1}, 2, 3, "lib/cart.ex", 14)
+      iex> site = ElixirScope.Instrument.Site.closure({Cart, :total, 1}, 2, 3, {"lib/cart.ex", 0}, 14)
       iex> {elem(site, 2), elem(site, 3), elem(site, 4), elem(site, 6)}
       {Cart, :"total/1-fn-2", 3, 14}
   """
-  @spec closure(mfa(), pos_integer(), arity(), String.t(), non_neg_integer()) :: t()
-  def closure({module, function, arity}, ordinal, own_arity, file, line) do
+  @spec closure(mfa(), pos_integer(), arity(), origin(), :erl_anno.anno()) :: t()
+  def closure({module, function, arity}, ordinal, own_arity, origin, anno) do
     node = digest({module, function, arity, :fn, ordinal})
-    seal({node, module, Closure.name({function, arity}, ordinal), own_arity, file, line})
+    seal(node, {module, Closure.name({function, arity}, ordinal), own_arity}, origin, anno, {:fn, 0, []})
   end
 
   @doc """
   Builds the site of a place that binds variables: number `ordinal` of those in the function, or anonymous function, that
   it is recorded under. The names are what the user calls the variables.
 
-      iex> ElixirScope.Instrument.Site.binding({Cart, :add, 2}, 1, [:cart, :item], "lib/cart.ex", 12) |> elem(7)
-      [:cart, :item]
+      iex> site = ElixirScope.Instrument.Site.binding({Cart, :add, 2}, {1, :head, 2}, [:cart], {"lib/cart.ex", 0}, 12)
+      iex> {elem(site, 8), elem(site, 9), elem(site, 11)}
+      {:head, 2, [:cart]}
   """
-  @spec binding(mfa(), pos_integer(), [atom(), ...], String.t(), non_neg_integer()) :: binding()
-  def binding({module, function, arity}, ordinal, names, file, line) do
-    node = digest({module, function, arity, :binding, ordinal})
-    seal({node, module, function, arity, file, line, names})
+  @spec binding(
+          mfa(),
+          {ordinal :: pos_integer(), kind(), clause :: pos_integer()},
+          [atom(), ...],
+          origin(),
+          :erl_anno.anno()
+        ) :: t()
+  def binding({module, function, arity} = mfa, {ordinal, kind, clause}, names, origin, anno) do
+    seal(digest({module, function, arity, :binding, ordinal}), mfa, origin, anno, {kind, clause, names})
   end
 
-  defp seal(rest), do: Tuple.insert_at(rest, 0, digest(rest))
+  defp seal(node, {module, function, arity}, {file, source}, anno, {kind, clause, names}) do
+    {line, column} = place(anno)
+    rest = {node, module, function, arity, file, line, column, kind, clause, source, names}
+    Tuple.insert_at(rest, 0, digest(rest))
+  end
 
-  @doc """
-  The id of the function's AST node: it survives edits that only move lines.
-
-      iex> ElixirScope.Instrument.Site.node_id({Cart, :add, 2})
-      355735409236058850
-  """
-  @spec node_id(mfa()) :: integer()
-  def node_id({module, function, arity}), do: digest({module, function, arity, :function, 0})
+  defp place(anno) do
+    case {:erl_anno.line(anno), :erl_anno.column(anno)} do
+      {line, :undefined} -> {line, 0}
+      place -> place
+    end
+  end
 
   @doc """
   Whether a term is the site of a function with a name in this module: its key must be the digest of what it says.
 
-      iex> site = ElixirScope.Instrument.Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
-      iex> ElixirScope.Instrument.Site.valid?(site, Cart)
+      iex> site = ElixirScope.Instrument.Site.new({Cart, :add, 2}, :function, {"lib/cart.ex", 0}, 12)
+      iex> ElixirScope.Instrument.Site.function?(site, Cart)
       true
-      iex> ElixirScope.Instrument.Site.valid?(put_elem(site, 6, 13), Cart)
+      iex> ElixirScope.Instrument.Site.function?(put_elem(site, 6, 13), Cart)
       false
   """
-  @spec valid?(term(), module()) :: boolean()
-  def valid?({key, _, module, function, arity, file, line} = _site, module) do
-    {key, module} == {elem(new({module, function, arity}, file, line), 0), module}
-  end
+  @spec function?(term(), module()) :: boolean()
+  def function?({key, _, module, _, _, _, _, _, :function, _, _, _} = site, module),
+    do: key == site |> Tuple.delete_at(0) |> digest()
 
-  def valid?(_term, _module), do: false
+  def function?(_term, _module), do: false
 
   # 59 bits are what fits a small integer. minor_version 2 is spelt out because the default changed in OTP 26.
   defp digest(term) do

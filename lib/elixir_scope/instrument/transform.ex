@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument.Transform do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Frame, Options, Plan, Request}
+  alias ElixirScope.Instrument.{Frame, Options, Plan, Request, Source}
 
   @type report :: %{
           module: module(),
@@ -11,8 +11,10 @@ defmodule ElixirScope.Instrument.Transform do
           skipped: %{{atom(), arity()} => Plan.reason()}
         }
 
+  # `instrumented` are those that are recorded. Of those that are skipped, the counted ones are rewritten too.
+
   @doc """
-  Rewrites every function of the plan.
+  Rewrites every function of the plan. `sources` are the texts of the files that the forms come from.
 
       iex> forms = for text <- ["-module(cart).", "-export([one/0]).", "one() -> 1."] do
       ...>   {:ok, tokens, _} = :erl_scan.string(String.to_charlist(text))
@@ -23,19 +25,19 @@ defmodule ElixirScope.Instrument.Transform do
       iex> {length(forms), report}
       {3, %{module: :cart, instrumented: [one: 0], skipped: %{}}}
   """
-  @spec run([tuple()], Options.t()) :: {[tuple()], report()}
-  def run(forms, %Options{} = options), do: run(forms, options, %{})
+  @spec run([tuple()], Options.t(), %{optional(String.t()) => Source.t()}) :: {[tuple()], report()}
+  def run(forms, %Options{} = options, sources \\ %{}), do: run(forms, options, sources, %{})
 
   # A function that fails leaves the plan, and its callers must know: to them it is no longer a callee that
   # records its own return. So all begins again; each round has one function less.
-  defp run(forms, options, unable) do
-    plan = Plan.new(forms, options, unable)
+  defp run(forms, options, sources, unable) do
+    plan = %{Plan.new(forms, options, unable) | sources: sources}
     {rewritten, {_file, failed}} = Enum.map_reduce(forms, {"nofile", %{}}, &form(&1, &2, plan))
 
     if failed == %{} do
-      {rewritten, report(plan)}
+      {rewritten ++ Frame.sources(plan), report(plan)}
     else
-      run(forms, options, Map.merge(unable, failed))
+      run(forms, options, sources, Map.merge(unable, failed))
     end
   end
 
@@ -48,15 +50,13 @@ defmodule ElixirScope.Instrument.Transform do
   end
 
   defp form({:function, _, name, arity, _} = form, {file, failed}, plan) do
-    if Plan.instruments?(plan, {name, arity}) do
-      try do
-        {Frame.build(form, plan, file), {file, failed}}
-      rescue
-        error -> {form, {file, Map.put(failed, {name, arity}, Exception.message(error))}}
-      end
-    else
-      {form, {file, failed}}
+    cond do
+      Plan.instruments?(plan, {name, arity}) -> {Frame.build(form, plan, file), {file, failed}}
+      Plan.counts?(plan, {name, arity}) -> {Frame.count(form, plan, file), {file, failed}}
+      true -> {form, {file, failed}}
     end
+  rescue
+    error -> {form, {file, Map.put(failed, {name, arity}, Exception.message(error))}}
   end
 
   defp form(form, acc, _plan), do: {form, acc}

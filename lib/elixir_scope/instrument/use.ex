@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument.Use do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Compiler, Options, Own, Plan}
+  alias ElixirScope.Instrument.{Beam, Compiler, Options, Own, Plan, Request}
 
   @doc "The code that stands in a module for `use ElixirScope, options`."
   @spec quoted(Macro.t()) :: Macro.t()
@@ -11,6 +11,7 @@ defmodule ElixirScope.Instrument.Use do
     quote do
       # The options are evaluated in the module's body, so they may name its attributes.
       ElixirScope.Instrument.Use.prepare(__ENV__, unquote(options))
+      @on_definition ElixirScope.Instrument.Scope
       @after_compile ElixirScope.Instrument.Use
     end
   end
@@ -41,13 +42,14 @@ defmodule ElixirScope.Instrument.Use do
     end
   end
 
-  defp check(env, bytecode, %{definitions: definitions, compile_opts: compile_options}) do
-    options = Options.new!(compile_options[:elixir_scope])
+  defp check(env, bytecode, %{definitions: definitions, compile_opts: compile_options} = map) do
+    {:use, options} = Request.read(compile_options, map)
     functions = for {function, kind, _, _} <- definitions, kind in [:def, :defp], do: function
     macros = for {{name, _}, kind, _, _} <- definitions, kind in [:defmacro, :defmacrop], do: name
 
     check_names(env, :only, options.only, functions, macros)
     check_names(env, :except, options.except, functions, macros)
+    check_names(env, :count, options.count, functions, macros)
 
     reasons = functions |> Enum.map(&Plan.reason(&1, options)) |> Enum.uniq()
 
@@ -56,7 +58,7 @@ defmodule ElixirScope.Instrument.Use do
       functions == [] -> nothing(env, "it defines no function. Remove `use ElixirScope` from it")
       # The plan had work to do: then the hook failed, and has said so.
       nil in reasons -> :ok
-      true -> nothing(env, "of all its functions #{explain(reasons)}. Change only: or except:")
+      true -> nothing(env, "of all its functions #{explain(reasons)}. Change only:, except: or count:")
     end
   end
 

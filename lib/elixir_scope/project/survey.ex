@@ -62,7 +62,7 @@ defmodule ElixirScope.Project.Survey do
 
     left =
       for {name, arity} = function <- functions -- instrumented, instrumented != [] do
-        {name, arity, Map.get(proposal.except, function) || Plan.explain(reason(function, asked))}
+        {name, arity, left(function, reason(function, asked), proposal)}
       end
 
     %{
@@ -112,8 +112,22 @@ defmodule ElixirScope.Project.Survey do
   end
 
   defp entry(%Proposal{record?: false}), do: false
-  defp entry(%Proposal{except: except}) when except == %{}, do: true
-  defp entry(%Proposal{except: except}), do: [except: except |> Map.keys() |> Enum.sort()]
+
+  defp entry(%Proposal{except: except, count: count}) do
+    case for({key, [_ | _] = functions} <- [except: except, count: count], do: {key, Enum.sort(functions)}) do
+      [] -> true
+      options -> options
+    end
+  end
+
+  defp left(function, reason, proposal) do
+    cond do
+      reason == :counted and function in proposal.count -> "hot inner loop: counted"
+      reason == :counted -> "counted"
+      function in proposal.except -> "dispatch"
+      true -> Plan.explain(reason)
+    end
+  end
 
   defp reason(_function, nil), do: :excluded
   defp reason(function, options), do: Plan.reason(function, options)

@@ -12,7 +12,7 @@ defmodule ElixirScope.Query.Function do
   alias ElixirScope.Error
 
   @type t :: mfa | {module, atom} | module | function
-  @type pattern :: {module, atom, arity | :_}
+  @type pattern :: {module | :_, atom, arity | :_}
 
   @doc "The pattern of a form; `:_` stands for anything."
   @spec pattern(t) :: {:ok, pattern} | {:error, Error.t()}
@@ -43,8 +43,19 @@ defmodule ElixirScope.Query.Function do
   @doc "Whether a function is one of those that the pattern names."
   @spec match?(pattern, mfa) :: boolean
   def match?({module, function, arity}, {m, f, a}) do
-    module == m and function in [:_, f] and arity in [:_, a]
+    module in [:_, m] and function in [:_, f] and arity in [:_, a]
   end
+
+  @doc """
+  A pattern in words.
+
+      iex> ElixirScope.Query.Function.label({Cart, :add, :_})
+      "Cart.add"
+  """
+  @spec label(pattern) :: String.t()
+  def label({module, :_, _arity}), do: "a function of #{inspect(module)}"
+  def label({module, function, :_}), do: "#{inspect(module)}.#{function}"
+  def label({module, function, arity}), do: Exception.format_mfa(module, function, arity)
 
   defp bad(other) do
     Error.new(

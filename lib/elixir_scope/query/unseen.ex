@@ -4,6 +4,7 @@ defmodule ElixirScope.Query.Unseen do
 
   alias ElixirScope.Instrument
   alias ElixirScope.Instrument.Closure
+  alias ElixirScope.Query.Function
 
   @spec reason(module, atom, arity | :_) :: String.t() | nil
   def reason(module, function, arity) do
@@ -27,7 +28,7 @@ defmodule ElixirScope.Query.Unseen do
 
       matching(defined(module), function, arity) != [] ->
         "#{show(module, function, arity)} is not instrumented, other functions of #{inspect(module)} are; " <>
-          "look at the options :only and :except of its `use ElixirScope`"
+          "look at the options :only, :except and :count of its `use ElixirScope`, at `@scope`, or at `mix scope.plan`"
 
       true ->
         "#{show(module, function, arity)} does not exist#{like(module, function)}"
@@ -47,7 +48,5 @@ defmodule ElixirScope.Query.Unseen do
     end
   end
 
-  defp show(module, :_, _arity), do: "a function of #{inspect(module)}"
-  defp show(module, function, :_), do: "#{inspect(module)}.#{function}"
-  defp show(module, function, arity), do: Exception.format_mfa(module, function, arity)
+  defp show(module, function, arity), do: Function.label({module, function, arity})
 end

@@ -8,10 +8,12 @@
 //! it words and their meanings) and nothing of the store.
 #![forbid(unsafe_code)]
 
+mod counts;
 mod pen;
 mod record;
 mod session;
 
+pub use counts::Counts;
 pub use pen::Pen;
-pub use record::{Origin, Outcome, record};
+pub use record::{Origin, Outcome, count, record};
 pub use session::{Limits, RingEnd, Session, Thread, current, generation, own};

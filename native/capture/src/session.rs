@@ -1,9 +1,10 @@
 //! What one recording shares between all threads of the VM.
 
+use crate::Counts;
 use arc_swap::ArcSwapOption;
 use crossbeam_queue::SegQueue;
 use elixir_scope_clock::Clock;
-use elixir_scope_dictionary::{Dictionary, Known};
+use elixir_scope_dictionary::{Dictionary, Known, Sources};
 use elixir_scope_ring::file::{self, Mapped};
 use elixir_scope_ring::{Consumer, Producer};
 use parking_lot::Mutex;
@@ -54,6 +55,10 @@ pub struct Session {
     pub clock: Arc<Clock>,
     /// Where the meaning of words and sites goes.
     pub dictionary: Dictionary,
+    /// Where the texts of the program's sources go.
+    pub sources: Sources,
+    /// Calls that are counted only.
+    pub counts: Counts,
     /// What bounds it.
     pub limits: Limits,
     pub(crate) words: Known,
@@ -117,11 +122,19 @@ pub fn generation() -> u64 {
 
 impl Session {
     /// A session whose rings lie in the folder `rings`. Nothing is recorded until [`Session::resume`].
-    pub fn new(clock: Arc<Clock>, dictionary: Dictionary, rings: PathBuf, limits: Limits) -> Arc<Self> {
+    pub fn new(
+        clock: Arc<Clock>,
+        dictionary: Dictionary,
+        sources: Sources,
+        rings: PathBuf,
+        limits: Limits,
+    ) -> Arc<Self> {
         Arc::new(Session {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             clock,
             dictionary,
+            sources,
+            counts: Counts::default(),
             limits,
             words: Known::new(1 << 16),
             processes: Known::new(1 << 14),

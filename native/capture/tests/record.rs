@@ -1,8 +1,8 @@
 //! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
 
-use elixir_scope_capture::{Limits, Origin, Outcome, Session, Thread, current, record};
+use elixir_scope_capture::{Limits, Origin, Outcome, Session, Thread, count, current, record};
 use elixir_scope_clock::Clock;
-use elixir_scope_dictionary::{Dictionary, Meanings};
+use elixir_scope_dictionary::{Dictionary, Meanings, Sources};
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, Pid, Record, Site, varint};
 use std::cell::Cell;
@@ -22,12 +22,14 @@ struct Caller {
     site: u64,
     /// The key in the site's literal.
     literal: u64,
+    /// The digest of the text that the site lies in.
+    source: u64,
     asked: Cell<u32>,
 }
 
 impl Caller {
     fn new(pid: u32, site: u64) -> Self {
-        Caller { pid, site, literal: site, asked: Cell::new(0) }
+        Caller { pid, site, literal: site, source: 0, asked: Cell::new(0) }
     }
 }
 
@@ -41,7 +43,7 @@ fn process(pid: u32) -> Definition {
 
 fn site(key: u64) -> Site {
     let (module, function) = ("Elixir.Shop".into(), format!("function_{key}"));
-    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7, names: Vec::new() }
+    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7, ..Site::default() }
 }
 
 impl Origin for Caller {
@@ -60,7 +62,7 @@ impl Origin for Caller {
 
     fn site_meaning(&self) -> Option<Site> {
         self.asked.set(self.asked.get() + 1);
-        Some(site(self.literal))
+        Some(Site { source: self.source, ..site(self.literal) })
     }
 
     fn thread(&self) -> Thread {
@@ -93,7 +95,13 @@ impl Scene {
             elements: 100,
         };
         let clock = Arc::new(Clock::new());
-        let session = Session::new(clock, dictionary, dir.path().join("rings"), limits);
+        let session = Session::new(
+            clock,
+            dictionary,
+            Sources::new(dir.path().join("sources")),
+            dir.path().join("rings"),
+            limits,
+        );
         Scene { dir, session }
     }
 
@@ -192,6 +200,45 @@ fn the_first_event_of_a_process_is_new_and_the_later_ones_are_known() {
     let elsewhere = in_a_thread(|| numbered(&Caller::new(20, 3), 2));
     assert_eq!(elsewhere, Outcome::Known, "a process is known to all threads");
     assert_eq!(numbered(&Caller::new(0, 0), 3), Outcome::Known, "no process is never new");
+}
+
+#[test]
+fn a_site_is_unsourced_until_its_text_is_there() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    let from = |source| Caller { source, ..Caller::new(1, source) };
+    assert_eq!(numbered(&from(7), 0), Outcome::New, "a process that is new is said first");
+    assert_eq!(numbered(&from(7), 1), Outcome::Unsourced);
+    assert_eq!(numbered(&from(7), 2), Outcome::Unsourced, "and again, until it is known");
+    assert_eq!(count(&from(7)), Outcome::Unsourced);
+    scene.session.sources.put(7, b"text").unwrap();
+    assert_eq!(numbered(&from(7), 3), Outcome::Known);
+    assert_eq!(numbered(&Caller::new(1, 8), 4), Outcome::Known, "without a digest there is nothing to ask for");
+    assert_eq!(scene.meanings().sites[&7].source, 7);
+    assert_eq!(read(&scene.rings()[0]).len(), 5, "all of them are recorded");
+}
+
+#[test]
+fn counted_calls_are_summed_over_threads_and_make_no_events() {
+    const THREADS: u64 = 4;
+    let _turn = turn();
+    let scene = Scene::new(1 << 16);
+    assert_eq!(count(&Caller::new(1, 1)), Outcome::Off);
+    scene.session.resume();
+    std::thread::scope(|scope| {
+        for thread in 1..=THREADS {
+            scope.spawn(move || {
+                for _ in 0..1_000 * thread {
+                    assert_eq!(count(&Caller::new(1, 1)), Outcome::Known);
+                }
+                assert_eq!(count(&Caller::new(1, 2)), Outcome::Known);
+            });
+        }
+    });
+    let sums = scene.session.counts.sums();
+    assert_eq!((sums.len(), sums[&1], sums[&2]), (2, 10_000, THREADS));
+    assert!(scene.meanings().sites.contains_key(&1));
+    assert!(scene.rings().iter().all(|ring| read(ring).is_empty()));
 }
 
 #[test]
@@ -383,7 +430,7 @@ fn sessions_replace_each_other_while_threads_record() {
                 let mut number = 0;
                 while !stop.load(relaxed) {
                     match numbered(&caller, number) {
-                        Outcome::Known | Outcome::New => number += 1,
+                        Outcome::Known | Outcome::New | Outcome::Unsourced => number += 1,
                         // Rings are large, but a slow machine may fill one: then the number comes again.
                         Outcome::Lost | Outcome::Off => std::hint::spin_loop(),
                     }

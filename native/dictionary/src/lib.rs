@@ -1,4 +1,4 @@
-//! What the machine words and site keys of a run mean.
+//! What the machine words and site keys of a run mean, and the texts that its sites lie in ([`Sources`]).
 //!
 //! A record in a ring holds atoms and pids as words of the running VM. So that a ring can be read after the VM was
 //! killed, the meaning of a word is written to the run's dictionary file *before* the first record that uses it is
@@ -17,6 +17,8 @@
 
 mod known;
 mod log;
+mod sources;
 
 pub use known::Known;
 pub use log::{Dictionary, Entry, Meanings, read};
+pub use sources::{Sources, source};

@@ -1,9 +1,10 @@
 //! What a number or a machine word stands for.
 
+use crate::NodeKind;
 use serde::{Deserialize, Serialize};
 
 /// A place in the code that makes events.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Site {
     /// Content address: the same in every VM that runs this very code. Never 0.
     pub key: u64,
@@ -19,6 +20,14 @@ pub struct Site {
     pub file: String,
     /// Line: of a function's first clause, of the place that binds.
     pub line: u32,
+    /// Column in that line, from 1; 0 when the compiler does not know columns.
+    pub column: u32,
+    /// What kind of node it is.
+    pub node_kind: NodeKind,
+    /// Which clause of the function, from 1; 0 for all of them.
+    pub clause: u32,
+    /// The digest of the file's text as it was compiled; 0 when the text is not known.
+    pub source: u64,
     /// Of a place that binds variables: what the user calls them. Empty for functions.
     pub names: Vec<String>,
 }

@@ -1,9 +1,11 @@
 //! The closed lists of what can be recorded. Their numbers are part of the file format.
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident = $number:literal $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[repr(u8)]
         pub enum $name { $($(#[$item])* $variant = $number),+ }
 
@@ -14,6 +16,11 @@ macro_rules! numbered {
             /// The one with this number, if there is one.
             pub fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some($name::$variant),)+ _ => None }
+            }
+
+            /// The one with this word, if there is one.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().find(|one| one.name() == name).copied()
             }
 
             /// The word for it in Elixir and in the docs.
@@ -47,6 +54,34 @@ numbered! {
         Resume = 9 "resume",
         /// Variables were bound. Payload: how many, their values; their names are in the site.
         Binding = 10 "binding",
+        /// Calls that were counted, not recorded, since the last event of this kind for the site. Payload: how many.
+        Count = 11 "count",
+    }
+}
+
+numbered! {
+    #[derive(Default)]
+    /// What kind of AST node a site is. A `cond`, `if` or `with` is a `case` to the compiler.
+    NodeKind {
+        /// A function with a name.
+        #[default]
+        Function = 0 "function",
+        /// An anonymous function.
+        Closure = 1 "fn",
+        /// The head of a clause of either.
+        Head = 2 "head",
+        /// A match.
+        Match = 3 "match",
+        /// A clause of `case` and of what is made of it.
+        Case = 4 "case",
+        /// A clause of `receive`.
+        Receive = 5 "receive",
+        /// A clause of `rescue`, `catch` or `else`.
+        Try = 6 "try",
+        /// A generator of a comprehension.
+        Generator = 7 "generator",
+        /// A function whose calls are counted, not recorded.
+        Counted = 8 "counted",
     }
 }
 

@@ -19,7 +19,7 @@ pub mod value;
 pub mod varint;
 
 pub use definition::{Definition, Pid, Site};
-pub use kind::{Kind, LossCause, StateOrigin};
+pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
 pub use record::Record;
 
 /// Bytes that do not follow the format. From a ring of this process it would be a bug; from a file it is damage.

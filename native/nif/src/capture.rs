@@ -15,7 +15,14 @@
 //! | `bind_list(site, values)` | any number of variables |
 //! | `bind_callback(site, values, state)` | variables, in which the process's state may be |
 //! | `state(site, origin, state)` | a state; answers whether it was recorded |
+//! | `count(site)` | one call more, without an event of its own |
 //! | `introduce(map)` | who the process is |
+//!
+//! What enters a function or counts it answers `ok`, or what is not known yet: `new` when this is the first event of the
+//! process, `unsourced` when the text is missing that the site lies in. `ElixirScope.Capture.introduce/2` then says it.
+//!
+//! | function | records |
+//! |---|---|
 //! | `generation()` | nothing; a number that tells recordings apart, 0 when off |
 //! | `own()` | nothing, from now on, of the calling process |
 //! | `baseline()` | nothing; what a call of any of these costs at least |
@@ -25,7 +32,7 @@ use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
 use crate::vm::{self, Env, Word};
 use crate::{meaning, site};
-use elixir_scope_capture::{Origin, Outcome, Pen, Thread, record};
+use elixir_scope_capture::{Origin, Outcome, Pen, Thread, count as count_call, record};
 use elixir_scope_event::{Definition, Kind, Site, StateOrigin};
 use rustler::sys::{ErlNifEnv, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +42,7 @@ use std::sync::OnceLock;
 struct Words {
     ok: Word,
     new: Word,
+    unsourced: Word,
     r#true: Word,
     r#false: Word,
     error: Word,
@@ -56,6 +64,7 @@ fn words() -> &'static Words {
     WORDS.get_or_init(|| Words {
         ok: atoms::ok().to_term_word(),
         new: atoms::new().to_term_word(),
+        unsourced: atoms::unsourced().to_term_word(),
         r#true: kinds::r#true().to_term_word(),
         r#false: kinds::r#false().to_term_word(),
         error: atoms::error().to_term_word(),
@@ -129,7 +138,11 @@ macro_rules! capture {
 #[inline]
 fn answer(outcome: Outcome) -> Word {
     let words = words();
-    if outcome == Outcome::New { words.new } else { words.ok }
+    match outcome {
+        Outcome::New => words.new,
+        Outcome::Unsourced => words.unsourced,
+        Outcome::Off | Outcome::Known | Outcome::Lost => words.ok,
+    }
 }
 
 fn ok(_: Args<'_>) -> Word {
@@ -266,9 +279,11 @@ capture!(state, [3], |_| words().r#false, |env, args| {
         pen.number(origin as u64);
         encode::term(env, pen, &mut Budget::state(pen), None, args[2]);
     });
-    let kept = matches!(outcome, Outcome::Known | Outcome::New);
+    let kept = matches!(outcome, Outcome::Known | Outcome::New | Outcome::Unsourced);
     if kept { words().r#true } else { words().r#false }
 });
+
+capture!(count, [1], ok, |env, args| answer(count_call(&Caller::new(env, Some(args[0])))));
 
 capture!(introduce, [1], ok, |env, args| {
     answer(record(Kind::Process, &Caller::new(env, None), |pen| {

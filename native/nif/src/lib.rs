@@ -20,7 +20,7 @@ mod vm;
 mod atoms {
     //! Atoms by name.
     rustler::atoms! {
-        ok, error, new, nil, none, off,
+        ok, error, new, unsourced, nil, none, off,
         cut = "__elixir_scope_cut__",
         open, unknown, returned, raised,
         known, before, never, lost,

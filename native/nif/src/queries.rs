@@ -2,7 +2,7 @@
 //! the tuples that come from here.
 //!
 //! An event is `{id, time, kind, pid | nil, site | nil, number, values}`; a site is
-//! `{module, function, arity, file, line, node, names}`. What number and values mean is said by `event::Kind`.
+//! `{{module, function, arity}, {file, line, column, source}, {node, kind, clause, names}}`. What number and values mean is said by `event::Kind`.
 
 use crate::atoms;
 use crate::decode::Decoder;
@@ -27,9 +27,8 @@ struct Wanted {
 
 impl Wanted {
     fn filter(&self) -> Filter {
-        let kind = |name: &String| Kind::ALL.iter().find(|kind| kind.name() == name).copied();
         Filter {
-            kinds: self.kinds.iter().filter_map(kind).collect(),
+            kinds: self.kinds.iter().filter_map(|name| Kind::from_name(name)).collect(),
             processes: self.processes.clone(),
             sites: self.sites.clone(),
             since: Nanos(self.since),
@@ -115,7 +114,10 @@ impl<'a, 'i> Reader<'a, 'i> {
         let module = vm::term(env, decoder.atom(&site.module));
         let function = vm::term(env, decoder.atom(&site.function));
         let names: Vec<_> = site.names.iter().map(|name| vm::term(env, decoder.atom(name))).collect();
-        (module, function, site.arity, &site.file, site.line, site.node, names).encode(env)
+        let kind = rustler::Atom::from_str(env, site.node_kind.name()).expect("names of kinds are short");
+        let place = (&site.file, site.line, site.column, site.source);
+        let node = (site.node, kind, site.clause, names);
+        ((module, function, site.arity), place, node).encode(env)
     }
 
     fn call(&mut self, call: &Call) -> Term<'a> {
@@ -125,7 +127,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             Ending::Returned(row) => (atoms::returned(), self.event(row)).encode(self.env),
             Ending::Raised(row) => (atoms::raised(), self.event(row)).encode(self.env),
         };
-        (self.event(&call.begin), call.parent, call.tail, ending).encode(self.env)
+        (self.event(&call.begin), call.parent, call.chain, call.tail, ending).encode(self.env)
     }
 }
 

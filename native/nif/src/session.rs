@@ -5,13 +5,13 @@ use crate::meaning::Live;
 use crate::vm::OwnEnv;
 use elixir_scope_capture::{self as capture, Session};
 use elixir_scope_clock::Clock;
-use elixir_scope_dictionary::Dictionary;
+use elixir_scope_dictionary::{Dictionary, Sources};
 use elixir_scope_event::Kind;
 use elixir_scope_query::Recording;
 use elixir_scope_recorder::{Observer, Recorder, recover};
 use elixir_scope_store::{Limits, Manifest, Run, RunPath, StoreError, Writer};
 use parking_lot::Mutex;
-use rustler::{Atom, Env, LocalPid, NifMap, OwnedEnv, ResourceArc};
+use rustler::{Atom, Binary, Env, LocalPid, NewBinary, NifMap, OwnedEnv, ResourceArc};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -100,7 +100,7 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
         depth: options.depth,
         elements: options.elements,
     };
-    let session = Session::new(clock, dictionary, path.rings(), limits);
+    let session = Session::new(clock, dictionary, Sources::new(path.sources()), path.rings(), limits);
     let meaning = Live { session: Arc::clone(&session), env: Mutex::new(OwnEnv::new()) };
     let shelf = writer.shelf();
     let recorder = Recorder::start(
@@ -174,4 +174,27 @@ fn open(path: String) -> Result<(ResourceArc<Handle>, String), Failure> {
     let recording = Recording::new(run, found.manifest, found.damage, Arc::new(found.shelf));
     let handle = Handle { recording, recorder: None, from_rings: found.from_rings, foreign: found.live };
     Ok((ResourceArc::new(handle), dir))
+}
+
+/// A text of the program's sources, packed, from a process that has met a function of it.
+#[rustler::nif(schedule = "DirtyIo")]
+fn put_source(digest: u64, packed: Binary<'_>) -> Atom {
+    if let Some(session) = capture::current() {
+        // A recording without the text is still a recording; whoever asks for the text is told that it is not there.
+        let _ = session.sources.put(digest, packed.as_slice());
+    }
+    atoms::ok()
+}
+
+/// What was put under a digest.
+#[rustler::nif(schedule = "DirtyIo")]
+fn source<'a>(env: Env<'a>, handle: ResourceArc<Handle>, digest: u64) -> Result<Binary<'a>, String> {
+    let bytes = elixir_scope_dictionary::source(&handle.recording.run.sources(), digest);
+    bytes.map(|bytes| new_binary(env, &bytes)).map_err(|error| error.to_string())
+}
+
+fn new_binary<'a>(env: Env<'a>, bytes: &[u8]) -> Binary<'a> {
+    let mut binary = NewBinary::new(env, bytes.len());
+    binary.as_mut_slice().copy_from_slice(bytes);
+    binary.into()
 }

@@ -1,10 +1,9 @@
 //! The literal in rewritten code that says where an event comes from:
-//! `{key, node, module, function, arity, file, line}`, and for a place that binds variables the list of their names
-//! after that.
+//! `{key, node, module, function, arity, file, line, column, kind, clause, source, names}`.
 
 use crate::meaning::atom_text;
 use crate::vm::{Env, Word, list};
-use elixir_scope_event::Site;
+use elixir_scope_event::{NodeKind, Site};
 
 /// The key alone; 0 when the term is no site.
 #[inline]
@@ -17,8 +16,13 @@ pub fn key(env: Env<'_>, term: Word) -> u64 {
 
 /// All of it.
 pub fn parse(env: Env<'_>, term: Word) -> Option<Site> {
-    let [key, node, module, function, arity, file, line, rest @ ..] = env.tuple(term)? else { return None };
+    let [key, node, module, function, arity, file, line, column, kind, clause, source, names] =
+        env.tuple(term)?
+    else {
+        return None;
+    };
     let number = |word: &Word| env.integer(*word).and_then(|number| u64::try_from(number).ok());
+    let small = |word: &Word| u32::try_from(number(word)?).ok();
     Some(Site {
         key: number(key)?,
         node: number(node)?,
@@ -26,11 +30,11 @@ pub fn parse(env: Env<'_>, term: Word) -> Option<Site> {
         function: atom_text(env, *function)?,
         arity: u8::try_from(number(arity)?).ok()?,
         file: String::from_utf8_lossy(env.binary(*file)?).into_owned(),
-        line: u32::try_from(number(line)?).ok()?,
-        names: match rest {
-            [] => Vec::new(),
-            [names] => list(env, *names).map(|name| atom_text(env, name)).collect::<Option<_>>()?,
-            _ => return None,
-        },
+        line: small(line)?,
+        column: small(column)?,
+        node_kind: NodeKind::from_name(&atom_text(env, *kind)?)?,
+        clause: small(clause)?,
+        source: number(source)?,
+        names: list(env, *names).map(|name| atom_text(env, name)).collect::<Option<_>>()?,
     })
 }

@@ -35,6 +35,9 @@ pub struct Call {
     /// The number of the call event of the innermost recorded call around it; `None` when there is none or, because
     /// events are missing, nobody knows.
     pub parent: Option<u64>,
+    /// The number of the call event that began the chain of tail calls which this call goes on with; `None` when it
+    /// was no tail call or, because events are missing, nobody knows.
+    pub chain: Option<u64>,
     /// Whether it ended by a tail call; the ending is then that of the function called.
     pub tail: bool,
     /// How it ended.
@@ -44,6 +47,8 @@ pub struct Call {
 struct Frame {
     site: Option<usize>,
     id: u64,
+    /// The call event that began the chain of tail calls, its own when it is the first; `None` when nobody knows.
+    chain: Option<u64>,
     time: Nanos,
     /// Calls of the answer that end when this frame ends, by place in the answer.
     calls: Vec<usize>,
@@ -52,8 +57,16 @@ struct Frame {
 #[derive(Default)]
 struct Stack {
     frames: Vec<Frame>,
-    /// Calls that were given up by a tail call, and when; the next call takes them over.
-    carried: Option<(Vec<usize>, Nanos)>,
+    /// What a tail call gave up; the next call takes it over.
+    carried: Option<Carried>,
+    /// When a call, or the end of one, was seen last.
+    seen: Option<Nanos>,
+}
+
+struct Carried {
+    calls: Vec<usize>,
+    chain: Option<u64>,
+    since: Nanos,
 }
 
 impl Index {
@@ -79,6 +92,9 @@ impl Index {
                     continue;
                 }
                 let stack = stacks.entry(process).or_default();
+                // A state may be noted between a tail call and the call that it is.
+                let frames = matches!(event.kind, Kind::Call | Kind::Return | Kind::Raise | Kind::Tail);
+                let seen = if frames { stack.seen.replace(event.time) } else { stack.seen };
                 let site = self.site_of(volume, &event);
                 if matches!(event.kind, Kind::Return | Kind::Raise | Kind::Tail) {
                     // The function called last ended without having been seen.
@@ -86,18 +102,24 @@ impl Index {
                 }
                 match event.kind {
                     Kind::Call => {
-                        let mut calls = stack.take_carried(self, event.time, &mut answer, &mut open);
+                        let carried = stack.carried.is_some();
+                        let (mut calls, chain) = stack.take_carried(self, event.time, &mut answer, &mut open);
                         if answer.len() < limit && wanted.matches(self, volume, &event) {
                             calls.push(answer.len());
                             open += 1;
                             answer.push(Call {
                                 begin: self.row(volume, &event),
                                 parent: stack.parent(self, event.time),
+                                chain,
                                 tail: false,
                                 ending: Ending::Open,
                             });
                         }
-                        stack.frames.push(Frame { site, id: event.id, time: event.time, calls });
+                        // Without a tail event before it this call begins a chain, if nothing is missing there.
+                        let since = seen.or((filter.since == Nanos(0)).then_some(Nanos(0)));
+                        let first = since.is_some_and(|since| !self.has_gap(since, event.time));
+                        let chain = if carried { chain } else { first.then_some(event.id) };
+                        stack.frames.push(Frame { site, id: event.id, chain, time: event.time, calls });
                     }
                     Kind::Return | Kind::Raise => {
                         let Some(at) = stack.frames.iter().rposition(|frame| frame.site == site) else {
@@ -122,7 +144,12 @@ impl Index {
                         });
                     }
                     Kind::Tail => {
+                        // 1: to code that is not instrumented, so nobody will say how it ended.
+                        let followed = varint::take(&mut &event.payload[..]) == Ok(0);
                         let Some(at) = stack.frames.iter().rposition(|frame| frame.site == site) else {
+                            // Its own call is missing, and so is what the next call goes on with.
+                            let unknown = Carried { calls: Vec::new(), chain: None, since: event.time };
+                            stack.carried = followed.then_some(unknown);
                             continue;
                         };
                         for frame in stack.frames.drain(at + 1..) {
@@ -135,9 +162,10 @@ impl Index {
                         for call in &calls {
                             answer[*call].tail = true;
                         }
-                        // 1: to code that is not instrumented, so nobody will say how it ended.
-                        if varint::take(&mut &event.payload[..]) == Ok(0) {
-                            stack.carried = Some((calls, event.time));
+                        if followed {
+                            // Another call of the same function may be the one that ended.
+                            let chain = frame.chain.filter(|_| !self.has_gap(frame.time, event.time));
+                            stack.carried = Some(Carried { calls, chain, since: event.time });
                         } else {
                             close(calls, &mut answer, &mut open, |_| Ending::Unknown);
                         }
@@ -163,18 +191,25 @@ impl Stack {
     }
 
     fn drop_carried(&mut self, answer: &mut [Call], open: &mut usize) {
-        let (calls, _) = self.carried.take().unwrap_or_default();
-        close(calls, answer, open, |_| Ending::Unknown);
+        if let Some(carried) = self.carried.take() {
+            close(carried.calls, answer, open, |_| Ending::Unknown);
+        }
     }
 
-    fn take_carried(&mut self, index: &Index, now: Nanos, answer: &mut [Call], open: &mut usize) -> Vec<usize> {
+    fn take_carried(
+        &mut self,
+        index: &Index,
+        now: Nanos,
+        answer: &mut [Call],
+        open: &mut usize,
+    ) -> (Vec<usize>, Option<u64>) {
         match self.carried.take() {
-            None => Vec::new(),
-            Some((calls, since)) if !calls.is_empty() && index.has_gap(since, now) => {
-                close(calls, answer, open, |_| Ending::Unknown);
-                Vec::new()
+            None => (Vec::new(), None),
+            Some(carried) if index.has_gap(carried.since, now) => {
+                close(carried.calls, answer, open, |_| Ending::Unknown);
+                (Vec::new(), None)
             }
-            Some((calls, _)) => calls,
+            Some(carried) => (carried.calls, carried.chain),
         }
     }
 }

@@ -150,6 +150,7 @@ proptest! {
             prop_assert_eq!(Some(shown.begin.id), call.id);
             prop_assert_eq!(shown.parent, call.parent.and_then(|parent| truth.calls[parent].id));
             prop_assert_eq!(shown.tail, call.tail);
+            prop_assert_eq!(shown.chain, call.chain.and_then(|first| truth.calls[first].id));
             let expected = match call.end {
                 End::Open => ("open", None),
                 End::By(id, Kind::Return) => ("returned", id),
@@ -172,6 +173,8 @@ proptest! {
             let parent = call.parent.map(|parent| &truth.calls[parent]);
             let apart = parent.is_some_and(|parent| truth.has_gap(parent.began, call.began));
             prop_assert!(shown.parent == parent.and_then(|parent| parent.id) || (shown.parent.is_none() && apart));
+            let first = call.chain.and_then(|first| truth.calls[first].id);
+            prop_assert!(shown.chain == first || shown.chain.is_none());
             // What is known ends with a pause that goes on.
             let hidden = truth.paused.is_some_and(|since| call.ended >= since);
             let touched = hidden || truth.has_gap(call.began, call.ended.min(end));
@@ -202,6 +205,7 @@ proptest! {
             prop_assert_eq!(shown.begin.id, expected.begin.id);
             prop_assert_eq!(ending(shown), ending(expected));
             prop_assert_eq!(shown.tail, expected.tail);
+            prop_assert!(shown.chain == expected.chain || (shown.chain.is_none() && wish.since > 0));
             // Around a call may be one that began before the time that was asked for.
             prop_assert!(shown.parent == expected.parent || (shown.parent.is_none() && wish.since > 0));
         }

@@ -1,6 +1,7 @@
 //! The thread that empties the rings of the running VM.
 
 use crate::drain::{Tap, drain};
+use ahash::AHashMap;
 use elixir_scope_capture::Session;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, LossCause};
@@ -73,6 +74,8 @@ struct Drain {
     observer: Box<dyn Observer>,
     taps: Vec<Tap>,
     undefined: u64,
+    /// What the store was told of the calls that are counted only, by site.
+    counted: AHashMap<u64, u64>,
     /// Until when the last pass looked, and the one before it.
     since: Nanos,
     before: Nanos,
@@ -108,6 +111,7 @@ impl Recorder {
             observer,
             taps: Vec::new(),
             undefined: 0,
+            counted: AHashMap::new(),
             run,
         };
         let spawned = std::thread::Builder::new().name("elixir_scope".into()).spawn(move || drain.run());
@@ -242,11 +246,22 @@ impl Drain {
         if new > 0 {
             self.writer.gap(u32::MAX, LossCause::Disk, new, self.before, now);
         }
+        self.take_counts(now);
         let found = drain(&mut self.taps, until, &line, &mut self.writer, &*self.meaning)?;
         (self.before, self.since) = (self.since, now);
         self.shared.events.store(self.writer.next_event(), Ordering::Relaxed);
         self.shared.lost.fetch_add(found.lost + new, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn take_counts(&mut self, now: Nanos) {
+        for (site, sum) in self.session.counts.sums() {
+            let told = self.counted.entry(site).or_default();
+            let new = sum - std::mem::replace(told, sum);
+            if new > 0 {
+                self.writer.count(site, new, now, &*self.meaning);
+            }
+        }
     }
 
     fn take_fresh_rings(&mut self) {

@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{Scene, Sizes, event, event_for_sure, numbers, open, rows, turn};
-use elixir_scope_capture::{Outcome, record};
+use common::{Caller, Scene, Sizes, event, event_for_sure, numbers, open, rows, turn};
+use elixir_scope_capture::{Origin, Outcome, count, record};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::Token;
-use elixir_scope_event::{Kind, LossCause};
+use elixir_scope_event::{Kind, LossCause, varint};
 use elixir_scope_query::Gap;
 use elixir_scope_recorder::recover;
 use elixir_scope_store::RunPath;
@@ -30,6 +30,31 @@ fn after_a_flush_everything_recorded_before_is_found() {
     let found = numbers(&scene.recording.index());
     assert_eq!(found.len(), THREADS as usize);
     assert!(found.values().all(|numbers| numbers.iter().copied().eq(0..EVENTS)));
+}
+
+#[test]
+fn counts_are_told_as_they_grow() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let scene = Scene::start(dir.path(), Sizes::default());
+    let calls = |times: u64| {
+        (0..times).for_each(|_| assert_eq!(count(&Caller(1)), Outcome::Known));
+        scene.recorder.flush();
+    };
+    let told = || -> u64 {
+        let counts = rows(&scene.recording.index());
+        let payloads = counts.iter().filter(|row| row.kind == Kind::Count).map(|row| row.payload.clone());
+        payloads.map(|payload| varint::take(&mut &payload[..]).unwrap()).sum()
+    };
+    calls(700);
+    assert_eq!(told(), 700);
+    calls(0);
+    calls(50);
+    assert_eq!(told(), 750);
+    let index = scene.recording.index();
+    let last = rows(&index).pop().unwrap();
+    assert_eq!(index.sites()[last.site.unwrap()], Caller(1).site_meaning().unwrap());
+    assert_eq!(last.process, None);
 }
 
 #[test]
@@ -277,7 +302,7 @@ fn a_disk_that_takes_no_new_segment_ends_the_recording_and_loses_nothing_that_wa
                 match event(1, number) {
                     Outcome::Off if failing.load(Ordering::Acquire) => return number,
                     Outcome::Off | Outcome::Lost => std::thread::yield_now(),
-                    Outcome::Known | Outcome::New => number += 1,
+                    Outcome::Known | Outcome::New | Outcome::Unsourced => number += 1,
                 }
             }
         });

@@ -3,7 +3,7 @@
 use elixir_scope_clock::Nanos;
 
 /// The version of the format that this code writes, and the only one that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first bytes of a segment file.
 pub const SEGMENT_MAGIC: [u8; 8] = *b"ESSEGMNT";

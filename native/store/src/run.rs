@@ -40,6 +40,11 @@ impl RunPath {
         self.0.join("dictionary")
     }
 
+    /// The folder of source texts.
+    pub fn sources(&self) -> PathBuf {
+        self.0.join("sources")
+    }
+
     /// The folder of rings.
     pub fn rings(&self) -> PathBuf {
         self.0.join("rings")

@@ -3,7 +3,7 @@
 use crate::{Meaning, RunPath, Shelf, StoreError};
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::{Definition, Kind, LossCause, Malformed, Record, Site, value};
+use elixir_scope_event::{Definition, Kind, LossCause, Malformed, Record, Site, value, varint};
 use elixir_scope_segment::{BlockBuilder, RingMark, SegmentWriter};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -121,6 +121,14 @@ impl Writer {
             value::put(&mut payload, value::Token::Integer(number as i64));
         }
         self.block.event(Kind::Gap, ring, from, (None, None), &payload);
+    }
+
+    /// Adds the fact that a site was called so often since this was said last.
+    pub fn count(&mut self, site: u64, count: u64, time: Nanos, meaning: &dyn Meaning) {
+        let site = self.site(site, meaning);
+        let mut payload = Vec::new();
+        varint::put(&mut payload, count);
+        self.block.event(Kind::Count, u32::MAX, time, (None, site), &payload);
     }
 
     /// Adds an event of the recording itself, without a process.

@@ -4,18 +4,26 @@ defmodule ElixirScope.Instrument.SiteTest do
 
   alias ElixirScope.Instrument.Site
 
+  @origin {"lib/cart.ex", 0}
+
   test "ids are small integers" do
-    {key, node, _, _, _, _, _} = Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
-    for id <- [key, node], do: assert(id >= 0 and :erts_debug.flat_size(id) == 0)
+    site = Site.new({Cart, :add, 2}, :function, @origin, 12)
+    for id <- [elem(site, 0), elem(site, 1)], do: assert(id >= 0 and :erts_debug.flat_size(id) == 0)
   end
 
   test "the key depends on everything, the node on the function only" do
-    site = Site.new({Cart, :add, 2}, "lib/cart.ex", 12)
-    moved = Site.new({Cart, :add, 2}, "lib/cart.ex", 13)
-    renamed = Site.new({Cart, :add, 3}, "lib/cart.ex", 12)
+    site = Site.new({Cart, :add, 2}, :function, @origin, 12)
 
-    assert elem(site, 0) != elem(moved, 0)
-    assert elem(site, 1) == elem(moved, 1)
-    assert elem(site, 1) != elem(renamed, 1)
+    for same_node <- [
+          Site.new({Cart, :add, 2}, :function, @origin, 13),
+          Site.new({Cart, :add, 2}, :function, @origin, {12, 3}),
+          Site.new({Cart, :add, 2}, :function, {"lib/cart.ex", 7}, 12),
+          Site.new({Cart, :add, 2}, :counted, @origin, 12)
+        ] do
+      assert elem(site, 0) != elem(same_node, 0)
+      assert elem(site, 1) == elem(same_node, 1)
+    end
+
+    assert elem(site, 1) != elem(Site.new({Cart, :add, 3}, :function, @origin, 12), 1)
   end
 end

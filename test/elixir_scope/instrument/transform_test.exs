@@ -33,8 +33,8 @@ defmodule ElixirScope.Instrument.TransformTest do
     |> String.replace("'Elixir.ElixirScope.", "'")
     |> String.replace(~r/'(Gate|Native|Capture)'/, "\\1")
     |> String.replace(~r/\s+/, " ")
-    |> String.replace(~r/\{\d+, \d+, m, \w+, \d, <<[\d, ]*>>, 1\}/, "Site")
-    |> String.replace(~r/\{\d+, \d+, m, '\w+\/\d-fn-\d', \d, <<[\d, ]*>>, 1\}/, "FnSite")
+    |> String.replace(~r/\{\d+, \d+, m, \w+, \d, <<[\d, ]*>>, 1, 0, function, 0, 0, \[\]\}/, "Site")
+    |> String.replace(~r/\{\d+, \d+, m, '\w+\/\d-fn-\d', \d, <<[\d, ]*>>, 1, 0, fn, 0, 0, \[\]\}/, "FnSite")
     |> String.replace("erlang:error", "error")
     |> String.trim()
   end
@@ -49,7 +49,8 @@ defmodule ElixirScope.Instrument.TransformTest do
 
   # The part behind the arguments of enter, where the recorded branch begins.
   defp recorded(text, options \\ []) do
-    [_off, on] = String.split(rewritten(text, options), "_ -> ok end, ", parts: 2)
+    introduced = "ScopeUnknown -> Capture:introduce(ScopeUnknown, []) end, "
+    [_off, on] = String.split(rewritten(text, options), introduced, parts: 2)
     on
   end
 
@@ -58,7 +59,8 @@ defmodule ElixirScope.Instrument.TransformTest do
              "f(ScopeA1, ScopeA2) -> case Gate:on() of " <>
                "false -> case {ScopeA1, ScopeA2} of {X, 1} when X > 0 -> X; " <>
                "_ -> Capture:unmatched(Site), error(function_clause, [ScopeA1, ScopeA2]) end; " <>
-               "_ -> case Native:enter(Site, ScopeA1, ScopeA2) of new -> Capture:introduce(); _ -> ok end, " <>
+               "_ -> case Native:enter(Site, ScopeA1, ScopeA2) of ok -> ok; " <>
+               "ScopeUnknown -> Capture:introduce(ScopeUnknown, []) end, " <>
                "try case {ScopeA1, ScopeA2} of {X, 1} when X > 0 -> X; " <>
                "_ -> Capture:unmatched(Site), error(function_clause, [ScopeA1, ScopeA2]) end " <>
                "of ScopeValue -> Native:leave(Site, ScopeValue) " <>
@@ -93,8 +95,8 @@ defmodule ElixirScope.Instrument.TransformTest do
     assert off =~ "{X} -> fun(1) -> X end end;"
 
     assert on =~
-             "{X} -> fun(ScopeFn1_A1) -> case Native:enter(FnSite, ScopeFn1_A1) of new -> Capture:introduce(); " <>
-               "_ -> ok end, try case {ScopeFn1_A1} of {1} -> X; " <>
+             "{X} -> fun(ScopeFn1_A1) -> case Native:enter(FnSite, ScopeFn1_A1) of ok -> ok; " <>
+               "ScopeFn1_Unknown -> Capture:introduce(ScopeFn1_Unknown, []) end, try case {ScopeFn1_A1} of {1} -> X; " <>
                "_ -> Capture:unmatched(FnSite), error(function_clause, [ScopeFn1_A1]) end " <>
                "of ScopeFn1_Value -> Native:leave(FnSite, ScopeFn1_Value) catch " <>
                "ScopeFn1_Kind:ScopeFn1_Reason:ScopeFn1_Stack -> " <>
@@ -112,7 +114,7 @@ defmodule ElixirScope.Instrument.TransformTest do
     server = "-behaviour(gen_server). "
 
     assert rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.") =~
-             "_ -> ScopeServes = Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2), ScopeChain = Capture:chain(), try"
+             "_ -> {ScopeServes, ScopeAnswer} = Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2), case ScopeAnswer of"
 
     cast = rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.")
 
@@ -122,7 +124,10 @@ defmodule ElixirScope.Instrument.TransformTest do
     assert cast =~ "{0, ScopeValue} -> Capture:leave_callback(Site, ScopeServes, ScopeValue)"
 
     init = rewritten(server <> "init(X) -> {ok, X}.", returns: false)
-    assert init =~ "_ -> ScopeServes = Capture:enter_init(Site, [ScopeA1]), try"
+
+    assert init =~
+             "_ -> {ScopeServes, ScopeAnswer} = Capture:enter_init(Site, [ScopeA1]), case ScopeAnswer of"
+
     assert init =~ "ScopeValue -> Capture:leave_callback(Site, ScopeServes, ScopeValue)"
 
     for text <- ["handle_cast(_, S) -> {noreply, S}.", "init(X) -> {ok, X}."] do
@@ -283,5 +288,38 @@ defmodule ElixirScope.Instrument.TransformTest do
                other
              ]
     end
+  end
+
+  test "a counted function is as written, with the count before each clause" do
+    counts =
+      "case Gate:on() of false -> ok; _ -> case Native:count(Counted) of ok -> ok; " <>
+        "ScopeUnknown -> Capture:introduce(ScopeUnknown, []) end end"
+
+    code = rewritten("f(0) -> done; f(X) when X > 0 -> f(X - 1).", count: [:f])
+    counted = ~r/\{\d+, \d+, m, f, 1, <<[\d, ]*>>, 1, 0, counted, 0, 0, \[\]\}/
+
+    assert Regex.replace(counted, code, "Counted") ==
+             "f(0) -> #{counts}, done; f(X) when X > 0 -> #{counts}, f(X - 1)."
+  end
+
+  test "the text of the source stands once, in a function of its own" do
+    source = ElixirScope.Instrument.Source.new("f(X) -> g(X). g(X) -> X.")
+
+    {forms, _report} =
+      Transform.run(forms(@header <> "f(X) -> g(X). g(X) -> X."), %Options{}, %{"nofile" => source})
+
+    assert {:function, _, :"-elixir_scope_sources-", 0, _} = List.last(forms)
+    {:ok, binary} = compile(forms)
+    {_digest, packed} = source
+    {:ok, {:m, [{_, <<_size::32, table::binary>>}]}} = :beam_lib.chunks(binary, [~c"LitT"])
+    table = if match?(<<0::32, _::binary>>, table), do: table, else: unpacked(table)
+    assert [{_, _}] = :binary.matches(table, packed)
+  end
+
+  defp unpacked(table) do
+    :zlib.uncompress(table)
+  rescue
+    # Since OTP 28 it is stored as it is.
+    ErlangError -> table
   end
 end

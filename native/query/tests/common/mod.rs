@@ -88,6 +88,8 @@ pub struct TrueCall {
     pub began: u64,
     /// The innermost call around it whose event was recorded.
     pub parent: Option<usize>,
+    /// The call that began the chain of tail calls which this one goes on with.
+    pub chain: Option<usize>,
     pub tail: bool,
     pub end: End,
     pub ended: u64,
@@ -191,6 +193,7 @@ impl Truth {
                     id,
                     began: time,
                     parent,
+                    chain: given.first().copied(),
                     tail: false,
                     end: End::Open,
                     ended: u64::MAX,
@@ -238,7 +241,7 @@ impl Meaning for Words {
 
     fn site(&self, key: u64) -> Option<Arc<Site>> {
         let (module, function, file) = ("Elixir.M".into(), format!("f{key}"), "m.ex".into());
-        Some(Arc::new(Site { key, node: key, module, function, arity: 0, file, line: 1, names: Vec::new() }))
+        Some(Arc::new(Site { key, node: key, module, function, arity: 0, file, line: 1, ..Site::default() }))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use elixir_scope_capture::{Limits as Bounds, Origin, Outcome, Session, Thread, record};
 use elixir_scope_clock::{Clock, Nanos};
-use elixir_scope_dictionary::Dictionary;
+use elixir_scope_dictionary::{Dictionary, Sources};
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, Pid, Site, varint};
 use elixir_scope_query::{Filter, Index, Recording, Row};
@@ -30,7 +30,7 @@ pub fn atom_word(number: u64) -> u64 {
 
 pub fn site(key: u64) -> Site {
     let (module, function) = ("Elixir.Shop".into(), format!("function_{key}"));
-    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7, names: Vec::new() }
+    Site { key, node: key, module, function, arity: 1, file: "lib/shop.ex".into(), line: 7, ..Site::default() }
 }
 
 /// What the VM would say of any of these words.
@@ -150,7 +150,8 @@ impl Scene {
             depth: 10,
             elements: 100,
         };
-        let session = Session::new(Arc::clone(&clock), dictionary, path.rings(), bounds);
+        let session =
+            Session::new(Arc::clone(&clock), dictionary, Sources::new(path.sources()), path.rings(), bounds);
         let (shelf, ear) = (writer.shelf(), Ear::default());
         let recorder = Recorder::start(run, session, writer, Box::new(Words), Box::new(ear.clone())).unwrap();
         let recording = Recording::new(path, manifest, Vec::new(), shelf);
