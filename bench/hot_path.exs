@@ -13,7 +13,7 @@ defmodule Bench.HotPath do
 
   # Few enough that the ring holds them: a ring that overflows would measure the refusal.
   @burst 10_000
-  @site {1_234_567, 1, __MODULE__, :run, 2, "bench/hot_path.exs", 1}
+  @site {1_234_567, 1, __MODULE__, :run, 2, "bench/hot_path.exs", 1, 0, :function, 0, 0, []}
   @order %{id: 42, count: 3, price: 995, title: "a book"}
 
   def run do

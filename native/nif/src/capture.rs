@@ -60,6 +60,12 @@ pub fn prepare() {
     words();
 }
 
+/// The atoms that were made.
+pub fn atoms() -> [Word; 8] {
+    let Words { ok, new, unsourced, r#true, r#false, error, exit } = words();
+    [*ok, *new, *unsourced, *r#true, *r#false, *error, *exit, atoms::nil().to_term_word()]
+}
+
 fn words() -> &'static Words {
     WORDS.get_or_init(|| Words {
         ok: atoms::ok().to_term_word(),

@@ -3,6 +3,7 @@
 //! The walk keeps its own stack on the heap, so that a term of any depth is an ordinary input. Limits hold while
 //! walking: what they keep out is marked as cut, with its true size where that is known.
 
+use crate::immediate::{self, Immediate};
 use crate::meaning;
 use crate::vm::{self, Env, Kind, Pairs, Word};
 use elixir_scope_capture::Pen;
@@ -148,6 +149,17 @@ fn step<'a>(
         return None;
     }
     let left = budget.left(pen);
+    match immediate::read(word) {
+        Immediate::Small(number) if left > 0 => {
+            pen.token(Token::Integer(number));
+            return None;
+        }
+        Immediate::Atom if left > 0 => {
+            pen.word(vm::bits(word), || define(env, word));
+            return None;
+        }
+        _ => {}
+    }
     let shut = left == 0 || depth >= budget.depth;
     let kind = env.kind(word);
     match kind {

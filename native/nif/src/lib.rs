@@ -11,6 +11,7 @@
 mod capture;
 mod decode;
 mod encode;
+mod immediate;
 mod meaning;
 mod queries;
 mod session;
@@ -29,9 +30,10 @@ mod atoms {
     }
 }
 
-fn load(_env: rustler::Env, _info: rustler::Term) -> bool {
+fn load(env: rustler::Env, _info: rustler::Term) -> bool {
     session::clock();
     capture::prepare();
+    immediate::learn(vm::Env::of(env), &capture::atoms());
     true
 }
 

@@ -1,6 +1,7 @@
 //! The literal in rewritten code that says where an event comes from:
 //! `{key, node, module, function, arity, file, line, column, kind, clause, source, names}`.
 
+use crate::immediate::{self, Immediate};
 use crate::meaning::atom_text;
 use crate::vm::{Env, Word, list};
 use elixir_scope_event::{NodeKind, Site};
@@ -9,7 +10,10 @@ use elixir_scope_event::{NodeKind, Site};
 #[inline]
 pub fn key(env: Env<'_>, term: Word) -> u64 {
     match env.tuple(term) {
-        Some([key, ..]) => env.integer(*key).and_then(|key| u64::try_from(key).ok()).unwrap_or(0),
+        Some([key, ..]) => match immediate::read(*key) {
+            Immediate::Small(key) => u64::try_from(key).unwrap_or(0),
+            _ => env.integer(*key).and_then(|key| u64::try_from(key).ok()).unwrap_or(0),
+        },
         _ => 0,
     }
 }
