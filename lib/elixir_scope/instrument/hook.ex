@@ -5,19 +5,7 @@
 defmodule ElixirScope.Instrument.Hook do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Request, Transform}
-
-  # Options that would end, print or repeat the inner compilation, or that describe an input that is not forms.
-  @dropped_atoms [
-                   :from_core,
-                   :no_core_prepare,
-                   :report,
-                   :report_errors,
-                   :report_warnings,
-                   :warnings_as_errors
-                 ] ++
-                   [:return, :return_errors, :return_warnings, :binary, :debug_info, :encrypt_debug_info]
-  @dropped_keys [:core_transform, :parse_transform, :debug_info, :extra_chunks] ++ Request.keys()
+  alias ElixirScope.Instrument.{Compile, Own, Plan, Request, Transform}
 
   @doc "Called by the Erlang compiler with a module in Core Erlang; answers with the Core to go on with."
   @spec core_transform(tuple(), [term()]) :: tuple()
@@ -28,7 +16,8 @@ defmodule ElixirScope.Instrument.Hook do
          false <- Own.module?(module, map.file),
          {by, options} <- Request.read(map.compile_opts, map) do
       {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
-      if by == :project, do: check_names(map, options)
+      # What the configuration names is checked here, since only here the functions are known.
+      if by == :project, do: map |> Request.unknown(options) |> Enum.each(&tell("ElixirScope: " <> &1))
       rewrite(core, forms, {by, options}, compile_options)
     else
       _nothing_to_do -> core
@@ -45,21 +34,6 @@ defmodule ElixirScope.Instrument.Hook do
     case List.keyfind(compile_options, :debug_info, 0) do
       {:debug_info, {:elixir_erl, data}} -> data
       _none -> nil
-    end
-  end
-
-  # What the configuration names is checked here, since only here the functions are known.
-  defp check_names(%{module: module, definitions: definitions}, options) do
-    functions = for {function, _, _, _} <- definitions, do: function
-
-    for {option, selectors} <- [only: options.only, except: options.except],
-        is_list(selectors),
-        selector <- selectors,
-        not Enum.any?(functions, &Options.selects?([selector], &1)) do
-      tell(
-        "ElixirScope: #{option}: names #{inspect(module)}.#{Options.label(selector)}, which does not exist (any " <>
-          "more). Correct it in the configuration or in scope.plan.exs"
-      )
     end
   end
 
@@ -94,15 +68,7 @@ defmodule ElixirScope.Instrument.Hook do
   defp otp_release, do: :otp_release |> :erlang.system_info() |> List.to_integer()
 
   # Elixir's forms name every function of another module in full.
-  defp inner(compile_options) do
-    kept =
-      Enum.reject(compile_options, fn
-        option when is_atom(option) -> option in @dropped_atoms
-        option when is_tuple(option) -> elem(option, 0) in @dropped_keys
-      end)
-
-    [:no_auto_import | kept]
-  end
+  defp inner(compile_options), do: [:no_auto_import | Compile.inherited(compile_options)]
 
   defp receives?({:receive, _, _}), do: true
   defp receives?({:receive, _, _, _, _}), do: true
