@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Hook, Plan, Request}
+  alias ElixirScope.Instrument.{Beam, Cover, Hook, Plan, Request}
 
   @doc """
   Whether any function of a module, or the given function, records what it does.
@@ -25,6 +25,17 @@ defmodule ElixirScope.Instrument do
   """
   @spec functions(module()) :: [{atom(), arity()}]
   def functions(module) do
+    if :code.which(module) == :cover_compiled, do: covered(module), else: of_object_code(module)
+  end
+
+  defp covered(module) do
+    case Cover.remembered(module) do
+      functions when is_list(functions) -> Enum.sort(functions)
+      _nothing -> []
+    end
+  end
+
+  defp of_object_code(module) do
     case object_code(module) do
       {:ok, beam} -> Beam.functions(beam, module)
       :error -> if :erlang.module_loaded(module), do: asked_for(module), else: []

@@ -5,22 +5,19 @@
 defmodule ElixirScope.Instrument.Hook do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Compile, Own, Plan, Request, Transform}
+  alias ElixirScope.Instrument.{Compile, Cover, Own, Plan, Request, Transform}
 
   @doc "Called by the Erlang compiler with a module in Core Erlang; answers with the Core to go on with."
   @spec core_transform(tuple(), [term()]) :: tuple()
   def core_transform(core, compile_options) do
-    with {:elixir_v1, %{module: module} = map, specs} <- debug_info(compile_options),
-         # OTP 28 and later call twice in one compilation, the second time with what the first call made.
-         false <- rewritten?(core),
-         false <- Own.module?(module, map.file),
-         {by, options} <- Request.read(map.compile_opts, map) do
-      {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
-      # What the configuration names is checked here, since only here the functions are known.
-      if by == :project, do: map |> Request.unknown(options) |> Enum.each(&tell("ElixirScope: " <> &1))
-      rewrite(core, forms, {by, options}, compile_options)
+    # OTP 28 and later call twice in one compilation, the second time with what the first call made.
+    if rewritten?(core) do
+      core
     else
-      _nothing_to_do -> core
+      case debug_info(compile_options) do
+        {:elixir_v1, map, specs} -> compiled(core, map, specs, compile_options)
+        nil -> compiled_anew(core, module_name(core), compile_options)
+      end
     end
   catch
     kind, reason ->
@@ -29,11 +26,49 @@ defmodule ElixirScope.Instrument.Hook do
       core
   end
 
-  # Without debug information (`:cover` compiles so) there is nothing to start from.
   defp debug_info(compile_options) do
     case List.keyfind(compile_options, :debug_info, 0) do
-      {:debug_info, {:elixir_erl, data}} -> data
+      {:debug_info, {:elixir_erl, {:elixir_v1, _map, _specs} = data}} -> data
       _none -> nil
+    end
+  end
+
+  defp compiled(core, %{module: module} = map, specs, compile_options) do
+    with false <- Own.module?(module, map.file),
+         {by, options} <- Request.read(map.compile_opts, map) do
+      {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
+      # What the configuration names is checked here, since only here the functions are known.
+      if by == :project, do: map |> Request.unknown(options) |> Enum.each(&tell("ElixirScope: " <> &1))
+      {core, _functions} = rewrite(core, forms, {by, options}, compile_options)
+      core
+    else
+      _nothing_to_do -> core
+    end
+  end
+
+  # Without debug information there is nothing to start from: a tool compiles forms of its own. Of `:cover` they can be had.
+  defp compiled_anew(core, module, compile_options) do
+    if Cover.running?(module), do: covered(core, module, compile_options), else: core
+  end
+
+  defp covered(core, module, compile_options) do
+    with {:ok, map, forms} <- Cover.forms(module, core, compile_options),
+         {by, options} <- Request.read(map.compile_opts, map) do
+      {core, functions} = rewrite(core, forms, {by, options}, compile_options)
+      Cover.remember(module, functions)
+      core
+    else
+      {:error, problem} ->
+        Cover.remember(module, problem)
+
+        tell(
+          "ElixirScope: #{inspect(module)} records nothing under `:cover`, because #{problem}. The coverage is right"
+        )
+
+        core
+
+      :nothing ->
+        core
     end
   end
 
@@ -43,17 +78,20 @@ defmodule ElixirScope.Instrument.Hook do
     for {{name, arity}, {:unable, _} = reason} <- report.skipped,
         do: warn(by, "#{inspect(report.module)}.#{name}/#{arity}", Plan.explain(reason))
 
-    if report.instrumented == [], do: core, else: compile(core, rewritten, by, inner(compile_options))
+    with [_ | _] = functions <- report.instrumented,
+         {:ok, new_core} <- compile(core, rewritten, by, inner(compile_options)) do
+      {new_core, functions}
+    else
+      _nothing_or_failed -> {core, []}
+    end
   end
 
   defp compile(core, forms, by, options) do
     with {:ok, _module, new_core} <- Compile.forms(forms, [:to_core | options]),
          {:ok, _module, _binary} <- rehearse(forms, options) do
-      new_core
+      {:ok, new_core}
     else
-      {:error, problem} ->
-        warn(by, inspect(module_name(core)), problem)
-        core
+      {:error, problem} -> warn(by, inspect(module_name(core)), problem)
     end
   end
 
