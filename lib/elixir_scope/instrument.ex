@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Cover, Hook, Plan, Request}
+  alias ElixirScope.Instrument.{Anew, Beam, Hook, Plan, Request}
 
   @doc """
   Whether any function of a module, or the given function, records what it does.
@@ -25,17 +25,6 @@ defmodule ElixirScope.Instrument do
   """
   @spec functions(module()) :: [{atom(), arity()}]
   def functions(module) do
-    if :code.which(module) == :cover_compiled, do: covered(module), else: of_object_code(module)
-  end
-
-  defp covered(module) do
-    case Cover.remembered(module) do
-      functions when is_list(functions) -> Enum.sort(functions)
-      _nothing -> []
-    end
-  end
-
-  defp of_object_code(module) do
     case object_code(module) do
       {:ok, beam} -> Beam.functions(beam, module)
       :error -> if :erlang.module_loaded(module), do: asked_for(module), else: []
@@ -58,10 +47,32 @@ defmodule ElixirScope.Instrument do
   defp asked_for(module) do
     options = module.module_info(:compile)[:options] || []
 
-    if {:core_transform, Hook} in options do
-      plan(module, Request.options(options))
+    cond do
+      {:core_transform, Hook} not in options -> []
+      Anew.compiled?(options) -> anew(module)
+      true -> plan(module, Request.options(options))
+    end
+  end
+
+  defp anew(module) do
+    case Anew.remembered(module) do
+      functions when is_list(functions) -> functions
+      _problem -> []
+    end
+  end
+
+  @doc "Whether a tool has put other, unrecorded code in the place of an instrumented module, and where it keeps the original."
+  @spec replaced(module()) :: nil | {:replaced, original :: module() | nil}
+  def replaced(module) do
+    with true <- :erlang.module_loaded(module),
+         {^module, beam, _file} <- :code.get_object_code(module),
+         {:ok, {^module, md5}} <- :beam_lib.md5(beam),
+         true <- module.module_info(:md5) != md5,
+         [] <- functions(module),
+         [_ | _] <- Beam.functions(beam, module) do
+      {:replaced, Anew.kept_as(module)}
     else
-      []
+      _no -> nil
     end
   end
 

@@ -8,7 +8,7 @@ defmodule ElixirScope.Instrument.Attach do
   use GenServer
 
   alias ElixirScope.{Error, Native}
-  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Transform}
+  alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Transform}
 
   # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
   @fast [:no_ssa_opt]
@@ -129,7 +129,9 @@ defmodule ElixirScope.Instrument.Attach do
           {:same, false} ->
             refuse(
               module,
-              "its file holds other code than the one that runs; load the file first with `l(Mod)`"
+              "its file holds other code than the one that runs. When it was compiled since, load the file with " <>
+                "`l(#{inspect(module)})`; when a tool has replaced it (Mimic, Patch, :meck), let that tool put it back first" <>
+                kept_as(module)
             )
 
           _ ->
@@ -138,6 +140,13 @@ defmodule ElixirScope.Instrument.Attach do
               "its object code is not in a file (it was compiled in memory); put `use ElixirScope` into it"
             )
         end
+    end
+  end
+
+  defp kept_as(module) do
+    case Anew.kept_as(module) do
+      nil -> ""
+      original -> "; the original is now #{inspect(original)}"
     end
   end
 

@@ -2,7 +2,20 @@
 defmodule ElixirScope.Instrument.Compiler do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Body, Closure, Compile, Cover, Frame, Hook, Kind, Loops, Options, Own}
+  alias ElixirScope.Instrument.{
+    Anew,
+    Beam,
+    Body,
+    Closure,
+    Compile,
+    Cover,
+    Frame,
+    Hook,
+    Kind,
+    Loops,
+    Options,
+    Own
+  }
 
   alias ElixirScope.Instrument.{
     Pattern,
@@ -19,7 +32,23 @@ defmodule ElixirScope.Instrument.Compiler do
 
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
-  @needed [Beam, Body, Closure, Compile, Cover, Frame, Hook, Kind, Loops, Options, Own, Pattern, Plan, Probe] ++
+  @needed [
+            Anew,
+            Beam,
+            Body,
+            Closure,
+            Compile,
+            Cover,
+            Frame,
+            Hook,
+            Kind,
+            Loops,
+            Options,
+            Own,
+            Pattern,
+            Plan,
+            Probe
+          ] ++
             [Proposal, Purity, Request, Site, Syntax, Tail, Transform]
 
   @doc "Waits until every module that the hook needs is compiled."

@@ -1,14 +1,12 @@
-# Code that `:cover` compiles. It takes the forms out of the debug information, puts its counters in, and compiles that
-# without debug information; the hook is called all the same, because the forms ask for it. So that both hold, the counts
-# and the recording, the rewriter has to start from the forms with the counters.
+# Code that `:cover` compiles. It takes the forms out of the debug information, puts its counters in, and compiles that. So
+# that both hold, the counts and the recording, the rewriter has to start from the forms with the counters.
 #
-# They are made a second time here, by cover's own code and from the counters that it has given out; nothing of cover's
-# is written to. Invariant: they are used only when they compile to the very Core Erlang that cover's forms were
-# compiled to. So the counters count as without us, or the module is compiled as cover would.
+# They are made a second time here, by the compiler's or cover's own code and from the counters that it has given out; nothing
+# of cover's is written to.
 defmodule ElixirScope.Instrument.Cover do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Compile}
+  alias ElixirScope.Instrument.Compile
 
   # Cover's tables: {counter's place, index}, {{:counters, module}, reference}.
   @mapping :cover_internal_mapping_table
@@ -18,53 +16,9 @@ defmodule ElixirScope.Instrument.Cover do
   @spec running?(module()) :: boolean()
   def running?(module), do: :ets.whereis(@mapping) != :undefined and :ets.member(@mapping, module)
 
-  @doc "Elixir's description of the module, and its forms with cover's counters in."
-  @spec forms(module(), tuple(), [term()]) :: {:ok, map(), [tuple()]} | {:error, String.t()}
-  def forms(module, core, compile_options) do
-    with {:ok, beam} <- object_code(module),
-         {:ok, map} <- Beam.debug_info(beam),
-         {:ok, forms} <- counted(module, beam),
-         forms = Enum.map(forms, &unasked/1),
-         {:ok, _module, same} <- Compile.forms(forms, [:to_core | Compile.inherited(compile_options)]),
-         true <- code(same) == code(core) do
-      {:ok, map, forms}
-    else
-      :error -> {:error, "its object code is not in the code path"}
-      false -> {:error, "this version of `:cover` counts in a way that is not known here"}
-      {:error, problem} -> {:error, problem}
-    end
-  end
-
-  @doc "Remembers what of a module records under cover, or why nothing does."
-  @spec remember(module(), [{atom(), arity()}] | String.t()) :: :ok
-  def remember(module, functions_or_problem) do
-    :persistent_term.put({__MODULE__, module}, functions_or_problem)
-  end
-
-  @doc "What was remembered of a module; `nil` when it was not asked for."
-  @spec remembered(module()) :: [{atom(), arity()}] | String.t() | nil
-  def remembered(module), do: :persistent_term.get({__MODULE__, module}, nil)
-
-  # Else the hook would be called for what it compiles itself.
-  defp unasked({:attribute, anno, :compile, options}) do
-    {:attribute, anno, :compile, options |> List.wrap() |> Compile.inherited()}
-  end
-
-  defp unasked(form), do: form
-
-  # Cover's server waits for this very compilation and cannot be asked which file it reads.
-  defp object_code(module) do
-    with file when is_list(file) <- :code.where_is_file(~c"#{module}.beam"), {:ok, beam} <- File.read(file) do
-      {:ok, beam}
-    else
-      _not_there -> :error
-    end
-  end
-
-  defp code(core), do: {:cerl.module_exports(core), :cerl.module_defs(core)}
-
-  defp counted(module, beam) do
-    {:ok, {_, [abstract_code: {:raw_abstract_v1, forms}]}} = :beam_lib.chunks(beam, [:abstract_code])
+  @doc "Forms with cover's counters in."
+  @spec counted(module(), [tuple()]) :: {:ok, [tuple()]} | {:error, String.t()}
+  def counted(module, forms) do
     forms = :epp.interpret_file_attribute(forms)
 
     # OTP 27 and later; before that the same code was cover's own. Some versions know neither: `apply`.

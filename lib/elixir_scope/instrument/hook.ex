@@ -5,7 +5,7 @@
 defmodule ElixirScope.Instrument.Hook do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Compile, Cover, Own, Plan, Request, Transform}
+  alias ElixirScope.Instrument.{Anew, Compile, Own, Plan, Request, Transform}
 
   @doc "Called by the Erlang compiler with a module in Core Erlang; answers with the Core to go on with."
   @spec core_transform(tuple(), [term()]) :: tuple()
@@ -46,30 +46,28 @@ defmodule ElixirScope.Instrument.Hook do
     end
   end
 
-  # Without debug information there is nothing to start from: a tool compiles forms of its own. Of `:cover` they can be had.
   defp compiled_anew(core, module, compile_options) do
-    if Cover.running?(module), do: covered(core, module, compile_options), else: core
-  end
-
-  defp covered(core, module, compile_options) do
-    with {:ok, map, forms} <- Cover.forms(module, core, compile_options),
+    with true <- Anew.asked?(compile_options),
+         {:ok, map, forms} <- Anew.forms(module, core, compile_options),
          {by, options} <- Request.read(map.compile_opts, map) do
       {core, functions} = rewrite(core, forms, {by, options}, compile_options)
-      Cover.remember(module, functions)
+      Anew.remember(module, functions)
       core
     else
       {:error, problem} ->
-        Cover.remember(module, problem)
-
-        tell(
-          "ElixirScope: #{inspect(module)} records nothing under `:cover`, because #{problem}. The coverage is right"
-        )
-
+        if Anew.remembered(module) != problem, do: tell(unrecorded(module, problem))
+        Anew.remember(module, problem)
         core
 
-      :nothing ->
+      _nothing_to_do ->
         core
     end
+  end
+
+  defp unrecorded(module, problem) do
+    "ElixirScope: #{inspect(module)} was compiled anew while the VM runs (by :cover, Mimic, Patch, :meck or the like), and " <>
+      "this copy records nothing, because #{problem}. The program itself is not affected. Leave the module out of " <>
+      "that tool to have it recorded"
   end
 
   defp rewrite(core, forms, {by, options}, compile_options) do

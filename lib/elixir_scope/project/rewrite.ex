@@ -47,7 +47,7 @@ defmodule ElixirScope.Project.Rewrite do
     with {:ok, map} <- Description.of(beam),
          false <- Beam.functions(beam, map.module) != [] or Own.module?(map.module, map.file),
          {:project, options} <- Request.read([elixir_scope_project: request], map) do
-      {forms, report} = beam |> forms() |> Transform.run(options)
+      {forms, report} = beam |> Beam.forms() |> Transform.run(options)
       said = Request.unknown(map, options) ++ unable(report)
 
       if report.instrumented == [] do
@@ -62,11 +62,6 @@ defmodule ElixirScope.Project.Rewrite do
     end
   rescue
     error -> {:left, {:unable, Exception.message(error)}, []}
-  end
-
-  defp forms(beam) do
-    {:ok, {_, [abstract_code: {:raw_abstract_v1, forms}]}} = :beam_lib.chunks(beam, [:abstract_code])
-    forms
   end
 
   defp compile(beam, forms, map, build, said) do
