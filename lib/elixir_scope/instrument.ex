@@ -48,16 +48,9 @@ defmodule ElixirScope.Instrument do
     options = module.module_info(:compile)[:options] || []
 
     cond do
-      {:core_transform, Hook} not in options -> []
-      Anew.compiled?(options) -> anew(module)
-      true -> plan(module, Request.options(options))
-    end
-  end
-
-  defp anew(module) do
-    case Anew.remembered(module) do
-      functions when is_list(functions) -> functions
-      _problem -> []
+      not Anew.by_elixir?(options) -> Anew.functions(module)
+      {:core_transform, Hook} in options -> plan(module, Request.options(options))
+      true -> []
     end
   end
 

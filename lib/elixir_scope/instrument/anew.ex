@@ -10,6 +10,7 @@ defmodule ElixirScope.Instrument.Anew do
 
   alias ElixirScope.Instrument.{Beam, Compile, Cover, Request}
 
+  @mark :elixir_scope_anew
   # What tools append to the name of the original.
   @suffixes [".Mimic.Original.Module", "_meck_original"]
   # Where they put it.
@@ -41,12 +42,37 @@ defmodule ElixirScope.Instrument.Anew do
   @spec remembered(module()) :: [{atom(), arity()}] | String.t() | nil
   def remembered(module), do: :persistent_term.get({__MODULE__, module}, nil)
 
+  @doc "Marks the code, by an attribute, so that it is not taken for what a tool makes later under the same name."
+  @spec mark(tuple()) :: tuple()
+  def mark(core) do
+    mark = {:cerl.c_atom(@mark), :cerl.make_list([:cerl.c_atom(true)])}
+    attributes = :cerl.module_attrs(core) ++ [mark]
+
+    :cerl.update_c_module(
+      core,
+      :cerl.module_name(core),
+      :cerl.module_exports(core),
+      attributes,
+      :cerl.module_defs(core)
+    )
+  end
+
+  @doc "The functions that record in the code that runs, if it was compiled anew."
+  @spec functions(module()) :: [{atom(), arity()}]
+  def functions(module) do
+    with true <- Keyword.has_key?(module.module_info(:attributes), @mark),
+         functions when is_list(functions) <- remembered(module) do
+      functions
+    else
+      _not_ours -> []
+    end
+  end
+
   @doc """
-  Whether the code that runs was compiled anew, by the options of its compilation: what Elixir compiles, it compiles
-  from Core.
+  Whether the code that runs was compiled by Elixir, by the options of its compilation: Elixir compiles from Core.
   """
-  @spec compiled?([term()]) :: boolean()
-  def compiled?(options), do: :from_core not in options
+  @spec by_elixir?([term()]) :: boolean()
+  def by_elixir?(options), do: :from_core in options
 
   @doc "Where tools keep the original of a module that they replaced, if one does."
   @spec kept_as(module()) :: module() | nil

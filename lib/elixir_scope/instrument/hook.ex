@@ -52,7 +52,7 @@ defmodule ElixirScope.Instrument.Hook do
          {by, options} <- Request.read(map.compile_opts, map) do
       {core, functions} = rewrite(core, forms, {by, options}, compile_options)
       Anew.remember(module, functions)
-      core
+      if functions == [], do: core, else: Anew.mark(core)
     else
       {:error, problem} ->
         if Anew.remembered(module) != problem, do: tell(unrecorded(module, problem))
