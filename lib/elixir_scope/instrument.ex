@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Hook, Plan, Request}
+  alias ElixirScope.Instrument.{Anew, Beam, Hook, Plan, Request}
 
   @doc """
   Whether any function of a module, or the given function, records what it does.
@@ -47,10 +47,25 @@ defmodule ElixirScope.Instrument do
   defp asked_for(module) do
     options = module.module_info(:compile)[:options] || []
 
-    if {:core_transform, Hook} in options do
-      plan(module, Request.options(options))
+    cond do
+      not Anew.by_elixir?(options) -> Anew.functions(module)
+      {:core_transform, Hook} in options -> plan(module, Request.options(options))
+      true -> []
+    end
+  end
+
+  @doc "Whether a tool has put other, unrecorded code in the place of an instrumented module, and where it keeps the original."
+  @spec replaced(module()) :: nil | {:replaced, original :: module() | nil}
+  def replaced(module) do
+    with true <- :erlang.module_loaded(module),
+         {^module, beam, _file} <- :code.get_object_code(module),
+         {:ok, {^module, md5}} <- :beam_lib.md5(beam),
+         true <- module.module_info(:md5) != md5,
+         [] <- functions(module),
+         [_ | _] <- Beam.functions(beam, module) do
+      {:replaced, Anew.kept_as(module)}
     else
-      []
+      _no -> nil
     end
   end
 

@@ -2,17 +2,23 @@
 defmodule ElixirScope.Project do
   @moduledoc false
 
-  alias ElixirScope.Project.{Apps, Build, PlanFile, Rules, Selection, Survey}
+  alias ElixirScope.Project.{Apps, Build, Dependencies, PlanFile, Rules, Selection, Survey}
 
-  @doc "The rules, or `nil` when nothing is asked for; a Mix error when they are not in order."
-  @spec rules!() :: Rules.t() | nil
+  @type t :: %{own: Rules.t() | nil, dependencies: [{atom(), Rules.t()}]}
+
+  @doc """
+  The rules for the project's application, or `nil` when nothing is asked for, and for its dependencies; a Mix error when
+  they are not in order.
+  """
+  @spec rules!() :: t()
   def rules! do
     configured = Application.get_env(:elixir_scope, :instrument)
 
     with {:ok, selection} <- Selection.new(configured),
          nil <- selection && Apps.problem(selection.apps),
-         {:ok, rules} <- Rules.read(configured, Mix.Project.config()[:app], File.cwd!()) do
-      rules
+         {:ok, own} <- Rules.read(configured, Apps.own(), File.cwd!()),
+         {:ok, dependencies} <- Dependencies.selected(selection) do
+      %{own: own, dependencies: dependencies}
     else
       {:error, message} -> Mix.raise(message)
       problem -> Mix.raise(problem)
@@ -29,13 +35,34 @@ defmodule ElixirScope.Project do
   end
 
   @doc "What of the plan file does not fit the modules that were compiled, as sentences."
-  @spec stale(Rules.t()) :: [String.t()]
-  def stale(rules) do
-    Rules.stale(rules, Build.modules(), fn module -> Survey.plannable?(Build.describe(module)) end)
+  @spec stale(t()) :: [String.t()]
+  def stale(%{own: nil}), do: []
+
+  def stale(%{own: own, dependencies: dependencies}) do
+    folders = [Mix.Project.compile_path() | planned_folders(dependencies)]
+    folder_of = for folder <- folders, module <- Build.modules(folder), into: %{}, do: {module, folder}
+
+    Rules.stale(own, Map.keys(folder_of), fn module ->
+      Survey.plannable?(Build.describe(folder_of[module], module))
+    end)
   end
 
-  @doc "The rows of the plan."
+  @doc "The rows of the plan for the project's application."
   @spec survey(Rules.t()) :: [Survey.row()]
-  def survey(rules),
-    do: Survey.rows(for(module <- Build.modules(), do: {module, Build.describe(module)}), rules)
+  def survey(rules), do: rows(Mix.Project.compile_path(), rules)
+
+  @doc "The rows of the plan for a selected dependency."
+  @spec survey(atom(), Rules.t()) :: [Survey.row()]
+  def survey(dependency, rules), do: rows(Dependencies.folder(dependency), rules)
+
+  @doc "Whether the plan file of the project holds for its dependencies too."
+  @spec plans_dependencies?() :: boolean()
+  def plans_dependencies?, do: Dependencies.plan_folder() == File.cwd!()
+
+  defp planned_folders(dependencies) do
+    if plans_dependencies?(), do: for({app, _} <- dependencies, do: Dependencies.folder(app)), else: []
+  end
+
+  defp rows(folder, rules),
+    do: Survey.rows(for(module <- Build.modules(folder), do: {module, Build.describe(folder, module)}), rules)
 end

@@ -8,7 +8,7 @@ defmodule ElixirScope.Instrument.Attach do
   use GenServer
 
   alias ElixirScope.{Error, Native}
-  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Source, Transform}
+  alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Source, Transform}
 
   # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
   @fast [:no_ssa_opt]
@@ -129,7 +129,9 @@ defmodule ElixirScope.Instrument.Attach do
           {:same, false} ->
             refuse(
               module,
-              "its file holds other code than the one that runs; load the file first with `l(Mod)`"
+              "its file holds other code than the one that runs. When it was compiled since, load the file with " <>
+                "`l(#{inspect(module)})`; when a tool has replaced it (Mimic, Patch, :meck), let that tool put it back first" <>
+                kept_as(module)
             )
 
           _ ->
@@ -138,6 +140,13 @@ defmodule ElixirScope.Instrument.Attach do
               "its object code is not in a file (it was compiled in memory); put `use ElixirScope` into it"
             )
         end
+    end
+  end
+
+  defp kept_as(module) do
+    case Anew.kept_as(module) do
+      nil -> ""
+      original -> "; the original is now #{inspect(original)}"
     end
   end
 
@@ -155,18 +164,9 @@ defmodule ElixirScope.Instrument.Attach do
     end
   end
 
-  # Of a file that was changed after it was compiled, the text is not that of the code.
   defp sources(module, forms, %{file: file}) do
-    with {:ok, %{mtime: compiled}} <- File.stat(file, time: :posix) do
-      Source.of_forms(forms, fn name ->
-        path = if String.ends_with?(source(module), "/" <> name), do: source(module), else: name
-
-        case File.stat(path, time: :posix) do
-          {:ok, %{mtime: written}} when written <= compiled -> path
-          _newer_or_none -> nil
-        end
-      end)
-    else
+    case File.stat(file, time: :posix) do
+      {:ok, %{mtime: compiled}} -> Source.of_compiled(forms, source(module), compiled)
       _none -> %{}
     end
   end

@@ -29,6 +29,13 @@ defmodule ElixirScope.Instrument.Beam do
     end
   end
 
+  @doc "The forms in the debug information, which must be there."
+  @spec forms(binary()) :: [tuple()]
+  def forms(beam) do
+    {:ok, {_, [abstract_code: {:raw_abstract_v1, forms}]}} = :beam_lib.chunks(beam, [:abstract_code])
+    forms
+  end
+
   # LitT: the size of the table uncompressed (0: stored plain, OTP 28 and later), the table itself; in it a
   # count and for each literal its size and external format.
   defp literals(beam) do

@@ -2,6 +2,30 @@
 defmodule ElixirScope.Instrument.Compile do
   @moduledoc false
 
+  alias ElixirScope.Instrument.Request
+
+  # Options that would end, print or repeat the compilation, or that describe an input that is not forms.
+  @dropped_atoms [
+                   :from_core,
+                   :no_core_prepare,
+                   :report,
+                   :report_errors,
+                   :report_warnings,
+                   :warnings_as_errors
+                 ] ++
+                   [:return, :return_errors, :return_warnings, :binary, :debug_info, :encrypt_debug_info]
+  @dropped_keys [:core_transform, :parse_transform, :debug_info, :extra_chunks] ++ Request.keys()
+
+  @doc "Of the options that the module was compiled with, those that hold for its rewritten forms too."
+  @spec inherited([term()]) :: [term()]
+  def inherited(options) do
+    Enum.reject(options, fn
+      option when is_atom(option) -> option in @dropped_atoms
+      option when is_tuple(option) -> elem(option, 0) in @dropped_keys
+      _other -> true
+    end)
+  end
+
   @doc "The module and what the options ask for (Core Erlang, or object code), or a sentence that says why not."
   @spec forms([tuple()], [term()]) :: {:ok, module(), term()} | {:error, String.t()}
   def forms(forms, options) do

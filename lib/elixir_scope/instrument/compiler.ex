@@ -2,12 +2,54 @@
 defmodule ElixirScope.Instrument.Compiler do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Beam, Body, Closure, Compile, Frame, Hook, Kind, Loops, Options, Own, Pattern}
-  alias ElixirScope.Instrument.{Plan, Probe, Proposal, Purity, Request, Site, Source, Syntax, Tail, Transform}
+  alias ElixirScope.Instrument.{
+    Anew,
+    Beam,
+    Body,
+    Closure,
+    Compile,
+    Cover,
+    Frame,
+    Hook,
+    Kind,
+    Loops,
+    Options,
+    Own
+  }
+
+  alias ElixirScope.Instrument.{
+    Pattern,
+    Plan,
+    Probe,
+    Proposal,
+    Purity,
+    Request,
+    Site,
+    Source,
+    Syntax,
+    Tail,
+    Transform
+  }
 
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
-  @needed [Beam, Body, Closure, Compile, Frame, Hook, Kind, Loops, Options, Own, Pattern, Plan, Probe] ++
+  @needed [
+            Anew,
+            Beam,
+            Body,
+            Closure,
+            Compile,
+            Cover,
+            Frame,
+            Hook,
+            Kind,
+            Loops,
+            Options,
+            Own,
+            Pattern,
+            Plan,
+            Probe
+          ] ++
             [Proposal, Purity, Request, Site, Source, Syntax, Tail, Transform]
 
   @doc "Waits until every module that the hook needs is compiled."

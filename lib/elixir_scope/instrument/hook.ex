@@ -5,33 +5,19 @@
 defmodule ElixirScope.Instrument.Hook do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Compile, Options, Own, Plan, Request, Source, Transform}
-
-  # Options that would end, print or repeat the inner compilation, or that describe an input that is not forms.
-  @dropped_atoms [
-                   :from_core,
-                   :no_core_prepare,
-                   :report,
-                   :report_errors,
-                   :report_warnings,
-                   :warnings_as_errors
-                 ] ++
-                   [:return, :return_errors, :return_warnings, :binary, :debug_info, :encrypt_debug_info]
-  @dropped_keys [:core_transform, :parse_transform, :debug_info, :extra_chunks] ++ Request.keys()
+  alias ElixirScope.Instrument.{Anew, Compile, Own, Plan, Request, Source, Transform}
 
   @doc "Called by the Erlang compiler with a module in Core Erlang; answers with the Core to go on with."
   @spec core_transform(tuple(), [term()]) :: tuple()
   def core_transform(core, compile_options) do
-    with {:elixir_v1, %{module: module} = map, specs} <- debug_info(compile_options),
-         # OTP 28 and later call twice in one compilation, the second time with what the first call made.
-         false <- rewritten?(core),
-         false <- Own.module?(module, map.file),
-         {by, options} <- Request.read(map.compile_opts, map) do
-      {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
-      if by == :project, do: check_names(map, options)
-      rewrite(core, forms, {by, options}, compile_options)
+    # OTP 28 and later call twice in one compilation, the second time with what the first call made.
+    if rewritten?(core) do
+      core
     else
-      _nothing_to_do -> core
+      case debug_info(compile_options) do
+        {:elixir_v1, map, specs} -> compiled(core, map, specs, compile_options)
+        nil -> compiled_anew(core, module_name(core), compile_options)
+      end
     end
   catch
     kind, reason ->
@@ -40,27 +26,48 @@ defmodule ElixirScope.Instrument.Hook do
       core
   end
 
-  # Without debug information (`:cover` compiles so) there is nothing to start from.
   defp debug_info(compile_options) do
     case List.keyfind(compile_options, :debug_info, 0) do
-      {:debug_info, {:elixir_erl, data}} -> data
+      {:debug_info, {:elixir_erl, {:elixir_v1, _map, _specs} = data}} -> data
       _none -> nil
     end
   end
 
-  # What the configuration names is checked here, since only here the functions are known.
-  defp check_names(%{module: module, definitions: definitions}, options) do
-    functions = for {function, _, _, _} <- definitions, do: function
-
-    for {option, selectors} <- [only: options.only, except: options.except, count: options.count],
-        is_list(selectors),
-        selector <- selectors,
-        not Enum.any?(functions, &Options.selects?([selector], &1)) do
-      tell(
-        "ElixirScope: #{option}: names #{inspect(module)}.#{Options.label(selector)}, which does not exist (any " <>
-          "more). Correct it in the configuration or in scope.plan.exs"
-      )
+  defp compiled(core, %{module: module} = map, specs, compile_options) do
+    with false <- Own.module?(module, map.file),
+         {by, options} <- Request.read(map.compile_opts, map) do
+      {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
+      # What the configuration names is checked here, since only here the functions are known.
+      if by == :project, do: map |> Request.unknown(options) |> Enum.each(&tell("ElixirScope: " <> &1))
+      {core, _functions} = rewrite(core, forms, {by, options}, compile_options)
+      core
+    else
+      _nothing_to_do -> core
     end
+  end
+
+  defp compiled_anew(core, module, compile_options) do
+    with true <- Anew.asked?(compile_options),
+         {:ok, map, forms} <- Anew.forms(module, core, compile_options),
+         {by, options} <- Request.read(map.compile_opts, map) do
+      {core, functions} = rewrite(core, forms, {by, options}, compile_options)
+      Anew.remember(module, functions)
+      if functions == [], do: core, else: Anew.mark(core)
+    else
+      {:error, problem} ->
+        if Anew.remembered(module) != problem, do: tell(unrecorded(module, problem))
+        Anew.remember(module, problem)
+        core
+
+      _nothing_to_do ->
+        core
+    end
+  end
+
+  defp unrecorded(module, problem) do
+    "ElixirScope: #{inspect(module)} was compiled anew while the VM runs (by :cover, Mimic, Patch, :meck or the like), and " <>
+      "this copy records nothing, because #{problem}. The program itself is not affected. Leave the module out of " <>
+      "that tool to have it recorded"
   end
 
   defp rewrite(core, forms, {by, options}, compile_options) do
@@ -70,17 +77,20 @@ defmodule ElixirScope.Instrument.Hook do
     for {{name, arity}, {:unable, _} = reason} <- report.skipped,
         do: warn(by, "#{inspect(report.module)}.#{name}/#{arity}", Plan.explain(reason))
 
-    if rewritten == forms, do: core, else: compile(core, rewritten, by, inner(compile_options))
+    with true <- rewritten != forms,
+         {:ok, new_core} <- compile(core, rewritten, by, inner(compile_options)) do
+      {new_core, report.instrumented}
+    else
+      _nothing_or_failed -> {core, []}
+    end
   end
 
   defp compile(core, forms, by, options) do
     with {:ok, _module, new_core} <- Compile.forms(forms, [:to_core | options]),
          {:ok, _module, _binary} <- rehearse(forms, options) do
-      new_core
+      {:ok, new_core}
     else
-      {:error, problem} ->
-        warn(by, inspect(module_name(core)), problem)
-        core
+      {:error, problem} -> warn(by, inspect(module_name(core)), problem)
     end
   end
 
@@ -95,15 +105,7 @@ defmodule ElixirScope.Instrument.Hook do
   defp otp_release, do: :otp_release |> :erlang.system_info() |> List.to_integer()
 
   # Elixir's forms name every function of another module in full.
-  defp inner(compile_options) do
-    kept =
-      Enum.reject(compile_options, fn
-        option when is_atom(option) -> option in @dropped_atoms
-        option when is_tuple(option) -> elem(option, 0) in @dropped_keys
-      end)
-
-    [:no_auto_import | kept]
-  end
+  defp inner(compile_options), do: [:no_auto_import | Compile.inherited(compile_options)]
 
   defp receives?({:receive, _, _}), do: true
   defp receives?({:receive, _, _, _, _}), do: true

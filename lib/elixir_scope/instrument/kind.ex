@@ -20,6 +20,7 @@ defmodule ElixirScope.Instrument.Kind do
           | :agent
           | :struct
           | :pure
+          | :generated
           | :functions
 
   @behaviours [
@@ -56,6 +57,7 @@ defmodule ElixirScope.Instrument.Kind do
     agent: "Agent",
     struct: "struct",
     pure: "pure functions",
+    generated: "parser",
     functions: "functions"
   }
 
@@ -69,6 +71,8 @@ defmodule ElixirScope.Instrument.Kind do
   @spec of(map()) :: t()
   def of(%{attributes: attributes, definitions: definitions} = module) do
     cond do
+      module[:generated?] == true -> :generated
+      module[:language] == :erlang -> by_behaviour(attributes) || :functions
       Keyword.has_key?(attributes, :__protocol__) -> :protocol
       Keyword.has_key?(attributes, :__impl__) -> :implementation
       String.starts_with?(to_string(module.relative_file), "test/") -> :test_support

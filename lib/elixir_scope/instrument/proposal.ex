@@ -31,9 +31,10 @@ defmodule ElixirScope.Instrument.Proposal do
     agent: "what is asked of it",
     struct: "code of the project",
     pure: "what they were given, what they gave",
+    generated: "made by yecc or leex: tables and a loop over every character",
     functions: "code of the project"
   }
-  @silent [:test_support, :exception, :mix_task]
+  @silent [:test_support, :exception, :mix_task, :generated]
   # Which implementation takes a value is seen at the implementation.
   @dispatch [impl_for: 1, impl_for!: 1, struct_impl_for: 1]
 

@@ -61,6 +61,20 @@ defmodule ElixirScope.Instrument.Request do
   defp add(options, _key, none) when none == [], do: options
   defp add(options, key, functions), do: Keyword.update(options, key, functions, &(&1 ++ functions))
 
+  @doc "What only:, except: and count: name that the module does not define, as sentences."
+  @spec unknown(map(), Options.t()) :: [String.t()]
+  def unknown(%{module: module, definitions: definitions}, %Options{} = options) do
+    functions = for {function, _, _, _} <- definitions, do: function
+
+    for {option, selectors} <- [only: options.only, except: options.except, count: options.count],
+        is_list(selectors),
+        selector <- selectors,
+        not Enum.any?(functions, &Options.selects?([selector], &1)) do
+      "#{option}: names #{inspect(module)}.#{Options.label(selector)}, which does not exist (any more). " <>
+        "Correct it in the configuration or in scope.plan.exs"
+    end
+  end
+
   defp find(compile_options, key) do
     Enum.find_value(compile_options, &(match?({^key, _}, &1) && elem(&1, 1)))
   end

@@ -23,6 +23,23 @@ defmodule ElixirScope.Instrument.Source do
         do: {name, new(text)}
   end
 
+  @doc """
+  The same for a module that was compiled before, of which `source` is the file as the compiler knew it. Of a file that was
+  changed after `compiled` (seconds since 1970, or `nil` when nobody knows) the text is not that of the code.
+  """
+  @spec of_compiled([tuple()], Path.t(), non_neg_integer() | nil) :: %{optional(String.t()) => t()}
+  def of_compiled(forms, source, compiled) do
+    of_forms(forms, fn name ->
+      # Forms name files from the folder of their project.
+      path = if String.ends_with?(source, "/" <> name), do: source, else: name
+
+      case File.stat(path, time: :posix) do
+        {:ok, %{mtime: written}} when written <= compiled -> path
+        _newer_or_none -> nil
+      end
+    end)
+  end
+
   defp read(path) do
     with {:ok, %{type: :regular, size: size}} when size <= @largest <- File.stat(path), do: File.read(path)
   end

@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Unseen do
   # Why no call of a function could have been seen: it does not exist, or is not instrumented. `nil` when it is.
 
   alias ElixirScope.Instrument
-  alias ElixirScope.Instrument.Closure
+  alias ElixirScope.Instrument.{Anew, Closure}
   alias ElixirScope.Query.Function
 
   @spec reason(module, atom, arity | :_) :: String.t() | nil
@@ -20,8 +20,12 @@ defmodule ElixirScope.Query.Unseen do
         nil
 
       :code.which(module) == :cover_compiled ->
-        "#{inspect(module)} is not instrumented now: `:cover` compiles it from its source and leaves ElixirScope out; " <>
+        "#{inspect(module)} is not instrumented now: `:cover` has compiled it anew#{why_not(module)}; " <>
           "ask without --cover, or leave the module out of it"
+
+      replaced = Instrument.replaced(module) ->
+        "#{inspect(module)} was replaced while the VM runs, by Mimic, Patch, :meck or the like, and what runs now is " <>
+          "not instrumented#{original(replaced)}; leave the module out of that tool"
 
       matching(defined(module), function, arity) != [] and instrumented == [] ->
         "#{inspect(module)} is not instrumented; put `use ElixirScope` into it and compile it again"
@@ -33,6 +37,21 @@ defmodule ElixirScope.Query.Unseen do
       true ->
         "#{show(module, function, arity)} does not exist#{like(module, function)}"
     end
+  end
+
+  defp why_not(module) do
+    case Anew.remembered(module) do
+      problem when is_binary(problem) -> ", and #{problem}"
+      _not_asked -> ""
+    end
+  end
+
+  defp original({:replaced, nil}), do: ""
+
+  defp original({:replaced, original}) do
+    if Instrument.instrumented?(original),
+      do: " (calls that it hands on to the original are recorded as those of #{inspect(original)})",
+      else: ""
   end
 
   defp matching(functions, function, arity) do

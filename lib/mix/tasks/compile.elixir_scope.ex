@@ -17,6 +17,9 @@ defmodule Mix.Tasks.Compile.ElixirScope do
 
       config :elixir_scope, instrument: [apps: [:shop], except: [Shop.Repo, "ShopWeb.*"]]
 
+  `apps:` may name dependencies too, such as `:jason`: their object code in the build folder is then rewritten, and put
+  back when they are not named any more.
+
   Without `instrument:` nothing is instrumented. See `mix help scope.plan` for what comes of it, and
   `ElixirScope.Options` for the keys. When the configuration or `scope.plan.exs` changes, the Elixir modules of
   the application are compiled again.
@@ -29,21 +32,24 @@ defmodule Mix.Tasks.Compile.ElixirScope do
 
   alias ElixirScope.Instrument.Compiler
   alias ElixirScope.Project
-  alias ElixirScope.Project.{Build, Tracer}
+  alias ElixirScope.Project.{Build, Dependencies, Leftovers, Tracer}
 
   # In an umbrella once for each application, with its own folder and build.
   @recursive true
 
   @impl true
   def run(args) do
-    rules = Project.rules!()
-    Build.prepare(rules)
+    %{own: own, dependencies: dependencies} = rules = Project.rules!()
+    Build.prepare(own)
+    if own || dependencies != [], do: Compiler.ensure_ready()
+    dependencies |> Dependencies.sweep() |> Enum.each(&tell/1)
 
-    if rules do
+    if own do
       if without_debug_info?(args), do: tell(@no_debug_info)
-      Compiler.ensure_ready()
-      Tracer.install(rules)
+      Tracer.install(own)
       Mix.Task.Compiler.after_compiler(:elixir, &compiled(&1, rules))
+    else
+      Leftovers.sweep(nil)
     end
 
     {:noop, []}
@@ -53,12 +59,17 @@ defmodule Mix.Tasks.Compile.ElixirScope do
   def manifests, do: [Build.manifest()]
 
   @impl true
-  def clean, do: File.rm(Build.manifest())
+  def clean do
+    Dependencies.restore()
+    Build.forget()
+    File.rm(Build.manifest())
+  end
 
   # The tracer is for the project's own code, not for what this VM compiles later on (tests, code typed into IEx).
-  defp compiled({status, _diagnostics} = result, rules) do
+  defp compiled({status, _diagnostics} = result, %{own: own} = rules) do
     Tracer.remove()
 
+    if status != :error, do: own |> Leftovers.sweep() |> Enum.each(&tell/1)
     if status == :ok, do: rules |> Project.stale() |> Enum.each(&tell/1)
     result
   end

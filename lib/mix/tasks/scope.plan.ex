@@ -25,13 +25,15 @@ defmodule Mix.Tasks.Scope.Plan do
   kind, and `mix compile` says so. What the configuration leaves out stays out. `--write` on a file that is there keeps
   what stands in it, adds the new modules and drops those that are gone; delete the file to begin anew.
 
+  Dependencies that `apps:` of the configuration names have a table each, and stand in the file too.
+
   Modules that say `use ElixirScope` keep their own options and do not stand in the file.
   """
 
   use Mix.Task
 
   alias ElixirScope.Project
-  alias ElixirScope.Project.{PlanFile, Rules, Selection, Survey, Table}
+  alias ElixirScope.Project.{Apps, PlanFile, Rules, Selection, Survey, Table}
 
   @recursive true
 
@@ -39,17 +41,37 @@ defmodule Mix.Tasks.Scope.Plan do
   def run(args) do
     write? = options!(args)
     Mix.Task.run("compile")
-    rules = Project.rules!()
+    %{own: own, dependencies: dependencies} = rules = Project.rules!()
 
     # Without a configuration the table shows what one would bring.
-    shown = rules || %Rules{selection: %Selection{}, plan: Project.plan!()}
+    shown = own || %Rules{selection: %Selection{}, plan: Project.plan!()}
     rows = Project.survey(shown)
+    tables = for {app, rules} <- dependencies, do: {app, Project.survey(app, rules)}
+    every = rows ++ Enum.flat_map(tables, &elem(&1, 1))
 
-    Mix.shell().info([:bright, inspect(Mix.Project.config()[:app]), :reset])
-    Enum.each(Table.lines(rows), &Mix.shell().info(&1))
-    Enum.each(remarks(rules, Enum.map(rows, & &1.module)), &Mix.shell().info([:yellow, &1, :reset]))
-    if write?, do: write(rows, shown)
+    for {app, rows} <- [{Apps.own(), rows} | tables] do
+      Mix.shell().info([:bright, inspect(app), :reset])
+      Enum.each(Table.lines(rows), &Mix.shell().info(&1))
+    end
+
+    Enum.each(remarks(rules, Enum.map(every, & &1.module)), &Mix.shell().info([:yellow, &1, :reset]))
+    Enum.each(more(dependencies), &Mix.shell().info([:light_black, &1, :reset]))
+    if write?, do: write(if(Project.plans_dependencies?(), do: every, else: rows), shown)
     :ok
+  end
+
+  # What could be in the table as well.
+  defp more(dependencies) do
+    case Apps.dependencies() -- Keyword.keys(dependencies) do
+      [] ->
+        []
+
+      [first | _] = some ->
+        [
+          "Dependencies are instrumented when apps: names them, as in apps: [#{inspect(Apps.own())}, #{inspect(first)}]: " <>
+            Enum.map_join(some, ", ", &inspect/1)
+        ]
+    end
   end
 
   defp options!(args) do
@@ -59,18 +81,21 @@ defmodule Mix.Tasks.Scope.Plan do
     end
   end
 
-  defp remarks(rules, modules) do
-    app = inspect(Mix.Project.config()[:app])
+  defp remarks(%{own: own, dependencies: dependencies} = rules, modules) do
+    app = inspect(Apps.own())
 
     cond do
       :elixir_scope not in (Mix.Project.config()[:compilers] || []) ->
         ["Nothing of this is in force: mix.exs lacks compilers: [:elixir_scope] ++ Mix.compilers()"]
 
-      rules == nil ->
+      own == nil and dependencies != [] ->
+        ["Of #{app} nothing is in force: apps: does not name it"]
+
+      own == nil ->
         ["Nothing of this is in force: write config :elixir_scope, instrument: [apps: [#{app}]]"]
 
       true ->
-        Project.stale(rules) ++ unmatched(rules, modules)
+        Project.stale(rules) ++ unmatched(own, modules)
     end
   end
 
@@ -81,7 +106,7 @@ defmodule Mix.Tasks.Scope.Plan do
 
       some ->
         [
-          "No module of this application is named by #{Enum.map_join(some, ", ", &inspect/1)} in the configuration"
+          "No module is named by #{Enum.map_join(some, ", ", &inspect/1)} in the configuration"
         ]
     end
   end

@@ -116,22 +116,72 @@ defmodule ElixirScope.Instrument.HookTest do
              "#{inspect(module)} is compiled without instrumentation, because ** (ArgumentError) use ElixirScope"
   end
 
-  test "code loaded over running code, as :cover does, records nothing and works" do
-    {[{module, beam}], ""} = @source |> Golden.instrument() |> Golden.build()
-
-    Golden.with_loaded([{module, beam}], fn ->
+  describe "forms that a tool compiles anew" do
+    setup do
+      {[{module, beam}], ""} = @source |> Golden.instrument() |> Golden.build()
       {:ok, {^module, [{:abstract_code, {_, forms}}]}} = :beam_lib.chunks(beam, [:abstract_code])
+      %{module: module, beam: beam, forms: forms}
+    end
 
-      assert capture_io(:stderr, fn ->
-               {:ok, ^module, recompiled} = :compile.forms(forms, [])
-               send(self(), {:recompiled, recompiled})
-             end) == ""
+    test "record when they are those of the module, under its name or another one", context do
+      Golden.with_loaded([{context.module, context.beam}], fn ->
+        assert capture_io(:stderr, fn ->
+                 for name <- [context.module, :"#{context.module}.Mimic.Original.Module"] do
+                   beam = anew(context.forms, name)
+                   assert Beam.functions(beam, name) == @functions
+                   {:module, ^name} = :code.load_binary(name, ~c"", beam)
+                   assert Instrument.functions(name) == @functions
+                   assert name.add(1, 2) == 3
+                 end
+               end) == ""
 
-      assert_received {:recompiled, recompiled}
-      assert Beam.functions(recompiled, module) == []
-      {:module, ^module} = :code.load_binary(module, ~c"cover", recompiled)
-      assert module.add(1, 2) == 3
-    end)
+        unload(:"#{context.module}.Mimic.Original.Module")
+      end)
+    end
+
+    test "are what the tool made of them, and say once that they record nothing", context do
+      Golden.with_loaded([{context.module, context.beam}], fn ->
+        changed = Enum.reject(context.forms, &match?({:function, _, :use_hidden, 1, _}, &1))
+        changed = Enum.map(changed, &unexport/1)
+
+        said = capture_io(:stderr, fn -> for _ <- 1..2, do: send(self(), anew(changed, context.module)) end)
+
+        assert [_, after_it] =
+                 String.split(
+                   said,
+                   "ElixirScope: #{inspect(context.module)} was compiled anew while the VM runs"
+                 )
+
+        assert after_it =~
+                 "this copy records nothing, because it has changed the code in a way that is not known here"
+
+        assert_received beam when is_binary(beam)
+        assert Beam.functions(beam, context.module) == []
+        {:module, _} = :code.load_binary(context.module, ~c"", beam)
+        assert context.module.add(1, 2) == 3
+        assert Instrument.functions(context.module) == []
+        assert Instrument.replaced(context.module) == {:replaced, nil}
+        assert {:error, error} = ElixirScope.instrument(context.module)
+        assert error.message =~ "its file holds other code than the one that runs"
+        assert error.message =~ "let that tool put it back first"
+      end)
+    end
+
+    test "without a file to compare with are left alone", context do
+      assert capture_io(:stderr, fn -> assert Beam.functions(anew(context.forms, Nowhere), Nowhere) == [] end) =~
+               "because the object code that it was made from is not in the code path"
+    end
+
+    defp anew(forms, name) do
+      forms = List.keyreplace(forms, :module, 2, {:attribute, 1, :module, name})
+      {:ok, ^name, beam} = :compile.forms(forms, [])
+      beam
+    end
+
+    defp unexport({:attribute, anno, :export, functions}),
+      do: {:attribute, anno, :export, List.delete(functions, {:use_hidden, 1})}
+
+    defp unexport(form), do: form
   end
 
   test "a protocol is still rewritten after it was consolidated" do
