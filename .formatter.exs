@@ -5,6 +5,7 @@
   inputs: [
     "{mix,.formatter}.exs",
     "native/*.exs",
+    "world/**/*.{ex,exs}",
     "{config,lib,test,bench}/**/*.{ex,exs}",
     "docs/examples/*/{mix,.formatter}.exs",
     "docs/examples/*/{config,lib,test,bench}/**/*.{ex,exs}"

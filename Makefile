@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-elixir test-versions roots bench clean
+.PHONY: help setup demo test test-rust test-elixir test-versions test-world test-world-ci roots bench clean
 
 say = @printf '\n=== %s ===\n' '$(1)'
 
@@ -43,6 +43,12 @@ test-elixir: setup test-rust
 test-versions: setup ## The Elixir tests on the other supported versions, in Debian roots
 	@MIX_ENV=test mix compile
 	@.ci/versions
+
+test-world: setup ## Test suites of other people's code, plain and instrumented (WORLD="ex_doc elixir" chooses)
+	@.ci/world $(WORLD)
+
+test-world-ci: setup ## The part of test-world that takes minutes
+	@.ci/world --ci
 
 roots: setup ## Make the Debian roots that test-versions uses (once; needs root)
 	@.ci/roots

@@ -42,3 +42,34 @@ apt_install() {
 	as_root "installing $*" env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -q -y --no-install-recommends "$@" </dev/null
 }
+
+# The mirror that this machine already uses for Debian itself; nothing where apt has none.
+mirror() {
+	apt-get indextargets 'Origin: Debian' 'Label: Debian' 'Created-By: Packages' \
+		--format '$(REPO_URI)' 2>/dev/null | head -n 1 || true
+}
+
+# The files of the working tree that git knows or would add, and the built library; nothing that is ignored.
+copy_checkout() {
+	cd "$repository"
+	{
+		git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+			# Deleted in the working tree, not yet in the index.
+			[ ! -e "$file" ] && [ ! -L "$file" ] || printf '%s\0' "$file"
+		done
+		printf '%s\0' priv/native/elixir_scope_nif.so priv/native/elixir_scope_nif.manifest
+	} | tar --create --null --files-from=- | as_root "copying into a root" tar --extract --no-same-owner --directory="$1"
+}
+
+# Own mounts and own processes: whatever the tests start or mount ends with them.
+in_root() {
+	local root=$1
+	shift
+	as_root "entering a root" unshare --mount --pid --fork --kill-child bash -c '
+		set -e
+		mount -t proc proc "$1/proc"
+		root=$1
+		shift
+		exec chroot "$root" env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/root LANG=C.UTF-8 MIX_ENV=test "$@"' \
+		in_root "$root" "$@" </dev/null
+}

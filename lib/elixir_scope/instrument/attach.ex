@@ -66,7 +66,7 @@ defmodule ElixirScope.Instrument.Attach do
          {:ok, forms} <- forms(module, original),
          {forms, report} = Transform.run(forms, options, sources(module, forms, original)),
          :ok <- not_empty(report),
-         {:ok, beam} <- compile(module, forms),
+         {:ok, beam} <- compile(module, forms, original),
          :ok <- load(module, original, beam) do
       {:reply, {:ok, plain(report)}, Map.put(originals, module, original)}
     else
@@ -98,7 +98,7 @@ defmodule ElixirScope.Instrument.Attach do
       not Code.ensure_loaded?(module) ->
         Error.new(:bad_option, "expected a module that this VM knows, got: #{inspect(module)}")
 
-      Own.module?(module, source(module)) ->
+      Own.module?(module, file(module)) ->
         refuse(module, "it is a part of ElixirScope, which must not record itself")
 
       module in :erlang.pre_loaded() ->
@@ -112,7 +112,7 @@ defmodule ElixirScope.Instrument.Attach do
     end
   end
 
-  defp source(module), do: module.module_info(:compile)[:source] |> List.wrap() |> List.to_string()
+  defp file(module), do: module.module_info(:compile)[:source] |> List.wrap() |> List.to_string()
 
   # What was attached before is attached anew from its original.
   defp original(module, originals) do
@@ -178,15 +178,23 @@ defmodule ElixirScope.Instrument.Attach do
 
   defp not_empty(_report), do: :ok
 
-  defp compile(module, forms) do
-    # Elixir's forms name every function of another module in full; those of Erlang's own modules do not.
-    imports = if function_exported?(module, :__info__, 1), do: [:no_auto_import], else: []
-
-    case Compile.forms(forms, [:binary, :debug_info | @fast ++ imports]) do
+  defp compile(module, forms, original) do
+    case Compile.forms(forms, [:binary, :debug_info | @fast] ++ imports(original) ++ source(module)) do
       {:ok, ^module, beam} -> {:ok, beam}
       {:error, problem} -> refuse(module, problem)
     end
   end
+
+  # Elixir's forms name every function of another module in full; those that were written in Erlang do not.
+  defp imports(%{beam: beam}) do
+    case :beam_lib.chunks(beam, [:debug_info]) do
+      {:ok, {_, [debug_info: {:debug_info_v1, :elixir_erl, _}]}} -> [:no_auto_import]
+      _ -> []
+    end
+  end
+
+  # `module_info(:compile)[:source]`, where doctests and others look for the file.
+  defp source(module), do: Keyword.take(module.module_info(:compile), [:source])
 
   # Code that a process still runs from before the last change is never purged: that would kill the process.
   defp load(module, %{file: file}, beam) do

@@ -54,6 +54,18 @@ defmodule ElixirScope.Instrument.AttachTest do
     end
   end
 
+  test "keeps where the source is" do
+    source = URI.module_info(:compile)[:source]
+    {:ok, _} = ElixirScope.instrument(URI)
+    assert URI.module_info(:compile)[:source] == source
+  end
+
+  # It is written in Erlang, and calls `apply/3` without naming its module.
+  test "takes a module for Erlang's although it answers __info__/1" do
+    assert {:ok, report} = ElixirScope.instrument(:elixir_bootstrap, only: [unless_loaded: 3])
+    assert report.functions == [unless_loaded: 3]
+  end
+
   test "servers go on, and their next callbacks are recorded" do
     {:ok, agent} = Agent.start_link(fn -> 1 end)
     {:ok, _} = ElixirScope.instrument(Agent.Server)

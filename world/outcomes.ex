@@ -1,0 +1,126 @@
+# Loaded into the VM that runs a suite, plain or instrumented: an ExUnit formatter that writes down what became of each
+# test, to the file WORLD_OUTCOMES. When WORLD_RECORDING names a folder it also sees to it that the suite is recorded, that
+# the disk does not fill, and that there is something in the recording.
+defmodule World.Outcomes do
+  @moduledoc false
+
+  use GenServer
+
+  # A recording that has grown to this is followed by a new one, which removes it (`keep: 1`).
+  @most_bytes 1024 * 1024 * 1024
+
+  @impl true
+  def init(_options) do
+    folder = System.get_env("WORLD_RECORDING")
+    if folder, do: record(folder)
+    {:ok, %{tests: %{}, keeper: folder && spawn_link(fn -> keep(folder) end)}}
+  end
+
+  @impl true
+  def handle_cast({:test_finished, test}, state),
+    do: {:noreply, put_in(state.tests[{test.module, test.name}], outcome(test.state))}
+
+  def handle_cast({:suite_finished, _times}, state) do
+    %{tests: state.tests, memory: memory()}
+    |> Map.merge(counted(state.keeper))
+    |> Map.merge(instrumented())
+    |> then(&File.write!(System.fetch_env!("WORLD_OUTCOMES"), :erlang.term_to_binary(&1)))
+
+    {:noreply, state}
+  end
+
+  def handle_cast(_event, state), do: {:noreply, state}
+
+  defp outcome(nil), do: :passed
+  defp outcome({outcome, _why}), do: outcome
+
+  defp record(folder) do
+    # `mix test --no-start` has not started it.
+    {:ok, _} = Application.ensure_all_started(:elixir_scope)
+
+    case scope(:status, []) do
+      {:ok, %{state: :running}} -> :ok
+      _ -> {:ok, _} = scope(:start, [[dir: folder, keep: 1] ++ limits()])
+    end
+
+    true = apply(ElixirScope.Gate, :on, [])
+  end
+
+  # A process of its own, and one that is not recorded, since the suite may be faster than this one could look.
+  defp keep(folder) do
+    apply(ElixirScope.Native, :own, [])
+    keep(folder, %{events: 0, lost: 0})
+  end
+
+  defp keep(folder, counted) do
+    receive do
+      {:count, from} -> send(from, {:counted, add(counted)})
+    after
+      200 ->
+        if bytes(folder) > @most_bytes do
+          counted = add(counted)
+          {:ok, _} = scope(:start, [[dir: folder, keep: 1] ++ limits()])
+          keep(folder, counted)
+        else
+          keep(folder, counted)
+        end
+    end
+  end
+
+  defp add(counted) do
+    {:ok, %{damage: []} = status} = scope(:status, [])
+    %{events: counted.events + status.events, lost: counted.lost + status.lost}
+  end
+
+  defp bytes(folder) do
+    for file <- Path.wildcard(folder <> "/*/segments/*"), {:ok, stat} <- [File.stat(file)], reduce: 0 do
+      bytes -> bytes + stat.size
+    end
+  end
+
+  defp counted(nil), do: %{events: 0, lost: 0}
+
+  defp counted(keeper) do
+    send(keeper, {:count, self()})
+
+    receive do
+      {:counted, counted} -> counted
+    end
+  end
+
+  # Either attached in this VM, or compiled so by Mix.
+  defp instrumented do
+    case Application.fetch_env(:elixir_scope, :world_attached) do
+      {:ok, attached} -> attached
+      :error -> of_project()
+    end
+  end
+
+  defp of_project do
+    modules = (System.get_env("WORLD_RECORDING") && own_modules()) || []
+    functions = for module <- modules, do: length(apply(ElixirScope.Instrument, :functions, [module]))
+    %{modules: Enum.count(functions, &(&1 > 0)), functions: Enum.sum(functions)}
+  end
+
+  defp own_modules do
+    app = apply(Mix.Project, :config, [])[:app]
+    Application.load(app)
+    Application.spec(app, :modules)
+  end
+
+  # The most memory that this process ever held, in KiB; Linux says.
+  defp memory do
+    with {:ok, status} <- File.read("/proc/self/status"),
+         [_, peak] <- Regex.run(~r/VmHWM:\s+(\d+)/, status) do
+      String.to_integer(peak)
+    else
+      _ -> 0
+    end
+  end
+
+  # Of the standard library every step of every loop is recorded, with what is left of its list: see World.Stdlib.
+  defp limits, do: Application.get_env(:elixir_scope, :world_limits, [])
+
+  # Called by name: without a recording there is no ElixirScope in the VM.
+  defp scope(function, arguments), do: apply(ElixirScope, function, arguments)
+end
