@@ -72,6 +72,10 @@ defmodule ElixirScope.Instrument.Attach do
     else
       {:error, error} -> {:reply, {:error, error}, originals}
     end
+  rescue
+    # The recording goes on, whatever a module is like.
+    error ->
+      {:reply, refuse(module, "this went wrong: #{Exception.message(error)}. Please report it"), originals}
   end
 
   def handle_call({:detach, module}, _from, originals) do
@@ -166,7 +170,7 @@ defmodule ElixirScope.Instrument.Attach do
 
   defp sources(module, forms, %{file: file}) do
     case File.stat(file, time: :posix) do
-      {:ok, %{mtime: compiled}} -> Source.of_compiled(forms, source(module), compiled)
+      {:ok, %{mtime: compiled}} -> Source.of_compiled(forms, file(module), compiled)
       _none -> %{}
     end
   end
