@@ -31,8 +31,3 @@ Application.put_env(:elixir_scope, :world_attached, %{
   modules: Enum.count(reports, &(&1 > 0)),
   functions: Enum.sum(reports)
 })
-
-# Each step of each loop of :lists is recorded with what is left of its list, so long values are cut.
-Application.put_env(:elixir_scope, :world_limits,
-  limits: [value_bytes: 1024, state_bytes: 1024, elements: 200]
-)

@@ -38,11 +38,7 @@ defmodule World.Outcomes do
     # `mix test --no-start` has not started it.
     {:ok, _} = Application.ensure_all_started(:elixir_scope)
 
-    case scope(:status, []) do
-      {:ok, %{state: :running}} -> :ok
-      _ -> {:ok, _} = scope(:start, [[dir: folder, keep: 1] ++ limits()])
-    end
-
+    {:ok, _} = scope(:start, [[dir: folder, keep: 1] ++ limits()])
     true = apply(ElixirScope.Gate, :on, [])
   end
 
@@ -96,16 +92,17 @@ defmodule World.Outcomes do
     end
   end
 
+  # By the object code, since a test may compile one of the modules anew.
   defp of_project do
-    modules = (System.get_env("WORLD_RECORDING") && own_modules()) || []
-    functions = for module <- modules, do: length(apply(ElixirScope.Instrument, :functions, [module]))
-    %{modules: Enum.count(functions, &(&1 > 0)), functions: Enum.sum(functions)}
+    counts = for beam <- (System.get_env("WORLD_RECORDING") && own_beams()) || [], do: functions(beam)
+    %{modules: Enum.count(counts, &(&1 > 0)), functions: Enum.sum(counts)}
   end
 
-  defp own_modules do
-    app = apply(Mix.Project, :config, [])[:app]
-    Application.load(app)
-    Application.spec(app, :modules)
+  defp own_beams, do: apply(Mix.Project, :compile_path, []) |> Path.join("*.beam") |> Path.wildcard()
+
+  defp functions(beam) do
+    module = beam |> Path.basename(".beam") |> String.to_atom()
+    length(apply(ElixirScope.Instrument.Beam, :functions, [File.read!(beam), module]))
   end
 
   # The most memory that this process ever held, in KiB; Linux says.
@@ -118,8 +115,13 @@ defmodule World.Outcomes do
     end
   end
 
-  # Of the standard library every step of every loop is recorded, with what is left of its list: see World.Stdlib.
-  defp limits, do: Application.get_env(:elixir_scope, :world_limits, [])
+  # A loop records at each step what is left of its list or binary, so a suite that works on long ones writes gigabytes
+  # with the default limits.
+  defp limits do
+    if System.get_env("WORLD_SHORT"),
+      do: [limits: [value_bytes: 1024, state_bytes: 1024, elements: 200]],
+      else: []
+  end
 
   # Called by name: without a recording there is no ElixirScope in the VM.
   defp scope(function, arguments), do: apply(ElixirScope, function, arguments)

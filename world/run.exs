@@ -1,10 +1,10 @@
 # Runs test suites of other people's code twice, plain and fully instrumented while recording, and compares what became of
 # each test. `.ci/world` brings the sources and calls this:
 #
-#     elixir world/run.exs [--slice] [--arguments "--exclude db"] NAME=FOLDER ...
+#     elixir world/run.exs [--slice] [--short] [--arguments "--exclude db"] NAME=FOLDER ...
 #
 # NAME is an application of Elixir itself (FOLDER then holds all of Elixir) or a Mix project; the folders beside FOLDER are
-# its dependencies. Ends with status 1 when anything differs.
+# its dependencies; --short cuts the values that are recorded. Ends with status 1 when anything differs.
 
 for file <- ~w(run expected package stdlib table), do: Code.require_file("#{file}.ex", __DIR__)
 
@@ -14,7 +14,10 @@ defmodule World do
   alias World.{Expected, Package, Stdlib, Table}
 
   def main(arguments) do
-    {options, wanted, []} = OptionParser.parse(arguments, strict: [slice: :boolean, arguments: :string])
+    {options, wanted, []} =
+      OptionParser.parse(arguments, strict: [slice: :boolean, short: :boolean, arguments: :string])
+
+    if options[:short], do: System.put_env("WORLD_SHORT", "1")
     work = Path.join(System.tmp_dir!(), "elixir_scope_world.#{System.pid()}")
 
     rows =

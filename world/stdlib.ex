@@ -29,7 +29,13 @@ defmodule World.Stdlib do
     File.cp_r!(source, folder)
     installed(folder)
     {helper, pattern} = suite(app, slice?)
-    env = [{"WORLD_RECORDING", recording}, {"WORLD_ATTACH", Enum.join(attach(app, slice?), ",")}]
+
+    env = [
+      {"WORLD_RECORDING", recording},
+      {"WORLD_ATTACH", Enum.join(attach(app, slice?), ",")},
+      {"WORLD_SHORT", "1"}
+    ]
+
     attach = if recording, do: ["-pa", scope(), "-r", Path.join(@here, "attach.exs")], else: []
     begin = ["-r", Path.join(@here, "outcomes.ex"), "-r", Path.join(@here, "formatters.exs")]
     arguments = attach ++ begin ++ ["-r", helper, "-pr", pattern]
