@@ -42,9 +42,16 @@ defmodule ElixirScope.Project do
     folders = [Mix.Project.compile_path() | planned_folders(dependencies)]
     folder_of = for folder <- folders, module <- Build.modules(folder), into: %{}, do: {module, folder}
 
-    Rules.stale(own, Map.keys(folder_of), fn module ->
+    # Dependencies that are not selected now may stand in the file all the same.
+    elsewhere = for module <- Map.keys(own.plan || %{}), built?(module), do: module
+
+    Rules.stale(own, Enum.uniq(Map.keys(folder_of) ++ elsewhere), fn module ->
       Survey.plannable?(Build.describe(folder_of[module], module))
     end)
+  end
+
+  defp built?(module) do
+    [Mix.Project.build_path(), "lib/*/ebin", "#{module}.beam"] |> Path.join() |> Path.wildcard() != []
   end
 
   @doc "The rows of the plan for the project's application."

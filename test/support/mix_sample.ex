@@ -40,7 +40,10 @@ defmodule ElixirScope.MixSample do
     folder
   end
 
-  def mix_exs(app, line, more \\ "") do
+  def mix_exs(app, line, more \\ "", dependencies \\ []) do
+    sibling = if more =~ "umbrella", do: ["{:one, in_umbrella: true}"], else: []
+    dependencies = ["{:elixir_scope, path: #{inspect(@checkout)}}" | sibling ++ dependencies]
+
     """
     defmodule #{Macro.camelize(app)}.MixProject do
       use Mix.Project
@@ -51,7 +54,7 @@ defmodule ElixirScope.MixSample do
           version: "0.1.0",
           #{line},
           #{more}
-          deps: [{:elixir_scope, path: #{inspect(@checkout)}}#{if more =~ "umbrella", do: ", {:one, in_umbrella: true}"}]
+          deps: [#{Enum.join(dependencies, ", ")}]
         ]
       end
     end

@@ -69,7 +69,7 @@ defmodule ElixirScope.Instrument.Anew do
   end
 
   @doc """
-  Whether the code that runs was compiled by Elixir, by the options of its compilation: Elixir compiles from Core.
+  Whether code is compiled by Elixir, by the options of its compilation: Elixir compiles from Core.
   """
   @spec by_elixir?([term()]) :: boolean()
   def by_elixir?(options), do: :from_core in options

@@ -8,7 +8,7 @@ defmodule ElixirScope.Instrument.Attach do
   use GenServer
 
   alias ElixirScope.{Error, Native}
-  alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Source, Transform}
+  alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Request, Source, Transform}
 
   # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
   @fast [:no_ssa_opt]
@@ -64,6 +64,7 @@ defmodule ElixirScope.Instrument.Attach do
     with :ok <- attachable(module),
          {:ok, original} <- original(module, originals),
          {:ok, forms} <- forms(module, original),
+         :ok <- named(module, forms, options),
          {forms, report} = Transform.run(forms, options, sources(module, forms, original)),
          :ok <- not_empty(report),
          {:ok, beam} <- compile(module, forms, original),
@@ -172,6 +173,23 @@ defmodule ElixirScope.Instrument.Attach do
     case File.stat(file, time: :posix) do
       {:ok, %{mtime: compiled}} -> Source.of_compiled(forms, file(module), compiled)
       _none -> %{}
+    end
+  end
+
+  # A name that no function has would be taken for a function that was never called.
+  defp named(module, forms, options) do
+    definitions = for {:function, _, name, arity, _} <- forms, do: {{name, arity}, :def, [], []}
+
+    case Request.unnamed(%{module: module, definitions: definitions}, options) do
+      [] ->
+        :ok
+
+      [{option, selector} | _] ->
+        Error.new(
+          :bad_option,
+          "expected #{option}: to name functions that #{inspect(module)} defines, got: #{Options.label(selector)}. " <>
+            "Correct it, or take it out"
+        )
     end
   end
 

@@ -47,7 +47,7 @@ defmodule ElixirScope.Instrument.Hook do
   end
 
   defp compiled_anew(core, module, compile_options) do
-    with true <- Anew.asked?(compile_options),
+    with true <- Anew.asked?(compile_options) and not Anew.by_elixir?(compile_options),
          {:ok, map, forms} <- Anew.forms(module, core, compile_options),
          {by, options} <- Request.read(map.compile_opts, map) do
       {core, functions} = rewrite(core, forms, {by, options}, compile_options)

@@ -61,15 +61,22 @@ defmodule ElixirScope.Instrument.Request do
   defp add(options, _key, none) when none == [], do: options
   defp add(options, key, functions), do: Keyword.update(options, key, functions, &(&1 ++ functions))
 
-  @doc "What only:, except: and count: name that the module does not define, as sentences."
-  @spec unknown(map(), Options.t()) :: [String.t()]
-  def unknown(%{module: module, definitions: definitions}, %Options{} = options) do
+  @doc "What only:, except: and count: name that the module does not define."
+  @spec unnamed(map(), Options.t()) :: [{:only | :except | :count, Options.selector()}]
+  def unnamed(%{definitions: definitions}, %Options{} = options) do
     functions = for {function, _, _, _} <- definitions, do: function
 
     for {option, selectors} <- [only: options.only, except: options.except, count: options.count],
         is_list(selectors),
         selector <- selectors,
-        not Enum.any?(functions, &Options.selects?([selector], &1)) do
+        not Enum.any?(functions, &Options.selects?([selector], &1)),
+        do: {option, selector}
+  end
+
+  @doc "The same as sentences, for a project."
+  @spec unknown(map(), Options.t()) :: [String.t()]
+  def unknown(%{module: module} = description, %Options{} = options) do
+    for {option, selector} <- unnamed(description, options) do
       "#{option}: names #{inspect(module)}.#{Options.label(selector)}, which does not exist (any more). " <>
         "Correct it in the configuration or in scope.plan.exs"
     end

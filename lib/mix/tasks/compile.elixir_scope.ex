@@ -46,9 +46,10 @@ defmodule Mix.Tasks.Compile.ElixirScope do
 
     if own do
       if without_debug_info?(args), do: tell(@no_debug_info)
-      Tracer.install(own)
+      Tracer.install(paths(), own)
       Mix.Task.Compiler.after_compiler(:elixir, &compiled(&1, rules))
     else
+      Tracer.install(paths(), nil)
       Leftovers.sweep(nil)
     end
 
@@ -65,10 +66,9 @@ defmodule Mix.Tasks.Compile.ElixirScope do
     File.rm(Build.manifest())
   end
 
-  # The tracer is for the project's own code, not for what this VM compiles later on (tests, code typed into IEx).
-  defp compiled({status, _diagnostics} = result, %{own: own} = rules) do
-    Tracer.remove()
+  defp paths, do: Enum.map(Mix.Project.config()[:elixirc_paths], &Path.expand/1)
 
+  defp compiled({status, _diagnostics} = result, %{own: own} = rules) do
     if status != :error, do: own |> Leftovers.sweep() |> Enum.each(&tell/1)
     if status == :ok, do: rules |> Project.stale() |> Enum.each(&tell/1)
     result

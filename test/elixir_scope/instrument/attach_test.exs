@@ -42,7 +42,9 @@ defmodule ElixirScope.Instrument.AttachTest do
     for {module, call} <- [
           {Integer, fn -> Integer.digits(1234) end},
           {:queue, fn -> :queue.len(:queue.from_list([1, 2])) end},
-          {URI, fn -> URI.encode("a b") end}
+          {URI, fn -> URI.encode("a b") end},
+          # Its functions are replaced by a native library, which it loads when it is loaded.
+          {:crypto, fn -> :crypto.hash(:sha256, "a") end}
         ] do
       sticky? = :code.is_sticky(module)
       expected = call.()
@@ -118,8 +120,14 @@ defmodule ElixirScope.Instrument.AttachTest do
     assert reason.("Plain", []) =~ "expected a module, got: \"Plain\""
     assert reason.(Plain, onyl: [:a]) =~ "expected the options only:, except:"
 
-    assert reason.(Plain, only: [:nothing]) =~
-             "none of its functions can be: its name is reserved for the compiler; only: does not name it"
+    for option <- [:only, :except] do
+      assert reason.(Plain, [{option, [double: 1, nothing: 2]}]) ==
+               "expected #{option}: to name functions that ElixirScope.Doctest.Plain defines, got: nothing/2. " <>
+                 "Correct it, or take it out"
+    end
+
+    assert reason.(Plain, except: [:double, :triple]) =~
+             "none of its functions can be: its name is reserved for the compiler; except: names it"
 
     assert {:error, %Error{message: "ElixirScope.Doctest.Plain is not attached; no module is"}} =
              ElixirScope.uninstrument(Plain)

@@ -226,7 +226,7 @@ defmodule ElixirScope.Project.CompileTest do
     assert {output, 1} = mix(shop, ["compile"])
 
     assert output =~
-             "expected apps: to name applications of this project, got: :wrogn, which is not in sight of :wrong"
+             "expected apps: to name :wrong or its dependencies, got: :wrogn, which is neither"
 
     assert output =~ "Correct its name"
 
@@ -240,7 +240,9 @@ defmodule ElixirScope.Project.CompileTest do
     assert eval!(shop, "ElixirScope.Instrument.functions(Shop.Price)") == []
   end
 
-  test "IEx's recompile instruments again, obeys a new plan, and leaves no tracer behind", %{shelf: shelf} do
+  test "what IEx compiles again is instrumented again and obeys a new plan; what is typed is not", %{
+    shelf: shelf
+  } do
     shop = shop(shelf, "reload", "[except: [Shop.Secret]]")
 
     assert eval!(shop, """
@@ -252,8 +254,16 @@ defmodule ElixirScope.Project.CompileTest do
            File.write!("scope.plan.exs", "%{Shop.Price => false}")
            planned = IEx.Helpers.recompile()
            third = {Shop.Price.gross(2), ElixirScope.Instrument.functions(Shop.Price)}
-           {first, recompiled, second, planned, third, IEx.Helpers.recompile(), Code.get_compiler_option(:tracers)}
-           """) == {4, :ok, {600, [gross: 1]}, :ok, {600, []}, :noop, []}
+           nothing = IEx.Helpers.recompile()
+           File.write!("lib/own.ex", File.read!("lib/own.ex") <> "\ndefmodule Shop.New do\ndef new(x), do: x\nend")
+           Code.put_compiler_option(:ignore_module_conflict, true)
+           IEx.Helpers.c("lib/own.ex")
+           defmodule Shop.Typed do
+             def typed(x), do: x
+           end
+           {first, recompiled, second, planned, third, nothing,
+            ElixirScope.Instrument.functions(Shop.New), ElixirScope.Instrument.functions(Shop.Typed)}
+           """) == {4, :ok, {600, [gross: 1]}, :ok, {600, []}, :noop, [new: 1], []}
   end
 
   test "in an umbrella each application has its own line, and apps: chooses", %{shelf: shelf} do
