@@ -61,7 +61,7 @@ defmodule ElixirScope.Instrument.Body do
     {clauses, {after_all, state}} =
       Enum.map_reduce(clauses, {env, state}, fn {:clause, anno, patterns, guards, body}, {after_all, state} ->
         names = Pattern.binds(patterns)
-        {probe, state} = probe(new(names, env), anno, state)
+        {probe, state} = probe(new(names, env), place(anno, patterns), state)
         {body, after_this, state} = body(body, bind(env, names), position, state)
         {{:clause, anno, patterns, guards, probe ++ body}, {MapSet.union(after_all, after_this), state}}
       end)
@@ -325,6 +325,11 @@ defmodule ElixirScope.Instrument.Body do
     added = match |> elem(1) |> Syntax.generated()
     value = {:var, added, :"#{state.prefix}V#{state.values}"}
     {{:block, added, [{:match, added, value, match} | probe] ++ [value]}, %{state | values: state.values + 1}}
+  end
+
+  # Elixir gives the clauses behind the `else` of a `with` the place of the whole; their variables have their own.
+  defp place(anno, patterns) do
+    if :erl_anno.generated(anno), do: Pattern.place(patterns) || anno, else: anno
   end
 
   defp new(names, env), do: Enum.reject(names, &(&1 in env))
