@@ -7,7 +7,8 @@ defmodule ElixirScope.Instrument.Closure do
 
   @doc """
   The name by which the anonymous function number `ordinal` of a function is recorded, its arity left out. Numbers
-  count from 1, in the order of the source, those inside others too; what other functions hold does not count.
+  count from 1, in the order of the forms, those inside others too; what other functions hold does not count. Of an `if`
+  the forms hold the `else` first.
 
       iex> ElixirScope.Instrument.Closure.name({:total, 1}, 2)
       :"total/1-fn-2"
@@ -51,12 +52,15 @@ defmodule ElixirScope.Instrument.Closure do
 
   defp accumulates?(:reduce, {:clauses, clauses}) do
     Enum.all?(clauses, fn
-      {:clause, _, [_element, {:var, _, name}], _, _} -> Syntax.user_name(name) == nil and name != :_
+      {:clause, _, [_element, {:var, anno, name}], _, _} -> unnamed?(name) and :erl_anno.line(anno) > 0
       _other -> false
     end)
   end
 
   defp accumulates?(_name, _clauses), do: false
+
+  # `_acc` of the user has a name, and so has `_`. `&2` has none, but no line either.
+  defp unnamed?(name), do: Atom.to_string(name) =~ ~r/\A_@\d+\z/
 
   @doc """
   The variables that stand for `&1`, `&2` and so on in a function written with `&`. Some versions of Elixir name them

@@ -25,6 +25,8 @@ defmodule ElixirScope.Instrument.ClosuresTest do
     def bits(bits), do: for(<<b::4 <- bits>>, c <- [b], do: c)
     def inside(list), do: for(x <- list, do: Enum.map([x], fn y -> y end))
     def accumulate(list), do: Enum.reduce(list, 0, fn x, sum -> x + sum end)
+    def accumulate_so(list), do: Enum.reduce(list, 0, &(&1 + &2 + 1))
+    def accumulate_not(list), do: Enum.reduce(list, 0, fn x, _sum -> x end)
   end
   '''
 
@@ -54,6 +56,12 @@ defmodule ElixirScope.Instrument.ClosuresTest do
              {:return, f(:"accumulate/1-fn-1", 2), 3},
              {:return, f(:accumulate, 1), 3}
            ]
+
+    assert [_, {:call, {_, :"accumulate_so/1-fn-1", 2}, [3, 0]}, {:return, _, 4}, _] =
+             events("Golden.Fns.accumulate_so([3])")
+
+    assert [_, {:call, {_, :"accumulate_not/1-fn-1", 2}, [3, 0]}, {:return, _, 3}, _] =
+             events("Golden.Fns.accumulate_not([3])")
   end
 
   test "functions by name are those functions" do
