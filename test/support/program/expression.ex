@@ -469,16 +469,14 @@ defmodule ElixirScope.Program.Expression do
 
   defp tagged_generator(env), do: drawn(:tagged, several(1, 3, fn -> literal(:tagged) end), env)
 
-  # What a comprehension does with a guard that fails, and when it compares what is pinned, is the compiler's choice.
+  # Whether the variables of a guard are bound before it is asked is the compiler's choice, so this one is not recorded.
   defp drawn(type, source, env) do
-    {pattern, names} = pattern(type)
-    {arrow(pattern, chance(20) && simple_guard(names), source), add(env, names)}
-  end
-
-  defp simple_guard(names) do
-    case for {name, :int} <- names, do: variable(name) do
-      [] -> nil
-      [x | _] -> quote(do: is_integer(unquote(x)) and unquote(x) > 1)
+    if type == :int and chance(20) do
+      x = variable(:_guarded)
+      {arrow(x, quote(do: is_integer(unquote(x)) and unquote(x) > 1), source), add(env, _guarded: :int)}
+    else
+      {pattern, names} = pattern(type)
+      {arrow(pattern, nil, source), add(env, names)}
     end
   end
 

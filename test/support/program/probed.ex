@@ -221,9 +221,7 @@ defmodule ElixirScope.Program.Probed do
         end
       end
 
-    # A guard of a generator is a filter behind it where the comprehension becomes one of Erlang's own.
-    own? = Enum.all?(options, fn {key, value} -> key == :do or (key == :into and literal?(value)) end)
-    {:for, meta, Enum.flat_map(qualifiers, &qualifier(&1, own?, state)) ++ [options]}
+    {:for, meta, Enum.flat_map(qualifiers, &qualifier(&1, state)) ++ [options]}
   end
 
   # Applied where it stands it is a part of what is around it.
@@ -303,37 +301,23 @@ defmodule ElixirScope.Program.Probed do
 
   defp step({:=, _, _} = match, state), do: statement(match, state)
 
-  defp qualifier({:<-, meta, [{:when, _, [pattern, guard]}, value]}, true, state) do
-    test =
-      {:case, [],
-       [
-         true,
-         [do: [{:->, [], [[{:when, [], [{:_, [], nil}, guard]}], true]}, {:->, [], [[{:_, [], nil}], false]}]]
-       ]}
-
-    qualifier({:<-, meta, [pattern, value]}, true, state) ++ [test]
-  end
-
-  defp qualifier({:<-, meta, [pattern, value]}, _own?, state) do
+  defp qualifier({:<-, meta, [pattern, value]}, state) do
     [{:<-, meta, [pattern, expr(value, :inside, state)]} | probe([pattern], meta, state)]
   end
 
-  defp qualifier({:<<>>, meta, parts}, _own?, state) do
+  defp qualifier({:<<>>, meta, parts}, state) do
     {first, [{:<-, arrow, [last, value]}]} = Enum.split(parts, -1)
     drawn = {:<<>>, meta, first ++ [{:<-, arrow, [last, expr(value, :inside, state)]}]}
     [drawn | probe(first ++ [last], meta, state)]
   end
 
-  defp qualifier(filter, _own?, state), do: [expr(filter, :inside, state)]
+  defp qualifier(filter, state), do: [expr(filter, :inside, state)]
 
   defp applied({:fn, meta, clauses}, position, state), do: {:fn, meta, clauses(clauses, position, state)}
   defp applied({:&, _, _} = capture, _position, _state), do: capture
   defp applied(other, _position, state), do: expr(other, :inside, state)
 
   defp anonymous(meta, arity, state), do: {state.module, {:fn, state.function, meta[:line]}, arity}
-
-  defp literal?({:%{}, _, _}), do: true
-  defp literal?(value), do: value == ""
 
   defp arity([{:when, _, parts}]), do: length(parts) - 1
   defp arity(patterns), do: length(patterns)
