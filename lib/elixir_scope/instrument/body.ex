@@ -208,7 +208,9 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp expr({:fun, anno, {:clauses, clauses}} = fun, env, _position, state) do
-    framed(fun, clauses, env, state, &{:fun, anno, {:clauses, &1}})
+    if Closure.otherwise?(fun),
+      do: bare(fun, env, state),
+      else: framed(fun, clauses, env, state, &{:fun, anno, {:clauses, &1}})
   end
 
   defp expr({:named_fun, anno, name, clauses} = fun, env, _position, state) do

@@ -46,6 +46,16 @@ defmodule ElixirScope.Instrument.Closure do
 
   def comprehension?(_call, _fun), do: false
 
+  @doc """
+  Whether the compiler made the function out of the `else` of a `with`, as newer versions of Elixir do.
+  """
+  @spec otherwise?(closure :: Syntax.expr()) :: boolean()
+  def otherwise?({:fun, anno, {:clauses, [{:clause, place, [{:var, _, name}], [], [_case]}]}}) do
+    (:erl_anno.generated(anno) or :erl_anno.generated(place)) and unnamed?(name)
+  end
+
+  def otherwise?(_fun), do: false
+
   defp same_place?(anno, place) do
     :erl_anno.column(anno) != :undefined and :erl_anno.location(anno) == :erl_anno.location(place)
   end

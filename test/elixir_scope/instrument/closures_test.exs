@@ -26,6 +26,14 @@ defmodule ElixirScope.Instrument.ClosuresTest do
     def inside(list), do: for(x <- list, do: Enum.map([x], fn y -> y end))
     def accumulate(list), do: Enum.reduce(list, 0, fn x, sum -> x + sum end)
     def accumulate_so(list), do: Enum.reduce(list, 0, &(&1 + &2 + 1))
+    def otherwise(x) do
+      with {:ok, y} <- x do
+        y
+      else
+        {:error, why} -> Enum.map([why], fn z -> z end)
+        _ -> :none
+      end
+    end
     def accumulate_not(list), do: Enum.reduce(list, 0, fn x, _sum -> x end)
   end
   '''
@@ -137,6 +145,18 @@ defmodule ElixirScope.Instrument.ClosuresTest do
              :inside,
              :"inside/1-fn-1"
            ]
+  end
+
+  # Elixir 1.18 makes a function of it.
+  test "the else of a with is a part of its function" do
+    assert [{:call, {_, :otherwise, 1}, _}, {:return, _, :none}] = events("Golden.Fns.otherwise(1)")
+
+    assert [
+             {:call, {_, :otherwise, 1}, _},
+             {:call, {_, :"otherwise/1-fn-1", 1}, [2]},
+             {:return, _, 2},
+             {:return, {_, :otherwise, 1}, [2]}
+           ] = events("Golden.Fns.otherwise({:error, 2})")
   end
 
   test "made while recording was off it is the function as written" do
