@@ -9,6 +9,7 @@ defmodule ElixirScope.Golden do
 
   import ExUnit.Assertions
 
+  @file_name "test/golden.ex"
   @uses ["use ElixirScope", "use ElixirScope, locals: true"]
 
   alias ElixirScope.Golden.Recording
@@ -89,13 +90,13 @@ defmodule ElixirScope.Golden do
   end
 
   @doc "Compiles a source without loading it for good: its modules with their object code, and the warnings."
-  @spec build(String.t()) :: {[{module(), binary()}], String.t()}
+  @spec build(String.t() | Macro.t()) :: {[{module(), binary()}], String.t()}
   def build(source) do
     parent = self()
 
     warnings =
       ExUnit.CaptureIO.capture_io(:stderr, fn ->
-        send(parent, {:built, Code.compile_string(source, "test/golden.ex")})
+        send(parent, {:built, compile(source)})
       end)
 
     receive do
@@ -104,6 +105,9 @@ defmodule ElixirScope.Golden do
         {modules, warnings}
     end
   end
+
+  defp compile(source) when is_binary(source), do: Code.compile_string(source, @file_name)
+  defp compile(quoted), do: Code.compile_quoted(quoted, @file_name)
 
   @doc "The lines that instrument: each hazard has to be survived with all of them."
   @spec uses() :: [String.t()]
@@ -116,7 +120,12 @@ defmodule ElixirScope.Golden do
   # The object code is put into a folder of the code path, because Exception.blame/3 looks for it there.
   @spec with_loaded([{module(), binary()}], fun()) :: term()
   def with_loaded(modules, fun) do
-    folder = Path.join(System.tmp_dir!(), "elixir_scope_golden_#{System.unique_integer([:positive])}")
+    folder =
+      Path.join(
+        System.tmp_dir!(),
+        "elixir_scope_golden_#{System.pid()}_#{System.unique_integer([:positive])}"
+      )
+
     File.mkdir_p!(folder)
 
     for {module, beam} <- modules, do: File.write!(Path.join(folder, "#{module}.beam"), beam)

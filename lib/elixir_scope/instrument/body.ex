@@ -78,7 +78,7 @@ defmodule ElixirScope.Instrument.Body do
     {clauses, {after_all, state}} =
       Enum.map_reduce(clauses, {env, state}, fn {:clause, anno, patterns, guards, body}, {after_all, state} ->
         names = Pattern.binds(patterns)
-        {probe, state} = probe(new(names, env), anno, state, kind)
+        {probe, state} = probe(new(names, env), place(anno, patterns), state, kind)
         {body, after_this, state} = body(body, bind(env, names), position, state)
         {{:clause, anno, patterns, guards, probe ++ body}, {MapSet.union(after_all, after_this), state}}
       end)
@@ -227,7 +227,9 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp expr({:fun, anno, {:clauses, clauses}} = fun, env, _position, state) do
-    framed(fun, clauses, env, state, &{:fun, anno, {:clauses, &1}})
+    if Closure.otherwise?(fun),
+      do: bare(fun, env, state),
+      else: framed(fun, clauses, env, state, &{:fun, anno, {:clauses, &1}})
   end
 
   defp expr({:named_fun, anno, name, clauses} = fun, env, _position, state) do
@@ -343,6 +345,11 @@ defmodule ElixirScope.Instrument.Body do
     added = match |> elem(1) |> Syntax.generated()
     value = {:var, added, :"#{state.prefix}V#{state.values}"}
     {{:block, added, [{:match, added, value, match} | probe] ++ [value]}, %{state | values: state.values + 1}}
+  end
+
+  # Elixir gives the clauses behind the `else` of a `with` the place of the whole; their variables have their own.
+  defp place(anno, patterns) do
+    if :erl_anno.generated(anno), do: Pattern.place(patterns) || anno, else: anno
   end
 
   defp new(names, env), do: Enum.reject(names, &(&1 in env))

@@ -7,7 +7,8 @@ defmodule ElixirScope.Instrument.Closure do
 
   @doc """
   The name by which the anonymous function number `ordinal` of a function is recorded, its arity left out. Numbers
-  count from 1, in the order of the source, those inside others too; what other functions hold does not count.
+  count from 1, in the order of the forms, those inside others too; what other functions hold does not count. Of an `if`
+  the forms hold the `else` first.
 
       iex> ElixirScope.Instrument.Closure.name({:total, 1}, 2)
       :"total/1-fn-2"
@@ -45,18 +46,31 @@ defmodule ElixirScope.Instrument.Closure do
 
   def comprehension?(_call, _fun), do: false
 
+  @doc """
+  Whether the compiler made the function out of the `else` of a `with`, as newer versions of Elixir do.
+  """
+  @spec otherwise?(closure :: Syntax.expr()) :: boolean()
+  def otherwise?({:fun, anno, {:clauses, [{:clause, place, [{:var, _, name}], [], [_case]}]}}) do
+    (:erl_anno.generated(anno) or :erl_anno.generated(place)) and unnamed?(name)
+  end
+
+  def otherwise?(_fun), do: false
+
   defp same_place?(anno, place) do
     :erl_anno.column(anno) != :undefined and :erl_anno.location(anno) == :erl_anno.location(place)
   end
 
   defp accumulates?(:reduce, {:clauses, clauses}) do
     Enum.all?(clauses, fn
-      {:clause, _, [_element, {:var, _, name}], _, _} -> Syntax.user_name(name) == nil and name != :_
+      {:clause, _, [_element, {:var, anno, name}], _, _} -> unnamed?(name) and :erl_anno.line(anno) > 0
       _other -> false
     end)
   end
 
   defp accumulates?(_name, _clauses), do: false
+
+  # `_acc` of the user has a name, and so has `_`. `&2` has none, but no line either.
+  defp unnamed?(name), do: Atom.to_string(name) =~ ~r/\A_@\d+\z/
 
   @doc """
   The variables that stand for `&1`, `&2` and so on in a function written with `&`. Some versions of Elixir name them

@@ -53,11 +53,14 @@ defmodule ElixirScope.Instrument.Frame do
         taken: taken
       })
 
+    # The compiler warns of clauses that cannot match in a pass behind the hook, and should do so once.
+    recorded = inside |> recorded(MapSet.new(), frame, plan) |> Syntax.quiet()
+
     gate =
       {:case, frame.added, Syntax.remote(frame.added, Gate, :on, []),
        [
          Syntax.clause(frame.added, {:atom, frame.added, false}, [dispatch(clauses, frame)]),
-         Syntax.clause(frame.added, {:var, frame.added, :_}, recorded(inside, MapSet.new(), frame, plan))
+         Syntax.clause(frame.added, {:var, frame.added, :_}, recorded)
        ]}
 
     put_elem(form, 4, [{:clause, anno, frame.args, [], [gate]}])

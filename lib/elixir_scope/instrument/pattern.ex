@@ -25,6 +25,18 @@ defmodule ElixirScope.Instrument.Pattern do
   @spec reads(tuple() | [tuple()]) :: [atom()]
   def reads(pattern), do: pattern |> read([]) |> Enum.uniq()
 
+  @doc """
+  Where the first variable of a pattern, or of a list of patterns, stands that no tool has made; `nil` if there is none.
+
+      iex> generated = [generated: true, location: 1]
+      iex> ElixirScope.Instrument.Pattern.place([{:tuple, generated, [{:var, generated, :X}, {:var, 7, :Y}]}])
+      7
+  """
+  @spec place(tuple() | [tuple()]) :: :erl_anno.anno() | nil
+  def place(patterns) do
+    patterns |> places([]) |> Enum.reverse() |> Enum.find(&(not :erl_anno.generated(&1)))
+  end
+
   defp bound({:var, _, :_}, found), do: found
   defp bound({:var, _, name}, found), do: [name | found]
   defp bound({:bin_element, _, value, _size, _type}, found), do: bound(value, found)
@@ -36,6 +48,10 @@ defmodule ElixirScope.Instrument.Pattern do
   defp read({:map_field_exact, _, key, value}, found), do: variables(key, read(value, found))
   defp read({:value, _, _literal}, found), do: found
   defp read(other, found), do: inside(other, found, &read/2)
+
+  defp places({:var, anno, _name}, found), do: [anno | found]
+  defp places({:value, _, _literal}, found), do: found
+  defp places(other, found), do: inside(other, found, &places/2)
 
   defp variables({:var, _, name}, found), do: [name | found]
   defp variables(other, found), do: inside(other, found, &variables/2)

@@ -24,6 +24,23 @@ defmodule ElixirScope.Instrument.Syntax do
   @spec clause(:erl_anno.anno(), expr(), [expr()]) :: expr()
   def clause(anno, pattern, body), do: {:clause, anno, [pattern], [], body}
 
+  @doc """
+  Code whose clauses are marked as generated, so that the compiler does not warn of them.
+
+      iex> ElixirScope.Instrument.Syntax.quiet({:case, 1, {:var, 1, :X}, [{:clause, 2, [{:var, 2, :_}], [], [{:nil, 2}]}]})
+      {:case, 1, {:var, 1, :X}, [{:clause, [generated: true, location: 2], [{:var, 2, :_}], [], [{nil, 2}]}]}
+  """
+  @spec quiet(term()) :: term()
+  def quiet({:clause, anno, patterns, guards, body}) do
+    {:clause, generated(anno), patterns, guards, quiet(body)}
+  end
+
+  # A literal holds no code, and may hold anything that looks like code.
+  def quiet({:value, _anno, _literal} = value), do: value
+  def quiet([head | tail]), do: [quiet(head) | quiet(tail)]
+  def quiet(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> quiet() |> List.to_tuple()
+  def quiet(leaf), do: leaf
+
   @doc "A list of expressions as one expression."
   @spec list([expr()], :erl_anno.anno()) :: expr()
   def list(exprs, anno), do: List.foldr(exprs, {nil, anno}, fn expr, rest -> {:cons, anno, expr, rest} end)

@@ -25,6 +25,16 @@ defmodule ElixirScope.Instrument.ClosuresTest do
     def bits(bits), do: for(<<b::4 <- bits>>, c <- [b], do: c)
     def inside(list), do: for(x <- list, do: Enum.map([x], fn y -> y end))
     def accumulate(list), do: Enum.reduce(list, 0, fn x, sum -> x + sum end)
+    def accumulate_so(list), do: Enum.reduce(list, 0, &(&1 + &2 + 1))
+    def otherwise(x) do
+      with {:ok, y} <- x do
+        y
+      else
+        {:error, why} -> Enum.map([why], fn z -> z end)
+        _ -> :none
+      end
+    end
+    def accumulate_not(list), do: Enum.reduce(list, 0, fn x, _sum -> x end)
   end
   '''
 
@@ -54,6 +64,12 @@ defmodule ElixirScope.Instrument.ClosuresTest do
              {:return, f(:"accumulate/1-fn-1", 2), 3},
              {:return, f(:accumulate, 1), 3}
            ]
+
+    assert [_, {:call, {_, :"accumulate_so/1-fn-1", 2}, [3, 0]}, {:return, _, 4}, _] =
+             events("Golden.Fns.accumulate_so([3])")
+
+    assert [_, {:call, {_, :"accumulate_not/1-fn-1", 2}, [3, 0]}, {:return, _, 3}, _] =
+             events("Golden.Fns.accumulate_not([3])")
   end
 
   test "functions by name are those functions" do
@@ -129,6 +145,18 @@ defmodule ElixirScope.Instrument.ClosuresTest do
              :inside,
              :"inside/1-fn-1"
            ]
+  end
+
+  # Elixir 1.18 makes a function of it.
+  test "the else of a with is a part of its function" do
+    assert [{:call, {_, :otherwise, 1}, _}, {:return, _, :none}] = events("Golden.Fns.otherwise(1)")
+
+    assert [
+             {:call, {_, :otherwise, 1}, _},
+             {:call, {_, :"otherwise/1-fn-1", 1}, [2]},
+             {:return, _, 2},
+             {:return, {_, :otherwise, 1}, [2]}
+           ] = events("Golden.Fns.otherwise({:error, 2})")
   end
 
   test "made while recording was off it is the function as written" do

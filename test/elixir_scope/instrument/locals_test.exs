@@ -167,6 +167,8 @@ defmodule ElixirScope.Instrument.LocalsTest do
     assert variables("Golden.Locals.ifs(nil)") == [[x: nil], [y: nil]]
     assert variables("Golden.Locals.withs({:ok, 1})") == [[x: {:ok, 1}], [a: 1], [b: 2]]
     assert variables("Golden.Locals.withs({:error, 1})") == [[x: {:error, 1}], [why: 1]]
+    # Elixir gives this clause the line of the `with`.
+    assert {:withs, line("{:error, why} -> why"), [why: 1]} in bindings("Golden.Locals.withs({:error, 1})")
   end
 
   test "receive, rescue, catch, else and after" do

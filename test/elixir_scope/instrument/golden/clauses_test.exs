@@ -58,4 +58,41 @@ defmodule ElixirScope.Instrument.Golden.ClausesTest do
       ~S|Golden.Clauses.none(1)|
     ])
   end
+
+  # These warnings come from passes of the compiler that run behind the rewriter, over code that has every clause twice.
+  test "the compiler warns once of a clause that cannot match" do
+    source = ~S'''
+    defmodule Golden.Unreachable do
+      # scope
+      def heads({:ok, x}), do: x
+      def heads({:ok, y}), do: [y]
+      def all(x), do: x
+      def all(_), do: :other
+      def cases(x) do
+        case x do
+          {:ok, y} -> y
+          {:ok, z} -> [z]
+        end
+      end
+      def receives do
+        receive do
+          {:ok, y} -> y
+          {:ok, z} -> [z]
+        after
+          0 -> :late
+        end
+      end
+      def fns(list) do
+        Enum.map(list, fn
+          {:ok, x} -> x
+          {:ok, y} -> [y]
+        end)
+      end
+    end
+    '''
+
+    {_modules, warnings} = Golden.build(source)
+    assert warnings =~ "cannot match"
+    Golden.assert_same(source, ["Golden.Unreachable.heads({:ok, 1})", "Golden.Unreachable.fns([1])"])
+  end
 end

@@ -1,0 +1,219 @@
+# One program, compiled and run in every way, and compared. The answer names what differed, so that a smaller program
+# can be looked for that differs in the same.
+defmodule ElixirScope.Program.Check do
+  @moduledoc false
+
+  alias ElixirScope.{Golden, Program}
+  alias ElixirScope.Program.{PlainTerm, Probed, Recorded, Run}
+
+  @type answer ::
+          {:ok, %{entries: non_neg_integer(), calls: non_neg_integer(), events: non_neg_integer()}}
+          | {:error, what :: atom(), String.t()}
+
+  @doc "Checks a program."
+  @spec run(Program.t()) :: answer()
+  def run(%Program{} = program) do
+    compare(program)
+  rescue
+    # The VM of OTP 25 refuses some of what its compiler makes without the SSA passes, of plain programs too.
+    error in MatchError ->
+      if program.fast and error.term == {:error, :badfile},
+        do: run(%{program | fast: false}),
+        else: reraise(error, __STACKTRACE__)
+  end
+
+  defp compare(program) do
+    {plain, warnings} = Golden.build(Program.plain(program))
+    entries = program.entries
+
+    {entries, traces, expected} =
+      Golden.with_loaded(plain, fn ->
+        functions = functions()
+
+        traced =
+          for entry <- entries, trace = Run.trace(entry, functions), trace != :too_long, do: {entry, trace}
+
+        {entries, traces} = Enum.unzip(traced)
+        for mfa <- functions, do: :erlang.trace_pattern(mfa, false, [:local])
+        {entries, traces, Enum.map(entries, &Run.see/1)}
+      end)
+
+    {probed, _warnings} = Golden.build(program |> Program.plain() |> Probed.quoted())
+    told = Golden.with_loaded(probed, fn -> Enum.map(entries, &Run.see/1) end)
+
+    with :ok <- each(:oracle, entries, Enum.zip(expected, told), fn {one, other} -> agree(one, other) end),
+         :ok <-
+           each(:trace, entries, Enum.zip(traces, told), fn {trace, seen} -> traced(trace, seen.log) end),
+         {instrumented, same_warnings} = Golden.build(Program.instrumented(program)),
+         :ok <- warnings(warnings, same_warnings) do
+      Golden.with_loaded(instrumented, fn -> recorded(program, entries, expected, told) end)
+    end
+  end
+
+  # Those that the source names; what the compiler adds to a module is not recorded.
+  defp functions do
+    for module <- Program.modules(),
+        {name, arity} <- module.module_info(:functions),
+        text = Atom.to_string(name),
+        name != :module_info and not String.starts_with?(text, ["-", "__", "MACRO-"]),
+        do: {module, name, arity}
+  end
+
+  defp recorded(program, entries, expected, told) do
+    since = ElixirScope.now()
+    off = Golden.off(fn -> Enum.map(entries, &Run.see/1) end)
+    on = Golden.on(fn -> Enum.map(entries, &Run.see/1) end)
+    pids = Enum.map(on, & &1.pid)
+    kinds = [:call, :return, :raise, :tail, :binding, :gap]
+    events = Enum.to_list(ElixirScope.events(pid: pids, since: since, kind: kinds))
+    silent = Enum.to_list(ElixirScope.events(pid: Enum.map(off, & &1.pid), since: since))
+    scopes = for {module, options} <- program.scopes, options, do: {module, options}
+    {_, options} = hd(scopes)
+
+    with :ok <- each(:off, entries, Enum.zip(expected, off), fn {one, other} -> same(one, other) end),
+         :ok <- each(:on, entries, Enum.zip(expected, on), fn {one, other} -> same(one, other) end),
+         :ok <- if(silent == [], do: :ok, else: {:error, :silence, inspect(silent)}),
+         {:ok, calls} <- happened(told, on, Recorded.entries(events), Keyword.keys(scopes), options, entries),
+         :ok <- asked(calls, pids, since, scopes, events, entries) do
+      {:ok,
+       %{entries: length(entries), calls: calls |> Enum.map(&length/1) |> Enum.sum(), events: length(events)}}
+    end
+  end
+
+  defp happened(told, on, recorded, modules, options, entries) do
+    locals? = Keyword.get(options, :locals, false)
+
+    [entries, told, on]
+    |> Enum.zip()
+    |> Enum.reduce_while({:ok, []}, fn {entry, seen, %{pid: pid}}, {:ok, done} ->
+      truth = Enum.filter(seen.log, &(elem(elem(&1, 1), 0) in modules and (locals? or elem(&1, 0) != :bind)))
+
+      case Recorded.compare(truth, Map.get(recorded, pid, []), options) do
+        {:ok, calls} ->
+          {:cont, {:ok, [calls | done]}}
+
+        {:error, text} ->
+          story = "happened:\n#{lines(truth)}\nrecorded:\n#{lines(Map.get(recorded, pid, []))}"
+          {:halt, {:error, :events, "#{inspect(entry)}: #{text}\n#{story}"}}
+      end
+    end)
+    |> case do
+      {:ok, done} -> {:ok, Enum.reverse(done)}
+      error -> error
+    end
+  end
+
+  defp lines(entries), do: entries |> Enum.take(60) |> Enum.map_join("\n", &"    #{inspect(&1)}")
+
+  defp asked(expected, pids, since, scopes, events, entries) do
+    lines =
+      for %{kind: :call, mfa: {module, name, _}, line: line} <- events, into: %{}, do: {{module, name}, line}
+
+    calls =
+      for({module, _} <- scopes, call <- ElixirScope.calls(module, pid: pids, since: since), do: call)
+      |> Enum.sort_by(& &1.id)
+      |> Enum.group_by(& &1.pid)
+
+    each(:calls, entries, Enum.zip(expected, pids), fn {expected, pid} ->
+      Recorded.compare_calls(expected, Map.get(calls, pid, []), lines)
+    end)
+  end
+
+  defp each(what, entries, pairs, compare) do
+    entries
+    |> Enum.zip(pairs)
+    |> Enum.find_value(:ok, fn {entry, pair} ->
+      case compare.(pair) do
+        :ok -> nil
+        {:error, text} -> {:error, what, "#{inspect(entry)}: #{text}"}
+      end
+    end)
+  end
+
+  # Elixir's type checker looks at several functions at once and tells what it found in any order.
+  defp warnings(expected, got) do
+    [expected, got] =
+      for text <- [expected, got], do: text |> String.split("\n\n", trim: true) |> Enum.flat_map(&told/1)
+
+    case {expected -- got, Enum.reject(got -- expected, &unreachable?/1)} do
+      {[], []} ->
+        :ok
+
+      {missing, added} ->
+        {:error, :warnings, "missing:\n#{Enum.join(missing, "\n")}\n-----\nadded:\n#{Enum.join(added, "\n")}"}
+    end
+  end
+
+  # Those of the Erlang compiler follow each other without an empty line.
+  defp told(text), do: text |> String.split(~r/^(?=warning:)/m, trim: true) |> Enum.map(&String.trim/1)
+
+  # The compiler finds more clauses that cannot match among those of a `case` than among those of a function.
+  defp unreachable?(warning), do: warning =~ "cannot match because a previous clause"
+
+  # With probes there are other stack traces.
+  defp agree(:killed, _), do: {:error, "does not end"}
+
+  defp agree(expected, told) do
+    short = fn seen ->
+      {seen.outcome |> Tuple.to_list() |> Enum.take(2), seen.messages, seen.dictionary, seen.output}
+    end
+
+    if short.(expected) == short.(told), do: :ok, else: {:error, inspect([short.(expected), short.(told)])}
+  end
+
+  defp traced(trace, log) do
+    named =
+      for entry <- log,
+          elem(entry, 0) != :bind,
+          not is_tuple(elem(elem(entry, 1), 1)),
+          do: PlainTerm.of(entry)
+
+    trace = PlainTerm.of(trace)
+
+    if trace == named,
+      do: :ok,
+      else: {:error, "the VM's trace:\n#{lines(trace)}\nthe probes:\n#{lines(named)}"}
+  end
+
+  # A stack trace may have more frames, never fewer or others.
+  defp same(expected, got) when got == :killed or expected == :killed, do: {:error, inspect([expected, got])}
+
+  defp same(expected, got) do
+    [one, other] =
+      for seen <- [expected, got],
+          do: {Tuple.to_list(seen.outcome) |> Enum.take(3), seen.messages, seen.dictionary, seen.output}
+
+    cond do
+      one != other ->
+        {:error, "expected #{inspect(one)}\ngot #{inspect(other)}"}
+
+      more?(expected.outcome, got.outcome) ->
+        :ok
+
+      true ->
+        {:error,
+         "the stack traces differ\nexpected #{inspect(elem(expected.outcome, 3), pretty: true)}\ngot #{inspect(elem(got.outcome, 3), pretty: true)}"}
+    end
+  end
+
+  defp more?({_, _, _, frames}, {_, _, _, more}), do: subsequence?(vague(frames), vague(more))
+  defp more?(_value, _same), do: true
+
+  # Where the compiler sees that a built-in function fails, it drops the line of it.
+  defp vague([{:erlang, _, args, _} = bif, {module, name, arity, _line} | rest]) when is_list(args) do
+    [bif, {module, name, arity, nil} | vague(rest)]
+  end
+
+  defp vague([frame | rest]), do: [frame | vague(rest)]
+  defp vague([]), do: []
+
+  defp subsequence?([], _longer), do: true
+  defp subsequence?(_frames, []), do: false
+
+  defp subsequence?([frame | rest], [other | longer]) do
+    if same_frame?(frame, other), do: subsequence?(rest, longer), else: subsequence?([frame | rest], longer)
+  end
+
+  defp same_frame?({module, name, arity, nil}, {module, name, arity, _line}), do: true
+  defp same_frame?(frame, other), do: frame == other
+end
