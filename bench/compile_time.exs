@@ -12,7 +12,7 @@ defmodule Bench.CompileTime do
 
   @modules [Calendar.ISO, GenServer, Macro, OptionParser, Regex, Task.Supervised, URI, Version]
   @shop Path.expand("../docs/examples/shop/lib", __DIR__)
-  @rounds 5
+  @rounds 3
 
   def run do
     rows = for {label, subject} <- subjects(), do: row(label, subject)

@@ -12,8 +12,8 @@ defmodule Bench.Cost do
   @programs [
     add: {"add/2, a small function", 10_000},
     count: {"a GenServer call", 1_000},
-    encode: {"JSON encoding, a term of 1.6 kB", 50},
-    parse: {"a parser, an expression of 120 characters", 100}
+    encode: {"JSON encoding, a list of 12 maps", 5},
+    parse: {"a parser, 114 characters of arithmetic", 10}
   ]
 
   @term for n <- 1..12,
