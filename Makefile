@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-elixir test-versions test-world test-world-ci roots bench clean
+.PHONY: help setup demo test test-rust test-elixir test-loops test-versions test-world test-world-ci roots bench clean
 
 say = @printf '\n=== %s ===\n' '$(1)'
 
@@ -39,6 +39,9 @@ test-elixir: setup test-rust
 	mix test
 	$(call say,mix test in docs/examples/shop)
 	cd docs/examples/shop && mix test
+
+test-loops: setup ## Every kind of tail-call loop with 10 million iterations, its memory against the plain one (minutes)
+	ELIXIR_SCOPE_LOOPS=10000000 mix test test/elixir_scope/instrument/tail_loops_test.exs
 
 test-versions: setup ## The Elixir tests on the other supported versions, in Debian roots
 	@MIX_ENV=test mix compile

@@ -34,13 +34,14 @@ defmodule Bench.Table do
   def markdown(title, rows) do
     lines =
       for {label, time, ratios} <- rows do
-        ratios = Enum.map_join(ratios, ", ", fn {ratio, base} -> "#{round2(ratio)} x #{base}" end)
-        "| #{label} | #{round2(time)} | #{ratios} |"
+        ratios = Enum.map_join(ratios, ", ", fn {ratio, base} -> "#{number(ratio)} x #{base}" end)
+        "| #{label} | #{number(time)} | #{ratios} |"
       end
 
     Enum.join(["### #{title}", "", "| case | ns a call | ratio |", "|---|---|---|" | lines], "\n") <> "\n"
   end
 
-  defp round2(number) when number >= 100, do: number |> round() |> Integer.to_string()
-  defp round2(number), do: :erlang.float_to_binary(number * 1.0, decimals: if(number < 10, do: 2, else: 1))
+  @doc "A number with as many digits as it deserves."
+  def number(number) when number >= 100, do: number |> round() |> Integer.to_string()
+  def number(number), do: :erlang.float_to_binary(number * 1.0, decimals: if(number < 10, do: 2, else: 1))
 end

@@ -89,6 +89,38 @@ defmodule ElixirScope.Golden do
     end
   end
 
+  @doc """
+  The value of the expression, evaluated in a process of its own, and the most bytes that its stack and heaps took. They
+  change their size in garbage collections alone, so the peak is seen whole.
+  """
+  @spec peak(String.t()) :: {term(), non_neg_integer()}
+  def peak(expression) do
+    parent = self()
+    {fun, _} = Code.eval_string("fn -> #{expression} end")
+
+    pid =
+      spawn_link(fn ->
+        receive do
+          :begin -> send(parent, {:ended, fun.(), Process.info(self(), :total_heap_size)})
+        end
+      end)
+
+    :erlang.trace(pid, true, [:garbage_collection])
+    send(pid, :begin)
+    {value, words} = watch(pid, 0)
+    {value, words * :erlang.system_info(:wordsize)}
+  end
+
+  defp watch(pid, most) do
+    receive do
+      {:trace, ^pid, _start_or_end, sizes} ->
+        watch(pid, max(most, sizes[:heap_block_size] + sizes[:old_heap_block_size]))
+
+      {:ended, value, {:total_heap_size, words}} ->
+        {value, max(most, words)}
+    end
+  end
+
   @doc "Compiles a source without loading it for good: its modules with their object code, and the warnings."
   @spec build(String.t() | Macro.t()) :: {[{module(), binary()}], String.t()}
   def build(source) do

@@ -26,10 +26,35 @@ defmodule ElixirScope.Instrument.Compile do
     end)
   end
 
-  @doc "The module and what the options ask for (Core Erlang, or object code), or a sentence that says why not."
+  @doc "The module and what the options ask for, or a sentence that says why not."
   @spec forms([tuple()], [term()]) :: {:ok, module(), term()} | {:error, String.t()}
-  def forms(forms, options) do
-    case :compile.noenv_forms(forms, [:no_spawn_compiler_process, :return_errors | options]) do
+  def forms(forms, options), do: attempt(fn -> compile(forms, options) end)
+
+  @doc """
+  The same for forms that Elixir made, from Core to Core. Elixir's own way from forms to Core: it leaves out the Erlang
+  linter, which takes up to a fifth of the time, and Core is linted all the same.
+  """
+  @spec elixir_forms([tuple()], [term()]) :: {:ok, module(), term()} | {:error, String.t()}
+  def elixir_forms(forms, options) do
+    attempt(fn ->
+      {:ok, core, _warnings} = :v3_core.module(forms, options)
+      compile(core, [:from_core, :no_core_prepare, :to_core | options])
+    end)
+  end
+
+  @doc "Whether Core gets through the passes behind it, but for the optimiser, which takes most of the time."
+  @spec rehearse(tuple(), [term()]) :: :ok | {:error, String.t()}
+  def rehearse(core, options) do
+    options = [:from_core, :no_core_prepare, :no_copt, :no_ssa_opt, :binary | options]
+    with {:ok, _module, _binary} <- attempt(fn -> compile(core, options) end), do: :ok
+  end
+
+  defp compile(code, options) do
+    :compile.noenv_forms(code, [:no_spawn_compiler_process, :return_errors | options])
+  end
+
+  defp attempt(compilation) do
+    case compilation.() do
       {:ok, module, result} ->
         {:ok, module, result}
 

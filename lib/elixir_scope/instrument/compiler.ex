@@ -52,6 +52,11 @@ defmodule ElixirScope.Instrument.Compiler do
           ] ++
             [Proposal, Purity, Request, Site, Source, Syntax, Tail, Transform]
 
+  # The compiler repeats a group of its optimisations on a function until they change nothing any more, 16 times at
+  # most. One of them puts a new empty block before each `try` every time, so a function with a `try` always gets all
+  # 16 (OTP 25, 27 and 29) where 3 would do. All it is good for is to move code that cannot fail out of `try`.
+  @endless_pass :no_ssa_opt_try
+
   @doc "Waits until every module that the hook needs is compiled."
   @spec ensure_ready() :: :ok
   def ensure_ready, do: Enum.each(@needed, &Code.ensure_compiled!/1)
@@ -75,7 +80,11 @@ defmodule ElixirScope.Instrument.Compiler do
     if by == :elixir_scope and not List.keymember?(given, :debug_info, 0),
       do: put(module, {:debug_info, true})
 
-    unless {:core_transform, Hook} in given, do: put(module, {:core_transform, Hook})
+    unless {:core_transform, Hook} in given do
+      put(module, {:core_transform, Hook})
+      put(module, @endless_pass)
+    end
+
     put(module, request)
   end
 

@@ -86,8 +86,8 @@ defmodule ElixirScope.Instrument.Hook do
   end
 
   defp compile(core, forms, by, options) do
-    with {:ok, _module, new_core} <- Compile.forms(forms, [:to_core | options]),
-         {:ok, _module, _binary} <- rehearse(forms, options) do
+    with {:ok, _module, new_core} <- Compile.elixir_forms(forms, options),
+         :ok <- rehearse(new_core, forms, options) do
       {:ok, new_core}
     else
       {:error, problem} -> warn(by, inspect(module_name(core)), problem)
@@ -95,11 +95,10 @@ defmodule ElixirScope.Instrument.Hook do
   end
 
   # The last passes run behind this hook, so a crash of theirs would end the user's own compilation. OTP 25 has
-  # one that crashes on some valid code that receives messages; such modules are compiled to the end to see.
-  defp rehearse(forms, options) do
-    if otp_release() < 26 and receives?(forms),
-      do: Compile.forms(forms, [:binary | options]),
-      else: {:ok, nil, nil}
+  # one, `beam_ssa_recv`, that crashes on some valid code that receives messages; such modules are compiled to the end
+  # to see.
+  defp rehearse(core, forms, options) do
+    if otp_release() < 26 and receives?(forms), do: Compile.rehearse(core, options), else: :ok
   end
 
   defp otp_release, do: :otp_release |> :erlang.system_info() |> List.to_integer()

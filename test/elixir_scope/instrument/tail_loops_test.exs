@@ -3,9 +3,17 @@ defmodule ElixirScope.Instrument.TailLoopsTest do
 
   alias ElixirScope.Golden
 
+  # `make test-loops` runs these tests with 10 million.
+  @iterations String.to_integer(System.get_env("ELIXIR_SCOPE_LOOPS", "300000"))
+
   # A frame takes two words at least, so a loop that keeps its frames needs more than this well before the end.
-  @iterations 300_000
   @words 400_000
+
+  # The promise: recording takes no more than this beyond what the loop takes as it was written.
+  @added_bytes 1_000_000
+
+  # 10 million iterations of all loops take minutes.
+  @moduletag timeout: :timer.minutes(30)
 
   @source ~S'''
   defmodule Golden.Loops do
@@ -17,6 +25,12 @@ defmodule ElixirScope.Instrument.TailLoopsTest do
     def mutual(n), do: other(n - 1)
     defp other(0), do: :done
     defp other(n), do: mutual(n - 1)
+
+    def private(n), do: ping(n)
+    defp ping(0), do: :done
+    defp ping(n), do: pong(n - 1)
+    defp pong(0), do: :done
+    defp pong(n), do: ping(n - 1)
 
     def qualified(0), do: :done
     def qualified(n), do: __MODULE__.qualified(n - 1)
@@ -47,6 +61,13 @@ defmodule ElixirScope.Instrument.TailLoopsTest do
 
     def anonymous(n), do: turn(fn m, again -> if(m == 0, do: :done, else: again.(m - 1, again)) end, n)
     defp turn(f, n), do: f.(n, f)
+
+    def reduced(n) do
+      Enum.reduce_while(1..n, n, fn
+        _, 1 -> {:halt, :done}
+        _, m -> {:cont, m - 1}
+      end)
+    end
 
     def receiving(0), do: :done
     def receiving(n) do
@@ -148,9 +169,14 @@ defmodule ElixirScope.Instrument.TailLoopsTest do
   end
   '''
 
-  @loops ~w(itself mutual qualified remote applied applied_list dynamic fun captured in_then combinator anonymous
-            receiving timing_out conditions underscore variable rescued in_catch in_else binary defaulted
-            excepted_loop)a
+  @loops [operators: true, strict: true] ++
+           for(
+             loop <-
+               ~w(itself mutual private qualified remote applied applied_list dynamic fun captured in_then
+                        combinator anonymous reduced receiving timing_out conditions underscore variable rescued
+                        in_catch in_else binary defaulted excepted_loop)a,
+             do: {loop, :done}
+           )
 
   for use <- Golden.uses() do
     test "every loop runs on a flat stack: #{use}", do: every_loop(unquote(use))
@@ -160,16 +186,50 @@ defmodule ElixirScope.Instrument.TailLoopsTest do
     Golden.with_instrumented(@source, use, fn ->
       for gate <- [&Golden.off/1, &Golden.on/1] do
         gate.(fn ->
-          for loop <- @loops do
-            assert {loop, run("Golden.Loops.#{loop}")} == {loop, {:ok, :done}}
+          for {loop, value} <- @loops do
+            assert {loop, run("Golden.Loops.#{loop}")} == {loop, {:ok, value}}
           end
 
-          assert {:operators, run("Golden.Loops.operators")} == {:operators, {:ok, true}}
-          assert {:strict, run("Golden.Loops.strict")} == {:strict, {:ok, true}}
           assert {:mixed, run("Golden.Halves.mixed")} == {:mixed, {:ok, :done}}
         end)
       end
     end)
+  end
+
+  test "recording takes no memory of the process beyond the first frames" do
+    {plain, _} = Golden.build(@source)
+
+    written = Golden.with_loaded(plain, fn -> for {loop, value} <- @loops, do: {loop, peak(loop, value)} end)
+
+    Golden.with_instrumented(@source, fn ->
+      for {loop, value} <- @loops do
+        recorded = recorded(fn -> peak(loop, value) end)
+        assert recorded - written[loop] < @added_bytes, "#{loop}: #{written[loop]} bytes grew to #{recorded}"
+      end
+
+      assert recorded(fn -> elem(Golden.peak("Golden.Grower.grow(#{@iterations})"), 1) end) > @added_bytes
+    end)
+  end
+
+  defp peak(loop, value) do
+    {^value, bytes} = Golden.peak("Golden.Loops.#{loop}(#{@iterations})")
+    bytes
+  end
+
+  # Each in a recording of its own, so that the disk holds the events of one loop at a time.
+  defp recorded(fun) do
+    folder = Path.join(System.tmp_dir!(), "elixir_scope_loops_#{System.pid()}")
+    {:ok, _} = ElixirScope.start(dir: folder)
+
+    try do
+      value = Golden.on(fun)
+      {:ok, %{events: events}} = ElixirScope.status()
+      assert events > 0
+      value
+    after
+      File.rm_rf!(folder)
+      {:ok, _} = ElixirScope.start([])
+    end
   end
 
   test "the limit notices a stack that grows" do
