@@ -31,7 +31,11 @@ defmodule ElixirScope.Program.Check do
         functions = functions()
 
         traced =
-          for entry <- entries, trace = Run.trace(entry, functions), trace != :too_long, do: {entry, trace}
+          for entry <- entries,
+              trace = Run.trace(entry, functions),
+              trace != :too_long,
+              not Enum.any?(trace, &large?/1),
+              do: {entry, trace}
 
         {entries, traces} = Enum.unzip(traced)
         for mfa <- functions, do: :erlang.trace_pattern(mfa, false, [:local])
@@ -49,6 +53,9 @@ defmodule ElixirScope.Program.Check do
       Golden.with_loaded(instrumented, fn -> recorded(program, entries, expected, told) end)
     end
   end
+
+  # What does not fit the limits of a recording is cut there, which has its own tests.
+  defp large?(entry), do: :erts_debug.flat_size(entry) > 4_000
 
   # Those that the source names; what the compiler adds to a module is not recorded.
   defp functions do
