@@ -9,8 +9,19 @@ defmodule ElixirScope.MixSample do
   @configured "[except: [Shop.Secret]]"
   @checkout Path.expand("../..", __DIR__)
 
-  @doc "A folder for projects, with a compiled library in it."
+  @doc "A folder for projects, with a compiled library in it; the same for all tests, until they are over."
   def shelf do
+    :global.trans({__MODULE__, self()}, fn ->
+      with nil <- :persistent_term.get(__MODULE__, nil) do
+        shelf = make_shelf()
+        :persistent_term.put(__MODULE__, shelf)
+        ExUnit.after_suite(fn _ -> File.rm_rf!(shelf) end)
+        shelf
+      end
+    end)
+  end
+
+  defp make_shelf do
     shelf =
       Path.join(System.tmp_dir!(), "elixir_scope_mix_#{System.pid()}_#{System.unique_integer([:positive])}")
 

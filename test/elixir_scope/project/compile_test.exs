@@ -65,9 +65,7 @@ defmodule ElixirScope.Project.CompileTest do
          "&{&1, Keyword.keys(ElixirScope.Instrument.functions(&1))})"
 
   setup_all do
-    shelf = shelf()
-    on_exit(fn -> File.rm_rf!(shelf) end)
-    %{shelf: shelf}
+    %{shelf: shelf()}
   end
 
   defp shop(shelf, name, instrument), do: shelf |> create(name, @sources) |> configure(instrument)

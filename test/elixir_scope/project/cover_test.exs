@@ -79,15 +79,12 @@ defmodule ElixirScope.Project.CoverTest do
   """
 
   test "records, and counts as without it" do
-    shelf = shelf()
-    on_exit(fn -> File.rm_rf!(shelf) end)
-
-    shop = create(shelf, "shop", %{"test/test_helper.exs" => "ExUnit.start()"})
+    shop = create(shelf(), "covered", %{"test/test_helper.exs" => "ExUnit.start()"})
 
     ways = [
       # By nobody, by the project, by the module with variables.
       {"false", @source, @test_file},
-      {"[apps: [:shop]]", @source,
+      {"[apps: [:covered]]", @source,
        String.replace(@test_file, "# assertions", "import ElixirScope.Assertions")},
       {"false", String.replace(@source, "# use", "use ElixirScope, locals: true"),
        String.replace(@test_file, "# assertions", "import ElixirScope.Assertions")}

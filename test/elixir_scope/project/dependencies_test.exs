@@ -40,7 +40,6 @@ defmodule ElixirScope.Project.DependenciesTest do
 
   setup_all do
     shelf = shelf()
-    on_exit(fn -> File.rm_rf!(shelf) end)
 
     write(Path.join(shelf, "tiny"), %{
       "mix.exs" =>
@@ -58,7 +57,7 @@ defmodule ElixirScope.Project.DependenciesTest do
     compile = "mkdir -p ebin && erlc +debug_info -o ebin src/erly.erl && cp src/erly.app ebin"
 
     shop =
-      create(shelf, "shop", %{
+      create(shelf, "dependent", %{
         "mix.exs" =>
           mix_exs("shop", "compilers: [:elixir_scope] ++ Mix.compilers()", "", [
             "{:tiny, path: \"../tiny\"}",
@@ -78,7 +77,7 @@ defmodule ElixirScope.Project.DependenciesTest do
           "Definitions.\nRules.\n[a-z]+ : {token, {word, TokenLine, TokenChars}}.\nErlang code.\n"
       })
 
-    %{shelf: shelf, shop: shop}
+    %{shop: shop}
   end
 
   test "dependencies are instrumented when they are named, and put back bit for bit when they are not", %{
