@@ -10,17 +10,26 @@ defmodule ElixirScope.Project.Standby do
   @spec add([tuple()]) :: [tuple()]
   def add(forms), do: Enum.map(forms, &form/1)
 
-  defp form({:function, a, name, arity, [{:clause, b, args, [], [{:case, c, asked, cases}]}]} = form) do
-    case asked do
-      {:call, anno, {:remote, _, {:atom, _, Gate}, {:atom, _, :on}}, []} ->
-        {:function, a, name, arity, [{:clause, b, args, [], [{:case, c, safely(asked, anno), cases}]}]}
+  # A frame asks in its only clause, a counted function at the beginning of each.
+  defp form({:function, anno, name, arity, clauses}),
+    do: {:function, anno, name, arity, Enum.map(clauses, &clause/1)}
+
+  defp form(form), do: form
+
+  defp clause(
+         {:clause, anno, args, guards,
+          [{:case, place, {:call, called, {:remote, _, module, name}, []} = asked, cases} | rest]} = clause
+       ) do
+    case {module, name} do
+      {{:atom, _, Gate}, {:atom, _, :on}} ->
+        {:clause, anno, args, guards, [{:case, place, safely(asked, called), cases} | rest]}
 
       _not_rewritten ->
-        form
+        clause
     end
   end
 
-  defp form(form), do: form
+  defp clause(clause), do: clause
 
   # try Gate:on() catch error:undef -> false end
   defp safely(asked, anno) do
