@@ -21,6 +21,13 @@ defmodule EarmarkAstDsl do
     def unquote(name)(content \\ [], attributes \\ []), do: tag(unquote(name), content, attributes)
   end
 
+  # No default: some tests have an a/1 of their own.
+  def a(content, attributes, meta \\ %{}), do: tag("a", content, attributes, meta)
+
+  def p_annotated(content, annotation), do: tag("p", content, [], %{annotation: annotation})
+
+  def inline_code(content, attributes), do: tag("code", content, attributes)
+
   def table(rows, options \\ []) do
     body = for row <- List.wrap(rows), do: tag("tr", for(cell <- List.wrap(row), do: tag("td", cell)))
     tag("table", tag("tbody", body), Keyword.delete(options, :head))

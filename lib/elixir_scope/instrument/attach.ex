@@ -7,7 +7,7 @@ defmodule ElixirScope.Instrument.Attach do
 
   use GenServer
 
-  alias ElixirScope.{Error, Native}
+  alias ElixirScope.{Capture, Error, Gate, Native}
   alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Request, Source, Transform}
 
   # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
@@ -55,6 +55,9 @@ defmodule ElixirScope.Instrument.Attach do
 
   @impl true
   def init(_) do
+    # The code server runs modules that may be attached (:lists, :ets). It cannot load what these call then: the VM would
+    # end with "The code server called the unloaded module".
+    Enum.each([Capture, Gate, Native], &Code.ensure_loaded!/1)
     Native.own()
     {:ok, %{}}
   end

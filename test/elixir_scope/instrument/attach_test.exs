@@ -68,6 +68,19 @@ defmodule ElixirScope.Instrument.AttachTest do
     assert report.functions == [unless_loaded: 3]
   end
 
+  # The code server itself runs :lists, and could not load what the rewritten code calls.
+  test "has loaded what rewritten code calls before any of it runs" do
+    script = ~S"""
+    Application.put_env(:elixir_scope, :enabled, false)
+    {:ok, _} = Application.ensure_all_started(:elixir_scope)
+    loaded = for module <- [ElixirScope.Capture, ElixirScope.Gate, ElixirScope.Native], do: :erlang.module_loaded(module)
+    IO.inspect(loaded)
+    """
+
+    ebin = Path.join(Application.app_dir(:elixir_scope), "ebin")
+    assert {"[true, true, true]\n", 0} = System.cmd("elixir", ["-pa", ebin, "-e", script])
+  end
+
   test "servers go on, and their next callbacks are recorded" do
     {:ok, agent} = Agent.start_link(fn -> 1 end)
     {:ok, _} = ElixirScope.instrument(Agent.Server)
