@@ -12,6 +12,7 @@ defmodule ElixirScope.Instrument.Attach do
 
   # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
   @fast [:no_ssa_opt]
+  @thorough [:no_ssa_opt_try]
 
   @type report :: %{
           module: module(),
@@ -70,8 +71,7 @@ defmodule ElixirScope.Instrument.Attach do
          :ok <- named(module, forms, options),
          {forms, report} = Transform.run(forms, options, sources(module, forms, original)),
          :ok <- not_empty(report),
-         {:ok, beam} <- compile(module, forms, original),
-         :ok <- load(module, original, beam) do
+         :ok <- compile_and_load(module, forms, original) do
       {:reply, {:ok, plain(report)}, Map.put(originals, module, original)}
     else
       {:error, error} -> {:reply, {:error, error}, originals}
@@ -92,6 +92,9 @@ defmodule ElixirScope.Instrument.Attach do
 
       {:error, error} ->
         {:reply, {:error, error}, originals}
+
+      {:refused, why} ->
+        {:reply, refuse(module, why), originals}
     end
   end
 
@@ -203,10 +206,20 @@ defmodule ElixirScope.Instrument.Attach do
 
   defp not_empty(_report), do: :ok
 
-  defp compile(module, forms, original) do
-    case Compile.forms(forms, [:binary, :debug_info | @fast] ++ imports(original) ++ source(module)) do
-      {:ok, ^module, beam} -> {:ok, beam}
-      {:error, problem} -> refuse(module, problem)
+  # What OTP 25 compiles without the SSA passes, its own loader refuses for some modules, rewritten or not.
+  defp compile_and_load(module, forms, original) do
+    with {:refused, _why} <- compile_and_load(module, forms, original, @fast),
+         {:refused, why} <- compile_and_load(module, forms, original, @thorough),
+         do: refuse(module, why)
+  end
+
+  defp compile_and_load(module, forms, original, passes) do
+    options = [:binary, :debug_info | passes] ++ imports(original) ++ source(module)
+
+    with {:ok, ^module, beam} <- Compile.forms(forms, options) do
+      load(module, original, beam)
+    else
+      {:error, problem} -> {:refused, problem}
     end
   end
 
@@ -238,7 +251,7 @@ defmodule ElixirScope.Instrument.Attach do
           )
 
         {:error, reason} ->
-          refuse(module, "the VM refuses the code: #{inspect(reason)}")
+          {:refused, "the VM refuses the code: #{inspect(reason)}"}
       end
     after
       if sticky?, do: :code.stick_mod(module)

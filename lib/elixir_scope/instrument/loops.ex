@@ -1,5 +1,7 @@
-# Hot inner loops: small private functions that do nothing but call themselves and compute. They make most of the
-# events and say least; whoever called them records the arguments and the result.
+# Hot inner loops, of two kinds. Small private functions that do nothing but call themselves and compute; and private
+# functions that read a binary piece by piece and hand on the rest, as parsers do. They make most of the events and say
+# least; whoever called them records the arguments and the result. The second kind is also what a frame costs most, since
+# the compiler can no longer read on where it stopped, but makes a new binary of each rest.
 defmodule ElixirScope.Instrument.Loops do
   @moduledoc false
 
@@ -14,9 +16,44 @@ defmodule ElixirScope.Instrument.Loops do
     defined = for {function, _, _, _} <- definitions, do: function
 
     Enum.sort(
-      for {function, :defp, _, clauses} <- definitions, loop?(function, clauses, defined), do: function
+      for {function, :defp, _, clauses} <- definitions,
+          loop?(function, clauses, defined) or reader?(clauses, defined),
+          do: function
     )
   end
+
+  # Whether any clause takes a binary apart and calls a function of the module with the rest of it.
+  defp reader?(clauses, defined) do
+    Enum.any?(clauses, fn {_, args, _, body} ->
+      case args |> nodes() |> Enum.flat_map(&rest/1) do
+        [] -> false
+        rests -> body |> nodes() |> Enum.any?(&(local_call(&1, defined) != [] and hands_on?(&1, rests)))
+      end
+    end)
+  end
+
+  defp rest({:<<>>, _, [_, _ | _] = segments}) do
+    case List.last(segments) do
+      {:"::", _, [{_name, _, context} = variable, {kind, _, _}]}
+      when is_atom(context) and kind in [:binary, :bitstring, :bits, :bytes] ->
+        [variable(variable)]
+
+      _no_rest ->
+        []
+    end
+  end
+
+  defp rest(_node), do: []
+
+  defp hands_on?({_name, _, args}, rests) do
+    Enum.any?(args, fn
+      {name, _, context} = variable when is_atom(name) and is_atom(context) -> variable(variable) in rests
+      _other -> false
+    end)
+  end
+
+  # Two variables of one name, of which a macro made one, differ in their counter.
+  defp variable({name, meta, context}), do: {name, meta[:counter], meta[:version], context}
 
   defp loop?(function, clauses, defined) do
     bodies = for {_, _, _, body} <- clauses, do: body

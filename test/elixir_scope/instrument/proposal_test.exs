@@ -67,6 +67,30 @@ defmodule ElixirScope.Instrument.ProposalTest do
     assert {proposal.except, proposal.count} == {[], [sum: 2]}
   end
 
+  test "private functions that read a binary and hand on the rest are hot inner loops, whatever else they do" do
+    proposal =
+      propose("""
+      def parse(<<x, rest::binary>>), do: [x | parse(rest)]
+      def start(text), do: {words(text, []), bits(text), sized(text), kept(text), whole(text), head(text)}
+      defp words(<<?\\s, rest::binary>>, words), do: words(rest, words)
+      defp words(<<x::utf8, rest::bits>>, words), do: word(rest, [x], words)
+      defp words(<<>>, words), do: words
+      defp word(<<x, rest::bitstring>>, word, words) when x > 32, do: word(rest, [x | word], words)
+      defp word(rest, word, words) do
+        send(self(), word)
+        words(rest, [word | words])
+      end
+      defp bits(<<bit::1, rest::bitstring>>), do: [bit | bits(rest)]
+      defp bits(_), do: []
+      defp sized(<<size, text::binary-size(size), _::binary>>), do: whole(text)
+      defp kept(<<_, rest::binary>>), do: rest
+      defp whole(text), do: text
+      defp head(<<x, _::binary>>), do: whole(x)
+      """)
+
+    assert proposal.count == [bits: 1, word: 3, words: 2]
+  end
+
   test "a loop with much in it is no small one" do
     body = Enum.map_join(1..30, " + ", &"x * #{&1}")
     assert propose("def f(x), do: g(x)\ndefp g(0), do: 0\ndefp g(x), do: g(#{body})").count == []
