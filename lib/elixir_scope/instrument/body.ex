@@ -49,8 +49,14 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   # Clauses of a function: all that their heads name is new, and nothing of it is seen outside. Those of a frame count;
-  # others (:applied, :generator) stand within a clause of one.
-  @spec heads([tuple()], env(), t(), position(), {:frame, Syntax.expr() | nil} | :applied | :generator) ::
+  # others (:applied, :generator, :case) stand within a clause of one.
+  @spec heads(
+          [tuple()],
+          env(),
+          t(),
+          position(),
+          {:frame, Syntax.expr() | nil} | :applied | :generator | :case
+        ) ::
           {[tuple()], t()}
   defp heads(clauses, env, state, position, {:frame, server_state}) do
     clauses
@@ -63,8 +69,8 @@ defmodule ElixirScope.Instrument.Body do
   defp heads(clauses, env, state, position, :applied),
     do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {:head, nil}))
 
-  defp heads(clauses, env, state, position, :generator),
-    do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {:generator, nil}))
+  defp heads(clauses, env, state, position, kind) when kind in [:generator, :case],
+    do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {kind, nil}))
 
   defp head({:clause, anno, patterns, guards, body}, env, state, position, {kind, server_state}) do
     names = Pattern.binds(patterns)
@@ -114,7 +120,11 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp match({kind, anno, pattern, right}, env, state) do
-    {right, env, state} = expr(right, env, :inside, state)
+    {right, env, state} =
+      if Closure.otherwise?(pattern, right),
+        do: bare(right, env, state, :case),
+        else: expr(right, env, :inside, state)
+
     names = Pattern.binds(pattern)
     {{kind, anno, pattern, right}, new(names, env), bind(env, names), state}
   end
@@ -217,7 +227,7 @@ defmodule ElixirScope.Instrument.Body do
       Enum.map_reduce(args, {env, state}, fn arg, {env, state} ->
         {arg, env, state} =
           if Closure.comprehension?(call, arg),
-            do: bare(arg, env, state),
+            do: bare(arg, env, state, :generator),
             else: expr(arg, env, :inside, state)
 
         {arg, {env, state}}
@@ -227,9 +237,7 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp expr({:fun, anno, {:clauses, clauses}} = fun, env, _position, state) do
-    if Closure.otherwise?(fun),
-      do: bare(fun, env, state),
-      else: framed(fun, clauses, env, state, &{:fun, anno, {:clauses, &1}})
+    framed(fun, clauses, env, state, &{:fun, anno, {:clauses, &1}})
   end
 
   defp expr({:named_fun, anno, name, clauses} = fun, env, _position, state) do
@@ -297,8 +305,9 @@ defmodule ElixirScope.Instrument.Body do
   defp generated({:map_field_exact, _, key, value}), do: [key, value]
   defp generated(pattern), do: pattern
 
-  defp bare({:fun, anno, {:clauses, clauses}}, env, state) do
-    {clauses, state} = heads(clauses, env, state, :tail, :generator)
+  # A function that the compiler made: what it binds belongs to the function around it.
+  defp bare({:fun, anno, {:clauses, clauses}}, env, state, kind) do
+    {clauses, state} = heads(clauses, env, state, :tail, kind)
     {{:fun, anno, {:clauses, clauses}}, env, state}
   end
 

@@ -41,20 +41,23 @@ defmodule ElixirScope.Instrument.Closure do
         {:call, anno, {:remote, _, {:atom, _, Enum}, {:atom, _, name}}, _},
         {:fun, place, clauses}
       ) do
-    name in [:map, :reduce] and (same_place?(anno, place) or accumulates?(name, clauses))
+    made? =
+      if :erl_anno.column(anno) == :undefined, do: accumulates?(name, clauses), else: same_place?(anno, place)
+
+    name in [:map, :reduce] and made?
   end
 
   def comprehension?(_call, _fun), do: false
 
   @doc """
-  Whether the compiler made the function out of the `else` of a `with`, as newer versions of Elixir do.
+  Whether the compiler made a function, of which this is the match that names it, out of the `else` of a `with`, as Elixir
+  1.18 and later do. Its name is the compiler's, and so is its place.
   """
-  @spec otherwise?(closure :: Syntax.expr()) :: boolean()
-  def otherwise?({:fun, anno, {:clauses, [{:clause, place, [{:var, _, name}], [], [_case]}]}}) do
-    (:erl_anno.generated(anno) or :erl_anno.generated(place)) and unnamed?(name)
-  end
+  @spec otherwise?(pattern :: Syntax.expr(), right :: Syntax.expr()) :: boolean()
+  def otherwise?({:var, _, name}, {:fun, anno, {:clauses, _}}),
+    do: :erl_anno.generated(anno) and unnamed?(name)
 
-  def otherwise?(_fun), do: false
+  def otherwise?(_pattern, _right), do: false
 
   defp same_place?(anno, place) do
     :erl_anno.column(anno) != :undefined and :erl_anno.location(anno) == :erl_anno.location(place)
@@ -70,7 +73,7 @@ defmodule ElixirScope.Instrument.Closure do
   defp accumulates?(_name, _clauses), do: false
 
   # `_acc` of the user has a name, and so has `_`. `&2` has none, but no line either.
-  defp unnamed?(name), do: Atom.to_string(name) =~ ~r/\A_@\d+\z/
+  defp unnamed?(name), do: Atom.to_string(name) =~ ~r/\A_@?\d+\z/
 
   @doc """
   The variables that stand for `&1`, `&2` and so on in a function written with `&`. Some versions of Elixir name them

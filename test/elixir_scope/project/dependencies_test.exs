@@ -141,7 +141,9 @@ defmodule ElixirScope.Project.DependenciesTest do
     for {file, beam} <- rewritten, do: assert({file, elem(Rewrite.original(beam), 0)} == {file, plain[file]})
 
     # Nothing to do the second time, also for Mix. (What is built by a command, Mix builds each time.)
-    assert mix!(shop, ["compile"]) in ["", "ElixirScope: instruments 1 module of :erly\n"]
+    # Newer versions of Mix also say that files of leex are there and that their compiler is not asked for.
+    said = shop |> mix!(["compile"]) |> String.split("\n", trim: true) |> Enum.reject(&(&1 =~ ".xrl"))
+    assert said in [[], ["ElixirScope: instruments 1 module of :erly"]]
     assert beams(shop) == rewritten
 
     # The dependency works where this library is not in the code path, as when Mix compiles another dependency.
