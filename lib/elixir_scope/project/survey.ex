@@ -8,7 +8,7 @@ defmodule ElixirScope.Project.Survey do
   @type row :: %{
           module: module(),
           kind: String.t(),
-          records: [:calls | :states],
+          records: [:calls | :locals | :states],
           functions: {instrumented :: non_neg_integer(), of :: non_neg_integer()},
           left: [{atom(), arity(), String.t()}],
           why: String.t(),
@@ -133,9 +133,9 @@ defmodule ElixirScope.Project.Survey do
   defp reason(function, options), do: Plan.reason(function, options)
 
   defp records(map, options) do
-    if options.state and Enum.any?(behaviours(map), &(&1 in [GenServer, :gen_server])),
-      do: [:calls, :states],
-      else: [:calls]
+    states? = options.state and Enum.any?(behaviours(map), &(&1 in [GenServer, :gen_server]))
+
+    for {records, true} <- [calls: true, locals: options.locals, states: states?], do: records
   end
 
   defp behaviours(%{attributes: attributes}),

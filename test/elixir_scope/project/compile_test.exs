@@ -127,20 +127,20 @@ defmodule ElixirScope.Project.CompileTest do
   end
 
   test "the plan: shown, written, obeyed, and named when it no longer fits", %{shelf: shelf} do
-    shop = shop(shelf, "plan", "[except: [Shop.Secret]]")
+    shop = shop(shelf, "plan", "[except: [Shop.Secret], locals: true]")
     output = mix!(shop, ["scope.plan", "--write"])
 
     for row <- [
           ~r"^MODULE +KIND +RECORDS +FUNCTIONS +WHY",
-          ~r"^Shop.Cart +GenServer +calls, states +10 of 11 +its callbacks, .*; not total/2 \(hot inner loop: counted\)$",
+          ~r"^Shop.Cart +GenServer +calls, locals, states +10 of 11 +its callbacks, .*; not total/2 \(hot inner loop: counted\)$",
           ~r"^Shop.Error +exception +nothing +0 of 2 ",
           ~r"^Shop.Item +struct +nothing +0 of 0 +it has no functions of its own$",
           ~r"^Shop.Own +pure functions +calls +1 of 2 +asked for in the module: use ElixirScope; not first/1",
-          ~r"^Shop.Price +pure functions +calls +1 of 1 ",
+          ~r"^Shop.Price +pure functions +calls, locals +1 of 1 ",
           ~r"^Shop.Secret +pure functions +nothing +0 of 1 +except: of the configuration names it$",
           ~r"^Shop.Bare +other code +nothing +0 of 0 +no debug information",
-          ~r"^Shop.Size +protocol +calls +1 of 4 ",
-          ~r"^Shop.Size.List +implementation +calls +1 of 1 "
+          ~r"^Shop.Size +protocol +calls, locals +1 of 4 ",
+          ~r"^Shop.Size.List +implementation +calls, locals +1 of 1 "
         ] do
       assert output |> String.split("\n") |> Enum.count(&(&1 =~ row)) == 1, inspect(row) <> "\n" <> output
     end
