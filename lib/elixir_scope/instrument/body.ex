@@ -74,7 +74,8 @@ defmodule ElixirScope.Instrument.Body do
 
   defp head({:clause, anno, patterns, guards, body}, env, state, position, {kind, server_state}) do
     names = Pattern.binds(patterns)
-    {probe, state} = probe(names, anno, state, kind, server_state)
+    place = if kind == :case, do: place(anno, patterns), else: anno
+    {probe, state} = probe(names, place, state, kind, server_state)
     {body, _env, state} = body(body, bind(env, names), position, state)
     {{:clause, anno, patterns, guards, probe ++ body}, state}
   end
@@ -100,7 +101,7 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp body([{kind, _, _, _} = match | rest], env, position, state) when kind in [:match, :maybe_match] do
-    {match, names, env, state} = match(match, env, state)
+    {match, names, env, state} = match(match, env, position, state)
     {probe, state} = probe(names, elem(match, 1), state, :match)
     {rest, env, state} = body(rest, env, position, state)
     {[match | probe] ++ rest, env, state}
@@ -112,17 +113,18 @@ defmodule ElixirScope.Instrument.Body do
     {[expr | rest], env, state}
   end
 
-  # A match, the names that it binds newly, and what is bound behind it. `a = b = c` is one place.
-  defp match({kind, anno, pattern, {:match, _, _, _} = right}, env, state) do
-    {right, inner, env_behind, state} = match(right, env, state)
+  # A match, the names that it binds newly, and what is bound behind it. `a = b = c` is one place. `position` is that of
+  # the expressions around it.
+  defp match({kind, anno, pattern, {:match, _, _, _} = right}, env, position, state) do
+    {right, inner, env_behind, state} = match(right, env, position, state)
     names = Pattern.binds(pattern)
     {{kind, anno, pattern, right}, Enum.uniq(new(names, env) ++ inner), bind(env_behind, names), state}
   end
 
-  defp match({kind, anno, pattern, right}, env, state) do
+  defp match({kind, anno, pattern, right}, env, position, state) do
     {right, env, state} =
       if Closure.otherwise?(pattern, right),
-        do: bare(right, env, state, :case),
+        do: bare(right, env, state, :case, position),
         else: expr(right, env, :inside, state)
 
     names = Pattern.binds(pattern)
@@ -139,7 +141,7 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp expr({:match, anno, _, _} = match, env, _position, state) do
-    {match, names, env, state} = match(match, env, state)
+    {match, names, env, state} = match(match, env, :inside, state)
     {probe, state} = probe(names, anno, state, :match)
     {match, state} = valued(match, probe, state)
     {match, env, state}
@@ -147,7 +149,7 @@ defmodule ElixirScope.Instrument.Body do
 
   # As the last expression it is the value of `maybe`, and nothing may stand behind it.
   defp expr({:maybe_match, _, _, _} = match, env, _position, state) do
-    {match, _names, env, state} = match(match, env, state)
+    {match, _names, env, state} = match(match, env, :inside, state)
     {match, env, state}
   end
 
@@ -208,8 +210,9 @@ defmodule ElixirScope.Instrument.Body do
     {{kind, anno, made, qualifiers}, env, state}
   end
 
-  defp expr({:call, anno, {:fun, place, {:clauses, clauses}}, args}, env, position, state) do
+  defp expr({:call, anno, {:fun, place, {:clauses, clauses}} = fun, args}, env, position, state) do
     {args, env, state} = each(args, env, state)
+    state = numbered(fun, clauses, state)
     {clauses, state} = heads(clauses, env, state, position, :applied)
     {{:call, anno, {:fun, place, {:clauses, clauses}}, args}, env, state}
   end
@@ -218,6 +221,20 @@ defmodule ElixirScope.Instrument.Body do
     {args, env, state} = each(args, env, state)
     {clauses, state} = heads(clauses, MapSet.put(env, name), state, :tail, :applied)
     {{:call, anno, {:named_fun, place, name, clauses}, args}, env, state}
+  end
+
+  # The compiler takes it for the same, and puts the function into its surroundings once it has a clause for everything, as
+  # frames have: a FunctionClauseError would then name the function around it.
+  defp expr(
+         {:call, anno, {:remote, _, {:atom, _, :erlang}, {:atom, _, :apply}} = callee, [fun, args]},
+         env,
+         _,
+         state
+       )
+       when elem(fun, 0) == :fun and is_tuple(elem(fun, 2)) and elem(elem(fun, 2), 0) == :clauses do
+    {fun, env, state} = bare(fun, env, state, :applied)
+    {args, env, state} = expr(args, env, :inside, state)
+    {{:call, anno, callee, [fun, args]}, env, state}
   end
 
   defp expr({:call, anno, callee, args} = call, env, _position, state) do
@@ -305,15 +322,19 @@ defmodule ElixirScope.Instrument.Body do
   defp generated({:map_field_exact, _, key, value}), do: [key, value]
   defp generated(pattern), do: pattern
 
-  # A function that the compiler made: what it binds belongs to the function around it.
-  defp bare({:fun, anno, {:clauses, clauses}}, env, state, kind) do
-    {clauses, state} = heads(clauses, env, state, :tail, kind)
+  defp numbered(fun, clauses, state),
+    do: %{state | numbered: Closure.numbered(fun, clauses) ++ state.numbered}
+
+  # A function without a frame: what it binds belongs to the function around it. `position` is that of its value.
+  defp bare({:fun, anno, {:clauses, clauses}} = fun, env, state, kind, position \\ :inside) do
+    state = numbered(fun, clauses, state)
+    {clauses, state} = heads(clauses, env, state, position, kind)
     {{:fun, anno, {:clauses, clauses}}, env, state}
   end
 
   defp framed(fun, clauses, env, state, make) do
     ordinal = state.closures + 1
-    state = %{state | numbered: Closure.numbered(fun, clauses) ++ state.numbered}
+    state = numbered(fun, clauses, state)
 
     case Closure.unhide(clauses, env, state.taken) do
       {:ok, clauses, taken} ->

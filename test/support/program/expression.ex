@@ -567,8 +567,14 @@ defmodule ElixirScope.Program.Expression do
           ]
       end
 
-    {:with, [], steps ++ [[do: make.(type, inner, d)] ++ otherwise]}
+    {:with, [], Enum.map(steps, &apart/1) ++ [[do: make.(type, inner, d)] ++ otherwise]}
   end
+
+  # Newer versions of Elixir make one match of `x <- y = z`, which is one place; older ones two.
+  defp apart({:<-, meta, [{_, _, context} = variable, {:=, _, [_, value]}]}) when is_atom(context),
+    do: apart({:<-, meta, [variable, value]})
+
+  defp apart(step), do: step
 
   defp step(env, d) do
     weighted([

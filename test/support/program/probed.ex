@@ -229,6 +229,10 @@ defmodule ElixirScope.Program.Probed do
     {:then, meta, [expr(value, :inside, state), applied(fun, position, state)]}
   end
 
+  defp expr({:apply, meta, [fun, args]}, _position, state) do
+    {:apply, meta, [applied(fun, :inside, state), expr(args, :inside, state)]}
+  end
+
   defp expr({:|>, meta, [value, {:then, then_meta, [fun]}]}, position, state) do
     {:|>, meta, [expr(value, :inside, state), {:then, then_meta, [applied(fun, position, state)]}]}
   end

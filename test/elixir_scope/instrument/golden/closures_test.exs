@@ -26,6 +26,7 @@ defmodule ElixirScope.Instrument.Golden.ClosuresTest do
     def same_names(x), do: fn x -> (fn {x, y} -> {x, y}; x -> [x] end).(x) end
     def pinned(x), do: fn ^x -> :same; {^x, x} -> x; _ -> :other end
     def applied(x), do: (fn y when y > 1 -> y end).(x)
+    def applied_apart(x), do: [apply(fn y when y > 1 -> y end, [x])]
     def thened(x), do: then(x, fn {:ok, y} -> y end)
     def into_local(list), do: Enum.map(list, fn x -> twice(x) end)
     def rescuing(f) do
