@@ -34,7 +34,7 @@ defmodule ElixirScope do
   | `:locals` | `false` | whether each variable that is bound is recorded, with its name, value and line (arguments too, also with `args: false`) |
   | `:state` | `true` | whether states of GenServer callbacks are recorded |
 
-  `@scope` above a function says the same of that one, and goes before the options of the module: `@scope false` leaves
+  In such a module, `@scope` above a function says the same of that one, and goes before the options of the module: `@scope false` leaves
   it alone, `@scope true` records it, `@scope locals: true` records it with its variables, `@scope count: true` counts it.
 
   ## Questions
@@ -122,8 +122,8 @@ defmodule ElixirScope do
 
   @doc """
   Instruments a module of this VM that is loaded already: of the application, of a dependency, of Elixir or OTP. The
-  options are those of `use ElixirScope`. It is compiled anew from its debug information, in memory alone; processes
-  that run in it go on, those in a local loop with the code that they are in.
+  options are those of `use ElixirScope`. It is compiled anew from its debug information, in memory alone, which takes some
+  seconds for a module like `Enum`; processes that run in it go on, those in a local loop with the code that they are in.
 
       iex> {:ok, report} = ElixirScope.instrument(ElixirScope.Doctest.Plain, only: [:double])
       iex> report.functions

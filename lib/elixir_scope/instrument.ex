@@ -3,7 +3,7 @@
 defmodule ElixirScope.Instrument do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Anew, Beam, Hook, Plan, Request}
+  alias ElixirScope.Instrument.{Anew, Attach, Beam, Hook, Plan, Request}
 
   @doc """
   Whether any function of a module, or the given function, records what it does.
@@ -27,9 +27,11 @@ defmodule ElixirScope.Instrument do
   def functions(module) do
     case object_code(module) do
       {:ok, beam} -> Beam.functions(beam, module)
-      :error -> if :erlang.module_loaded(module), do: asked_for(module), else: []
+      :error -> if :erlang.module_loaded(module), do: in_memory(module), else: []
     end
   end
+
+  defp in_memory(module), do: Attach.functions(module) || asked_for(module)
 
   # The file may be newer or older than what runs; then it says nothing.
   defp object_code(module) do

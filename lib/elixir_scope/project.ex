@@ -50,6 +50,27 @@ defmodule ElixirScope.Project do
     end)
   end
 
+  @doc """
+  What the configuration names and nothing that was built is called, as a sentence. In an umbrella nobody knows before all
+  of its applications are built.
+  """
+  @spec unmatched(Rules.t()) :: [String.t()]
+  def unmatched(%Rules{selection: selection}) do
+    modules =
+      for file <- [Mix.Project.build_path(), "lib/*/ebin/*.beam"] |> Path.join() |> Path.wildcard(),
+          do: file |> Path.basename(".beam") |> String.to_atom()
+
+    case Selection.unmatched(selection, modules) do
+      [] ->
+        []
+
+      some ->
+        [
+          "No module is named by #{Enum.map_join(some, ", ", &inspect/1)} in the configuration. Correct it there"
+        ]
+    end
+  end
+
   defp built?(module) do
     [Mix.Project.build_path(), "lib/*/ebin", "#{module}.beam"] |> Path.join() |> Path.wildcard() != []
   end

@@ -151,17 +151,29 @@ defmodule ElixirScope.Query do
 
   # No call is an answer where a call would have been seen, and an error where it could not have been.
   defp no_calls(recording, {module, function, arity} = pattern) do
-    kinds =
-      for {_, {mfa, _, {_, kind, _, _}}} <- Native.sites(recording.handle),
-          Function.match?(pattern, mfa),
-          uniq: true,
-          do: kind
+    case site_kinds(recording, pattern) do
+      [:counted] -> counted(module, function, arity)
+      [] -> seen(recording, [mfa: {module, function, arity}], [])
+      _some -> {:ok, []}
+    end
+  end
 
-    cond do
-      kinds == [:counted] -> counted(module, function, arity)
-      kinds != [] or not recording.live? -> {:ok, []}
-      reason = Unseen.reason(module, function, arity) -> Error.new(:not_instrumented, reason)
-      true -> {:ok, []}
+  defp site_kinds(recording, pattern) do
+    for {_, {mfa, _, {_, kind, _, _}}} <- Native.sites(recording.handle),
+        Function.match?(pattern, mfa),
+        uniq: true,
+        do: kind
+  end
+
+  @doc "An empty answer about the functions of `:mfa`, or why they could not have been seen."
+  @spec seen(Recording.t(), keyword, answer) :: {:ok, answer} | {:error, Error.t()} when answer: term
+  def seen(recording, options, answer) do
+    with true <- recording.live?,
+         {:ok, {module, function, arity}} when module != :_ <- pattern(options),
+         reason when is_binary(reason) <- Unseen.reason(module, function, arity) do
+      Error.new(:not_instrumented, reason)
+    else
+      _nothing_against_it -> {:ok, answer}
     end
   end
 

@@ -144,6 +144,20 @@ defmodule ElixirScope.ProgramTest do
     assert message =~ "is not in #{recording.path}"
   end
 
+  test "a function without a line has that of what it stands in" do
+    source = "\n\ndefmodule Golden.Lineless do use ElixirScope; def f(x), do: x end"
+
+    Golden.with_instrumented(source, fn ->
+      {3, _} = Code.eval_string("Golden.Lineless.f(3)")
+      assert [%{line: 3}] = nodes(Elixir.Golden.Lineless)
+    end)
+  end
+
+  test "an empty answer is none where nothing could have been seen" do
+    assert_raise Error, ~r/Enum is not instrumented/, fn -> nodes(Enum) end
+    assert_raise Error, ~r/Nope/, fn -> nodes(Nope) end
+  end
+
   test "where no text is known, that is said" do
     Golden.with_instrumented("defmodule Golden.Textless do\n# scope\ndef f(x), do: x\nend", fn ->
       Code.eval_string("Golden.Textless.f(1)")

@@ -41,6 +41,17 @@ defmodule ElixirScope.Instrument.Attach do
     end
   end
 
+  @doc "The functions that record in the code that runs, if it is code of `attach/2`; else `nil`."
+  @spec functions(module()) :: [{atom(), arity()}] | nil
+  def functions(module) do
+    md5 = module.module_info(:md5)
+
+    case :persistent_term.get({__MODULE__, module}, nil) do
+      {^md5, functions} -> functions
+      _other_code -> nil
+    end
+  end
+
   defp call(request) do
     GenServer.call(__MODULE__, request, :infinity)
   catch
@@ -72,6 +83,7 @@ defmodule ElixirScope.Instrument.Attach do
          {forms, report} = Transform.run(forms, options, sources(module, forms, original)),
          :ok <- not_empty(report),
          :ok <- compile_and_load(module, forms, original) do
+      :persistent_term.put({__MODULE__, module}, {module.module_info(:md5), report.instrumented})
       {:reply, {:ok, plain(report)}, Map.put(originals, module, original)}
     else
       {:error, error} -> {:reply, {:error, error}, originals}
@@ -85,6 +97,7 @@ defmodule ElixirScope.Instrument.Attach do
   def handle_call({:detach, module}, _from, originals) do
     with {:ok, original} <- Map.fetch(originals, module),
          :ok <- load(module, original, original.beam) do
+      :persistent_term.erase({__MODULE__, module})
       {:reply, :ok, Map.delete(originals, module)}
     else
       :error ->
@@ -109,7 +122,8 @@ defmodule ElixirScope.Instrument.Attach do
       not Code.ensure_loaded?(module) ->
         Error.new(:bad_option, "expected a module that this VM knows, got: #{inspect(module)}")
 
-      Own.module?(module, file(module)) ->
+      # The gate is made anew whenever it is turned, so its source says nothing.
+      Own.module?(module, file(module)) or module == Gate ->
         refuse(module, "it is a part of ElixirScope, which must not record itself")
 
       module in :erlang.pre_loaded() ->
@@ -169,7 +183,8 @@ defmodule ElixirScope.Instrument.Attach do
       _ ->
         refuse(
           module,
-          "it was compiled without debug information; `:erlang.trace/3` still sees its calls, " <>
+          "it has no debug information: it was compiled without, or a release has stripped it (`strip_beams: false` keeps it). " <>
+            "`:erlang.trace/3` still sees its calls, " <>
             "and the calls that instrumented code makes to it are in that code's recording"
         )
     end
@@ -245,9 +260,10 @@ defmodule ElixirScope.Instrument.Attach do
         :ok
       else
         {:purged, false} ->
-          refuse(
-            module,
-            "a process still runs the code from before the last change; try again when it has left it"
+          Error.new(
+            :in_use,
+            "the code of #{inspect(module)} cannot be changed yet: a process still runs the code from before the last " <>
+              "change, and would have to be killed. Try again when it has left it; what is recorded stays as it is"
           )
 
         {:error, reason} ->
@@ -266,13 +282,14 @@ defmodule ElixirScope.Instrument.Attach do
   defp refuse(module, why),
     do: Error.new(:not_instrumented, "#{inspect(module)} cannot be instrumented: #{why}")
 
-  defp not_attached(module, []),
-    do: Error.new(:not_instrumented, "#{inspect(module)} is not attached; no module is")
-
-  defp not_attached(module, some) do
+  defp not_attached(module, attached) do
     Error.new(
       :not_instrumented,
-      "#{inspect(module)} is not attached; attached are #{Enum.map_join(some, ", ", &inspect/1)}"
+      "expected a module that ElixirScope.instrument/2 has instrumented, got: #{inspect(module)}; " <>
+        case attached do
+          [] -> "there is none (code that was loaded anew since counts as its own)"
+          some -> "there are #{Enum.map_join(some, ", ", &inspect/1)}"
+        end
     )
   end
 end

@@ -35,7 +35,7 @@ defmodule ElixirScope.Instrument.Frame do
     prefix = Syntax.fresh_prefix(form)
     role = Map.fetch!(plan.roles, {name, arity})
     origin = Plan.origin(plan, file)
-    site = Site.new({plan.module, name, arity}, :function, origin, anno)
+    site = Site.new({plan.module, name, arity}, :function, origin, place(anno, form, plan))
     options = Plan.options(plan, {name, arity})
     frame = frame(anno, arity, site, role, prefix, {plan, options})
     taken = Syntax.variables(form)
@@ -73,7 +73,14 @@ defmodule ElixirScope.Instrument.Frame do
   """
   @spec count(tuple(), Plan.t(), file :: String.t()) :: tuple()
   def count({:function, _, name, arity, clauses} = form, %Plan{} = plan, file) do
-    site = Site.new({plan.module, name, arity}, :counted, Plan.origin(plan, file), clause_anno(clauses))
+    site =
+      Site.new(
+        {plan.module, name, arity},
+        :counted,
+        Plan.origin(plan, file),
+        place(clause_anno(clauses), form, plan)
+      )
+
     prefix = Syntax.fresh_prefix(form)
 
     clauses =
@@ -139,6 +146,11 @@ defmodule ElixirScope.Instrument.Frame do
 
   defp numbers(0), do: []
   defp numbers(arity), do: 1..arity
+
+  # Elixir gives no line to clauses that a macro made, or that stand in the line of their module.
+  defp place(anno, form, plan) do
+    Enum.find([anno, elem(form, 1), plan.anno], anno, &(:erl_anno.line(&1) > 0))
+  end
 
   defp clause_anno([{:clause, anno, _, _, _} | _]), do: anno
 

@@ -39,7 +39,7 @@ defmodule ElixirScope.Instrument.Hook do
       {:ok, forms} = :elixir_erl.debug_info(:erlang_v1, module, {:elixir_v1, map, specs}, [])
       # What the configuration names is checked here, since only here the functions are known.
       if by == :project, do: map |> Request.unknown(options) |> Enum.each(&tell("ElixirScope: " <> &1))
-      {core, _functions} = rewrite(core, forms, {by, options}, compile_options)
+      {core, _functions} = rewrite(core, forms, map.file, {by, options}, compile_options)
       core
     else
       _nothing_to_do -> core
@@ -50,7 +50,7 @@ defmodule ElixirScope.Instrument.Hook do
     with true <- Anew.asked?(compile_options) and not Anew.by_elixir?(compile_options),
          {:ok, map, forms} <- Anew.forms(module, core, compile_options),
          {by, options} <- Request.read(map.compile_opts, map) do
-      {core, functions} = rewrite(core, forms, {by, options}, compile_options)
+      {core, functions} = rewrite(core, forms, map.file, {by, options}, compile_options)
       Anew.remember(module, functions)
       if functions == [], do: core, else: Anew.mark(core)
     else
@@ -70,9 +70,9 @@ defmodule ElixirScope.Instrument.Hook do
       "that tool to have it recorded"
   end
 
-  defp rewrite(core, forms, {by, options}, compile_options) do
+  defp rewrite(core, forms, file, {by, options}, compile_options) do
     # The compiler has just read these very files.
-    {rewritten, report} = Transform.run(forms, options, Source.of_forms(forms, & &1))
+    {rewritten, report} = Transform.run(forms, options, Source.of_compiled(forms, file, nil))
 
     for {{name, arity}, {:unable, _} = reason} <- report.skipped,
         do: warn(by, "#{inspect(report.module)}.#{name}/#{arity}", Plan.explain(reason))

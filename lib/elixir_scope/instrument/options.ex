@@ -85,7 +85,7 @@ defmodule ElixirScope.Instrument.Options do
       [locals: true]
 
       iex> ElixirScope.Instrument.Options.mark!(only: [:add])
-      ** (ArgumentError) @scope: expected true, false, or the options count:, args:, returns:, locals:, state: with true or false, got: [only: [:add]]. Write for example @scope locals: true
+      ** (ArgumentError) @scope: expected true, false, or the options count:, args:, returns:, locals:, state: with true or false, got: [only: [:add]]. Write for example @scope locals: true; an attribute of your own needs another name where `use ElixirScope` stands
   """
   @spec mark!(term()) :: mark()
   def mark!(mark) when is_boolean(mark), do: mark
@@ -101,7 +101,8 @@ defmodule ElixirScope.Instrument.Options do
     else
       raise ArgumentError,
             "@scope: expected true, false, or the options #{Enum.map_join(@markable, ", ", &"#{&1}:")} with true or " <>
-              "false, got: #{inspect(mark)}. Write for example @scope locals: true"
+              "false, got: #{inspect(mark)}. Write for example @scope locals: true; an attribute of your own needs another name " <>
+              "where `use ElixirScope` stands"
     end
   end
 
@@ -121,10 +122,10 @@ defmodule ElixirScope.Instrument.Options do
       iex> for function <- [:add, :sub, :loop], do: ElixirScope.Instrument.Options.reason(options, {function, 2})
       [nil, :excluded, :counted]
   """
-  @spec reason(t(), {atom(), arity()}) :: nil | :not_in_only | :excluded | :counted
+  @spec reason(t(), {atom(), arity()}) :: nil | :not_in_only | :excluded | :marked | :counted
   def reason(%__MODULE__{functions: functions} = options, function) do
     case functions do
-      %{^function => false} -> :excluded
+      %{^function => false} -> :marked
       %{^function => true} -> nil
       %{^function => mark} -> if mark[:count], do: :counted
       _ -> reason_of_lists(options, function)

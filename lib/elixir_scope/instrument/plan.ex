@@ -7,10 +7,13 @@ defmodule ElixirScope.Instrument.Plan do
 
   @typedoc "`:function`, GenServer's `init/1`, or a callback with the position of its state argument"
   @type role :: :function | :init | {:callback, state :: pos_integer()}
-  @type reason :: :macro | :reserved_name | :not_in_only | :excluded | :counted | {:unable, String.t()}
+  @type reason ::
+          :macro | :reserved_name | :not_in_only | :excluded | :marked | :counted | {:unable, String.t()}
 
   @type t :: %__MODULE__{
           module: module(),
+          # Where it begins.
+          anno: :erl_anno.anno(),
           options: Options.t(),
           defined: MapSet.t({atom(), arity()}),
           roles: %{{atom(), arity()} => role()},
@@ -19,7 +22,7 @@ defmodule ElixirScope.Instrument.Plan do
           sources: %{optional(String.t()) => Source.t()}
         }
 
-  @enforce_keys [:module, :options, :defined, :roles, :skipped]
+  @enforce_keys [:module, :anno, :options, :defined, :roles, :skipped]
   defstruct @enforce_keys ++ [sources: %{}]
 
   # Positions of the state in the argument list. init/1 has none: it makes the first one.
@@ -44,12 +47,19 @@ defmodule ElixirScope.Instrument.Plan do
   @spec new([tuple()], Options.t(), %{optional({atom(), arity()}) => String.t()}) :: t()
   def new(forms, %Options{} = options, unable \\ %{}) do
     defined = for {:function, _, name, arity, _} <- forms, do: {name, arity}
-    {:attribute, _, :module, module} = List.keyfind(forms, :module, 2)
+    {:attribute, anno, :module, module} = List.keyfind(forms, :module, 2)
     callbacks = if gen_server?(forms), do: @callbacks, else: %{}
 
     Enum.reduce(
       defined,
-      %__MODULE__{module: module, options: options, defined: MapSet.new(defined), roles: %{}, skipped: %{}},
+      %__MODULE__{
+        module: module,
+        anno: anno,
+        options: options,
+        defined: MapSet.new(defined),
+        roles: %{},
+        skipped: %{}
+      },
       fn function, plan ->
         case reason(function, options, unable) do
           nil -> put_in(plan.roles[function], role(function, options, callbacks))
@@ -95,7 +105,8 @@ defmodule ElixirScope.Instrument.Plan do
   def explain(:macro), do: "it is a macro, which runs only in the compiler"
   def explain(:reserved_name), do: "its name is reserved for the compiler"
   def explain(:not_in_only), do: "only: does not name it"
-  def explain(:excluded), do: "except: names it, or `@scope false` stands above it"
+  def explain(:excluded), do: "except: names it"
+  def explain(:marked), do: "`@scope false` stands above it"
   def explain(:counted), do: "its calls are counted, not recorded"
   def explain({:unable, problem}), do: "it could not be rewritten: #{problem}"
 

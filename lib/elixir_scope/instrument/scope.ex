@@ -7,28 +7,32 @@ defmodule ElixirScope.Instrument.Scope do
 
   @doc false
   def __on_definition__(env, kind, name, args, _guards, _body) do
-    # Deleted, so that it holds for one function, and so that one which stands above nothing is an unused attribute.
-    case Module.delete_attribute(env.module, :scope) do
-      nil ->
-        :ok
+    mark = Module.get_attribute(env.module, :scope)
 
-      mark when kind in [:def, :defp] ->
-        mark(env, name, args, mark)
-
-      _ ->
-        fail(
-          env,
-          "@scope stands above the macro #{name}/#{length(args)}; macros run only in the compiler. Remove it"
-        )
+    if ours?(mark) do
+      # Deleted, so that it holds for one function, and so that one which stands above nothing is an unused attribute.
+      Module.delete_attribute(env.module, :scope)
+      mark(env, kind, name, args, mark)
     end
   end
 
-  defp mark(env, name, args, mark) do
+  # A module may have an attribute of this name for itself, with a text or a number in it.
+  defp ours?(nil), do: false
+  defp ours?(mark), do: is_atom(mark) or is_list(mark)
+
+  defp mark(env, kind, name, args, mark) when kind in [:def, :defp] do
     mark = check(env, mark)
     arity = length(args)
     defaults = Enum.count(args, &match?({:\\, _, _}, &1))
     for arity <- (arity - defaults)..arity, do: Compiler.mark(env.module, {name, arity}, mark)
     :ok
+  end
+
+  defp mark(env, _macro, name, args, _mark) do
+    fail(
+      env,
+      "@scope stands above the macro #{name}/#{length(args)}; macros run only in the compiler. Remove it"
+    )
   end
 
   defp check(env, mark) do

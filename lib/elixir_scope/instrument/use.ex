@@ -54,15 +54,25 @@ defmodule ElixirScope.Instrument.Use do
     reasons = functions |> Enum.map(&Plan.reason(&1, options)) |> Enum.uniq()
 
     cond do
-      Beam.functions(bytecode, env.module) != [] -> :ok
-      functions == [] -> nothing(env, "it defines no function. Remove `use ElixirScope` from it")
+      Beam.functions(bytecode, env.module) != [] ->
+        :ok
+
+      functions == [] ->
+        nothing(env, "it defines no function. Remove `use ElixirScope` from it")
+
       # The plan had work to do: then the hook failed, and has said so.
-      nil in reasons -> :ok
-      true -> nothing(env, "of all its functions #{explain(reasons)}. Change only:, except: or count:")
+      nil in reasons ->
+        :ok
+
+      true ->
+        nothing(
+          env,
+          "all of its functions are left alone: #{explain(reasons)}. Change only:, except: or count:"
+        )
     end
   end
 
-  defp explain(reasons), do: Enum.map_join(reasons, " or ", &Plan.explain/1)
+  defp explain(reasons), do: Enum.map_join(reasons, "; or ", &Plan.explain/1)
 
   defp check_names(_env, _option, :all, _functions, _macros), do: :ok
 

@@ -13,7 +13,10 @@ defmodule ElixirScope.Query.Program do
          {:ok, recording} <- Query.recording(options),
          {:ok, sites} <- Query.sites(recording, options) do
       nodes = for {_number, site} <- sites, uniq: true, do: Node.from_native(site)
-      {:ok, Enum.sort_by(nodes, &{&1.file, &1.line, &1.column, &1.mfa, &1.id})}
+
+      if nodes == [],
+        do: Query.seen(recording, options, []),
+        else: {:ok, Enum.sort_by(nodes, &{&1.file, &1.line, &1.column, &1.mfa, &1.id})}
     end
   end
 
@@ -61,7 +64,24 @@ defmodule ElixirScope.Query.Program do
   def counts(options) do
     with :ok <- Query.check(options, [:in, :mfa, :since, :until]),
          {:ok, events} <- Query.events([kind: :count] ++ options) do
-      {:ok, Enum.reduce(events, %{}, fn event, sums -> add(sums, event.mfa, event.data.count) end)}
+      sums = Enum.reduce(events, %{}, fn event, sums -> add(sums, event.mfa, event.data.count) end)
+      if sums == %{}, do: counted(options), else: {:ok, sums}
+    end
+  end
+
+  # No count is an answer where a function is counted, or may be.
+  defp counted(options) do
+    with {:ok, recording} <- Query.recording(options), {:ok, sites} <- Query.sites(recording, options) do
+      kinds = for {_number, {_, _, {_, kind, _, _}}} <- sites, uniq: true, do: kind
+
+      if Keyword.has_key?(options, :mfa) and kinds != [] and :counted not in kinds do
+        Error.new(
+          :not_counted,
+          "calls of #{inspect(options[:mfa])} are recorded, not counted: ElixirScope.calls/2 gives them"
+        )
+      else
+        {:ok, %{}}
+      end
     end
   end
 

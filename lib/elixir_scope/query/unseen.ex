@@ -28,7 +28,8 @@ defmodule ElixirScope.Query.Unseen do
           "not instrumented#{original(replaced)}; leave the module out of that tool"
 
       matching(defined(module), function, arity) != [] and instrumented == [] ->
-        "#{inspect(module)} is not instrumented; put `use ElixirScope` into it and compile it again"
+        "#{inspect(module)} is not instrumented; put `use ElixirScope` into it and compile it again, name its application " <>
+          "in `config :elixir_scope, instrument: [apps: ...]`, or say ElixirScope.instrument(#{inspect(module)}) while it runs"
 
       matching(defined(module), function, arity) != [] ->
         "#{show(module, function, arity)} is not instrumented, other functions of #{inspect(module)} are; " <>

@@ -71,6 +71,7 @@ defmodule Mix.Tasks.Compile.ElixirScope do
   defp compiled({status, _diagnostics} = result, %{own: own} = rules) do
     if status != :error, do: own |> Leftovers.sweep() |> Enum.each(&tell/1)
     if status == :ok, do: rules |> Project.stale() |> Enum.each(&tell/1)
+    if status == :ok and not Mix.Task.recursing?(), do: own |> Project.unmatched() |> Enum.each(&tell/1)
     result
   end
 

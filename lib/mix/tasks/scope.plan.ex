@@ -54,7 +54,7 @@ defmodule Mix.Tasks.Scope.Plan do
       Enum.each(Table.lines(rows), &Mix.shell().info(&1))
     end
 
-    Enum.each(remarks(rules, Enum.map(every, & &1.module)), &Mix.shell().info([:yellow, &1, :reset]))
+    Enum.each(remarks(rules), &Mix.shell().info([:yellow, &1, :reset]))
     Enum.each(more(dependencies), &Mix.shell().info([:light_black, &1, :reset]))
     if write?, do: write(if(Project.plans_dependencies?(), do: every, else: rows), shown)
     :ok
@@ -81,7 +81,7 @@ defmodule Mix.Tasks.Scope.Plan do
     end
   end
 
-  defp remarks(%{own: own, dependencies: dependencies} = rules, modules) do
+  defp remarks(%{own: own, dependencies: dependencies} = rules) do
     app = inspect(Apps.own())
 
     cond do
@@ -95,19 +95,7 @@ defmodule Mix.Tasks.Scope.Plan do
         ["Nothing of this is in force: write config :elixir_scope, instrument: [apps: [#{app}]]"]
 
       true ->
-        Project.stale(rules) ++ unmatched(own, modules)
-    end
-  end
-
-  defp unmatched(rules, modules) do
-    case Selection.unmatched(rules.selection, modules) do
-      [] ->
-        []
-
-      some ->
-        [
-          "No module is named by #{Enum.map_join(some, ", ", &inspect/1)} in the configuration"
-        ]
+        Project.stale(rules) ++ Project.unmatched(own)
     end
   end
 

@@ -3,7 +3,7 @@ defmodule ElixirScope.Instrument.AttachTest do
   use ExUnit.Case, async: false
 
   alias ElixirScope.Doctest.Plain
-  alias ElixirScope.Error
+  alias ElixirScope.{Error, Instrument}
 
   setup do
     {:ok, _} = ElixirScope.start()
@@ -25,6 +25,18 @@ defmodule ElixirScope.Instrument.AttachTest do
     assert Plain.module_info(:md5) == md5
     assert ElixirScope.instrumented() == []
     assert [%{args: [2], return: 4}] = ElixirScope.calls({Plain, :double, 1}, pid: self())
+  end
+
+  test "from the first moment on it is known as instrumented, and until it is taken back" do
+    assert_raise ElixirScope.Error, ~r/Plain is not instrumented; put .* or say ElixirScope.instrument/, fn ->
+      ElixirScope.calls(&Plain.triple/1, since: ElixirScope.now())
+    end
+
+    {:ok, _} = ElixirScope.instrument(Plain)
+    assert Instrument.functions(Plain) == [double: 1, triple: 1]
+    assert ElixirScope.calls(&Plain.triple/1, since: ElixirScope.now()) == []
+    :ok = ElixirScope.uninstrument(Plain)
+    assert Instrument.functions(Plain) == []
   end
 
   test "can be asked for other functions, and is still taken back to the original" do
@@ -142,7 +154,7 @@ defmodule ElixirScope.Instrument.AttachTest do
     assert reason.(Plain, except: [:double, :triple]) =~
              "none of its functions can be: its name is reserved for the compiler; except: names it"
 
-    assert {:error, %Error{message: "ElixirScope.Doctest.Plain is not attached; no module is"}} =
+    assert {:error, %Error{message: "expected a module that ElixirScope.instrument/2 has" <> _}} =
              ElixirScope.uninstrument(Plain)
 
     [{module, _}] = Code.compile_string("defmodule ElixirScope.AttachTest.Memory do\n def one, do: 1\nend")
@@ -151,7 +163,7 @@ defmodule ElixirScope.Instrument.AttachTest do
     in_file(
       "defmodule ElixirScope.AttachTest.Bare do\n @compile {:debug_info, false}\n def one, do: 1\nend",
       fn bare ->
-        assert reason.(bare, []) =~ "compiled without debug information"
+        assert reason.(bare, []) =~ "it has no debug information"
       end
     )
   end

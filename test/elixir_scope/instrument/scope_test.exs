@@ -160,6 +160,13 @@ defmodule ElixirScope.Instrument.ScopeTest do
     end)
   end
 
+  test "an attribute of the module's own, with a text or a number in it, is left alone" do
+    with_module("use ElixirScope", "@scope \"openid\"\ndef f, do: @scope\ndef g, do: @scope", fn module ->
+      assert {module.f(), module.g()} == {"openid", "openid"}
+      assert Instrument.functions(module) == [f: 0, g: 0]
+    end)
+  end
+
   test "bad marks say what was expected, what came and what to do" do
     for {mark, part} <- [
           {":all", "got: :all"},
