@@ -92,8 +92,10 @@ defmodule ElixirScope.Instrument.UseTest do
           {"use ElixirScope\ndefmacro m, do: 1", "it defines no function. Remove"},
           {"use ElixirScope\ndefstruct [:x]",
            "all of its functions are left alone: its name is reserved for the compiler"},
-          {"use ElixirScope, except: [:f]\ndef f, do: 1", "all of its functions are left alone: except: names it"},
-          {"use ElixirScope, only: []\ndef f, do: 1", "all of its functions are left alone: only: does not name it"},
+          {"use ElixirScope, except: [:f]\ndef f, do: 1",
+           "all of its functions are left alone: except: names it"},
+          {"use ElixirScope, only: []\ndef f, do: 1",
+           "all of its functions are left alone: only: does not name it"},
           {"@compile {:debug_info, false}\nuse ElixirScope\ndef f, do: 1",
            "compiled without debug information"}
         ] do
