@@ -2,6 +2,7 @@
 
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Definition, Kind};
+use elixir_scope_segment::layout::VERSION;
 use elixir_scope_segment::{BlockBuilder, Item, RingMark, Segment, SegmentWriter};
 use proptest::prelude::*;
 
@@ -161,5 +162,5 @@ fn another_version_is_named() {
     bytes[8] = 9;
     std::fs::write(&path, &bytes).unwrap();
     let damage = Segment::open(&path).err().expect("refused");
-    assert_eq!(damage.what, "expected format version 1, found 9");
+    assert_eq!(damage.what, format!("expected format version {VERSION}, found 9"));
 }
