@@ -2,11 +2,20 @@
 defmodule World.Run do
   @moduledoc false
 
+  # In a session of its own, which ends with this VM however that ends: then this shell has nothing more to read. The
+  # command has nothing to read either, so that nobody waits for an answer.
+  @shell """
+  exec 3<&0
+  setsid "$@" </dev/null 3<&- &
+  command=$!
+  (cat <&3; kill -KILL -- "-$command") >/dev/null 2>&1 &
+  wait "$command"
+  """
+
   @doc "Runs a command; its output, its status and its seconds."
   def command(command, arguments, folder, env, log) do
     begun = System.monotonic_time(:millisecond)
-    # With nothing to read, so that nobody waits for an answer.
-    arguments = ["-c", "exec \"$@\" </dev/null", "sh", command | arguments]
+    arguments = ["-c", @shell, "sh", command | arguments]
     {output, status} = System.cmd("sh", arguments, cd: folder, env: env, stderr_to_stdout: true)
     File.write!(log, output)
     %{output: output, status: status, time: (System.monotonic_time(:millisecond) - begun) / 1000}

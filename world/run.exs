@@ -1,10 +1,11 @@
 # Runs test suites of other people's code twice, plain and fully instrumented while recording, and compares what became of
 # each test. `.ci/world` brings the sources and calls this:
 #
-#     elixir world/run.exs [--slice] [--short] [--arguments "--exclude db"] NAME=FOLDER ...
+#     elixir world/run.exs --work FOLDER [--slice] [--short] [--arguments "--exclude db"] NAME=FOLDER ...
 #
 # NAME is an application of Elixir itself (FOLDER then holds all of Elixir) or a Mix project; the folders beside FOLDER are
-# its dependencies; --short cuts the values that are recorded. Ends with status 1 when anything differs.
+# its dependencies; --short cuts the values that are recorded. Ends with status 1 when anything differs, or when nothing
+# was run; then what was written stays in the folder of --work, which is removed otherwise.
 
 for file <- ~w(run expected package stdlib table), do: Code.require_file("#{file}.ex", __DIR__)
 
@@ -15,10 +16,12 @@ defmodule World do
 
   def main(arguments) do
     {options, wanted, []} =
-      OptionParser.parse(arguments, strict: [slice: :boolean, short: :boolean, arguments: :string])
+      OptionParser.parse(arguments,
+        strict: [work: :string, slice: :boolean, short: :boolean, arguments: :string]
+      )
 
     if options[:short], do: System.put_env("WORLD_SHORT", "1")
-    work = Path.join(System.tmp_dir!(), "elixir_scope_world.#{System.pid()}")
+    work = Keyword.fetch!(options, :work)
 
     rows =
       for pair <- wanted do
@@ -33,12 +36,9 @@ defmodule World do
 
     for row <- differing, remark <- row.remarks, do: IO.puts("#{row.name}: #{remark}")
 
-    if differing == [] do
-      File.rm_rf!(work)
-    else
-      IO.puts("\nThe logs are in #{work}")
-      System.halt(1)
-    end
+    not_run? = Enum.all?(rows, &Map.has_key?(&1, :not_run))
+    if not_run?, do: IO.puts("none of the suites was run")
+    if differing == [] and not not_run?, do: File.rm_rf!(work), else: System.halt(1)
   end
 
   defp run(name, folder, work, options) do

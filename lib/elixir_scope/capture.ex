@@ -87,7 +87,12 @@ defmodule ElixirScope.Capture do
     :ok
   end
 
-  @doc "It has returned, or raised."
+  @doc "It has returned, or raised. Behind the outermost one nothing is left of it, which crash reports would print."
+  def unwrap(0) do
+    :erlang.erase(@chain)
+    :ok
+  end
+
   def unwrap(chain) do
     :erlang.put(@chain, chain)
     :ok

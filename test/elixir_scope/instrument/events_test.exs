@@ -51,6 +51,17 @@ defmodule ElixirScope.Instrument.EventsTest do
            ]
   end
 
+  test "behind the outermost wrapped tail call the process dictionary is as it was" do
+    before = Process.get()
+    ElixirScope.Capture.wrap(0)
+    ElixirScope.Capture.wrap(1)
+    ElixirScope.Capture.unwrap(1)
+    assert ElixirScope.Capture.chain() == 1
+    ElixirScope.Capture.unwrap(0)
+    assert ElixirScope.Capture.chain() == 0
+    assert Enum.sort(Process.get()) == Enum.sort(before)
+  end
+
   test "a tail call ends its caller; the last callee returns for all" do
     assert events("Golden.Events.sum([1, 2])") == [
              {:call, f(:sum, 1), [[1, 2]]},
