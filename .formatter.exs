@@ -5,7 +5,6 @@
   inputs: [
     "{mix,.formatter}.exs",
     "native/*.exs",
-    "world/**/*.{ex,exs}",
     "{config,lib,test,bench}/**/*.{ex,exs}",
     "docs/examples/*/{mix,.formatter}.exs",
     "docs/examples/*/{config,lib,test,bench}/**/*.{ex,exs}"

@@ -66,5 +66,5 @@ defmodule World.Stdlib do
     end
   end
 
-  defp scope, do: Path.expand("../_build/test/lib/elixir_scope/ebin", @here)
+  defp scope, do: Path.expand("../../_build/test/lib/elixir_scope/ebin", @here)
 end

@@ -1,7 +1,7 @@
 # Runs test suites of other people's code twice, plain and fully instrumented while recording, and compares what became of
 # each test. `.ci/world` brings the sources and calls this:
 #
-#     elixir world/run.exs --work FOLDER [--slice] [--short] [--arguments "--exclude db"] NAME=FOLDER ...
+#     elixir test/world/run.exs --work FOLDER [--slice] [--short] [--arguments "--exclude db"] NAME=FOLDER ...
 #
 # NAME is an application of Elixir itself (FOLDER then holds all of Elixir) or a Mix project; the folders beside FOLDER are
 # its dependencies; --short cuts the values that are recorded. Ends with status 1 when anything differs, or when nothing

@@ -75,7 +75,7 @@ defmodule World.Project do
   @original original
   @beside System.fetch_env!("WORLD_BESIDE")
   @recording System.get_env("WORLD_RECORDING")
-  @scope Path.dirname(__DIR__)
+  @scope Path.expand("../..", __DIR__)
 
   def project do
     given = @original.project()
