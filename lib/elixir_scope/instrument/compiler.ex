@@ -2,55 +2,13 @@
 defmodule ElixirScope.Instrument.Compiler do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{
-    Anew,
-    Beam,
-    Body,
-    Closure,
-    Compile,
-    Cover,
-    Frame,
-    Hook,
-    Kind,
-    Loops,
-    Options,
-    Own
-  }
-
-  alias ElixirScope.Instrument.{
-    Pattern,
-    Plan,
-    Probe,
-    Proposal,
-    Purity,
-    Request,
-    Site,
-    Source,
-    Syntax,
-    Tail,
-    Transform
-  }
+  alias ElixirScope.Instrument.{Hook, Options, Request}
 
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
-  @needed [
-            Anew,
-            Beam,
-            Body,
-            Closure,
-            Compile,
-            Cover,
-            Frame,
-            Hook,
-            Kind,
-            Loops,
-            Options,
-            Own,
-            Pattern,
-            Plan,
-            Probe
-          ] ++
-            [Proposal, Purity, Request, Site, Source, Syntax, Tail, Transform]
+  @names ~w(Anew Beam Body Closure Compile Cover Frame Hook Kind Loops Options Own Pattern Plan Probe Proposal Purity
+            Request Site Source Syntax Tail Transform)a
+  @needed for name <- @names, do: Module.concat(ElixirScope.Instrument, name)
 
   # The compiler repeats a group of its optimisations on a function until they change nothing any more, 16 times at
   # most. One of them puts a new empty block before each `try` every time, so a function with a `try` always gets all
