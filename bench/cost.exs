@@ -1,12 +1,13 @@
 # What recording costs four small programs, each under every option and under `:erlang.trace`, in one run.
 
 Code.require_file("table.exs", __DIR__)
+Code.require_file("tracer.exs", __DIR__)
 Code.require_file("programs.exs", __DIR__)
 
 defmodule Bench.Cost do
   @moduledoc false
 
-  alias Bench.{Programs, Table}
+  alias Bench.{Programs, Table, Tracer}
 
   # Events a round stay far below what the rings hold, however many a program makes: a full ring would measure refusals.
   @programs [
@@ -67,9 +68,8 @@ defmodule Bench.Cost do
     Table.measure(cases, count)
   end
 
-  # The tracer only takes its messages out of the mailbox; between rounds it catches up.
   defp traced(servers) do
-    tracer = spawn_link(&discard/0)
+    tracer = Tracer.start()
     server = servers[Programs.Traced]
     for pid <- [self(), server], do: :erlang.trace(pid, true, [:call, tracer: tracer])
     :erlang.trace_pattern({Programs.Traced, :_, :_}, [{:_, [], [{:exception_trace}]}], [:local])
@@ -78,7 +78,7 @@ defmodule Bench.Cost do
       for {program, {_label, count}} <- @programs do
         [{_, time}] =
           Table.measure(
-            [{:traced, fn -> catch_up(tracer) end, &loop(program, &1, Programs.Traced, server)}],
+            [{:traced, fn -> Tracer.catch_up(tracer) end, &loop(program, &1, Programs.Traced, server)}],
             count
           )
 
@@ -86,26 +86,8 @@ defmodule Bench.Cost do
       end
 
     for pid <- [self(), server], do: :erlang.trace(pid, false, [:all])
-    send(tracer, :stop)
+    Tracer.stop(tracer)
     times
-  end
-
-  defp discard do
-    receive do
-      {:caught_up, from} -> send(from, :caught_up)
-      :stop -> exit(:normal)
-      _ -> :ok
-    end
-
-    discard()
-  end
-
-  defp catch_up(tracer) do
-    send(tracer, {:caught_up, self()})
-
-    receive do
-      :caught_up -> :ok
-    end
   end
 
   # A loop a module: a call through a variable module would cost more than the call that is measured.

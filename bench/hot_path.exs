@@ -2,13 +2,14 @@
 # and `:erlang.trace` to a process, in one run. `mix scope.bench` runs this and writes bench/RESULTS.md.
 
 Code.require_file("table.exs", __DIR__)
+Code.require_file("tracer.exs", __DIR__)
 Code.require_file("subjects.exs", __DIR__)
 
 defmodule Bench.HotPath do
   @moduledoc false
 
   alias Bench.Subjects.{Instrumented, Plain, Traced}
-  alias Bench.Table
+  alias Bench.{Table, Tracer}
   alias ElixirScope.Native
 
   # Few enough that the ring holds them: a ring that overflows would measure the refusal.
@@ -65,37 +66,18 @@ defmodule Bench.HotPath do
     )
   end
 
-  # The tracer only takes its messages out of the mailbox; between rounds it catches up.
   defp measure_traced do
-    tracer = spawn_link(&discard/0)
+    tracer = Tracer.start()
     :erlang.trace(self(), true, [:call, tracer: tracer])
-    catch_up = fn -> wait_for(tracer) end
+    catch_up = fn -> Tracer.catch_up(tracer) end
 
     :erlang.trace_pattern({Traced, :add, 2}, true, [:local])
     [call] = Table.measure([{:trace_call, catch_up, &add(&1, Traced)}], @burst)
     :erlang.trace_pattern({Traced, :add, 2}, [{:_, [], [{:return_trace}]}], [:local])
     [both] = Table.measure([{:trace_return, catch_up, &add(&1, Traced)}], @burst)
     :erlang.trace(self(), false, [:all])
-    send(tracer, :stop)
+    Tracer.stop(tracer)
     [call, both]
-  end
-
-  defp discard do
-    receive do
-      {:caught_up, from} -> send(from, :caught_up)
-      :stop -> exit(:normal)
-      _ -> :ok
-    end
-
-    discard()
-  end
-
-  defp wait_for(tracer) do
-    send(tracer, {:caught_up, self()})
-
-    receive do
-      :caught_up -> :ok
-    end
   end
 
   defp report(t) do

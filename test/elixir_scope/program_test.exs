@@ -153,6 +153,17 @@ defmodule ElixirScope.ProgramTest do
     end)
   end
 
+  test "a file that no person wrote is too large to be kept, and its modules record all the same", context do
+    filler = String.duplicate("  # filler\n", 100_000)
+
+    in_file(String.replace(@cart, "  def total", filler <> "  def total"), context, fn placed ->
+      assert placed.total([{2, 3}]) == 18
+      [call] = ElixirScope.calls({Elixir.Golden.Placed, :total, 1})
+      assert {:error, %Error{reason: :no_source, message: message}} = ElixirScope.source(call)
+      assert message =~ "has more than a million bytes"
+    end)
+  end
+
   test "an empty answer is none where nothing could have been seen" do
     assert_raise Error, ~r/Enum is not instrumented/, fn -> nodes(Enum) end
     assert_raise Error, ~r/Nope/, fn -> nodes(Nope) end

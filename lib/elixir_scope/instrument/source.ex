@@ -41,7 +41,11 @@ defmodule ElixirScope.Instrument.Source do
   end
 
   defp read(path) do
-    with {:ok, %{type: :regular, size: size}} when size <= @largest <- File.stat(path), do: File.read(path)
+    with {:ok, %{type: :regular, size: size}} when size <= @largest <- File.stat(path) do
+      File.read(path)
+    else
+      _too_large_or_no_file -> :error
+    end
   end
 
   @doc """

@@ -93,9 +93,9 @@ impl<M: Memory> Producer<M> {
             }
         }
         let head = |len: u64, tag: u32| ((u64::from(tag) << 32) | len).to_le_bytes();
-        // SAFETY: everything written lies in `[head, head + filler + frame)`, which was just found to end at or
-        // below `tail + capacity`; the consumer reads below `head` alone. Offsets stay within the capacity
-        // because frames do not cross the end of the data.
+        // Offsets stay within the capacity because frames do not cross the end of the data, and
+        // `[head, head + filler + frame)` was just found to end at or below `tail + capacity`.
+        // SAFETY: everything written lies in that room, and the consumer reads below `head` alone.
         unsafe {
             if filler > 0 {
                 self.memory.write(offset, &head(filler - HEAD, FILLER));

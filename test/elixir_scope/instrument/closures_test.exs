@@ -4,7 +4,7 @@ defmodule ElixirScope.Instrument.ClosuresTest do
   doctest ElixirScope.Instrument.Closure
   doctest ElixirScope.Instrument.Pattern
 
-  alias ElixirScope.Golden
+  alias ElixirScope.{ErlangText, Golden}
   alias ElixirScope.Instrument.{Options, Transform}
 
   @source ~S'''
@@ -223,21 +223,7 @@ defmodule ElixirScope.Instrument.ClosuresTest do
   end
 
   defp run(text, transform) do
-    {:ok, tokens, _} = text |> String.to_charlist() |> :erl_scan.string()
-
-    forms =
-      tokens
-      |> Enum.chunk_while(
-        [],
-        fn
-          {:dot, _} = dot, some -> {:cont, Enum.reverse([dot | some]), []}
-          token, some -> {:cont, [token | some]}
-        end,
-        fn [] -> {:cont, []} end
-      )
-      |> Enum.map(fn tokens -> tokens |> :erl_parse.parse_form() |> elem(1) end)
-
-    {:ok, :scope_fns, binary} = :compile.noenv_forms(transform.(forms), [:binary])
+    {:ok, :scope_fns, binary} = :compile.noenv_forms(text |> ErlangText.forms() |> transform.(), [:binary])
     {:module, _} = :code.load_binary(:scope_fns, ~c"nofile", binary)
     apply(:scope_fns, :f, [1, 2])
   after

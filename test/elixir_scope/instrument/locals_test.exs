@@ -2,7 +2,7 @@ defmodule ElixirScope.Instrument.LocalsTest do
   # What `locals: true` records: which names, with which values, of which line, in which order.
   use ExUnit.Case, async: false
 
-  alias ElixirScope.Golden
+  alias ElixirScope.{ErlangText, Golden}
   alias ElixirScope.Instrument.{Options, Transform}
 
   doctest ElixirScope.Instrument.Probe
@@ -328,22 +328,7 @@ defmodule ElixirScope.Instrument.LocalsTest do
   end
 
   defp run(text, transform, args) do
-    {:ok, tokens, _} = text |> String.to_charlist() |> :erl_scan.string()
-
-    forms =
-      tokens
-      |> Enum.chunk_while(
-        [],
-        fn
-          {:dot, _} = dot, some -> {:cont, Enum.reverse([dot | some]), []}
-          token, some -> {:cont, [token | some]}
-        end,
-        fn [] -> {:cont, []} end
-      )
-      |> Enum.map(fn tokens -> {:ok, _} = :erl_parse.parse_form(tokens) end)
-      |> Enum.map(&elem(&1, 1))
-
-    {:ok, :scope_locals, binary} = :compile.noenv_forms(transform.(forms), [:binary])
+    {:ok, :scope_locals, binary} = :compile.noenv_forms(text |> ErlangText.forms() |> transform.(), [:binary])
     {:module, _} = :code.load_binary(:scope_locals, ~c"nofile", binary)
     Golden.on(fn -> apply(:scope_locals, :f, args) end)
   after

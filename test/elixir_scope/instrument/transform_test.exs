@@ -3,23 +3,11 @@ defmodule ElixirScope.Instrument.TransformTest do
   use ExUnit.Case, async: true
   doctest ElixirScope.Instrument.Transform
 
+  import ElixirScope.ErlangText, only: [forms: 1]
+
   alias ElixirScope.Instrument.{Options, Transform}
 
   @header "-module(m). -compile(export_all). "
-
-  defp forms(text) do
-    {:ok, tokens, _} = text |> String.to_charlist() |> :erl_scan.string()
-
-    tokens
-    |> Enum.chunk_while([], &chunk/2, fn [] -> {:cont, []} end)
-    |> Enum.map(fn tokens ->
-      {:ok, form} = :erl_parse.parse_form(tokens)
-      form
-    end)
-  end
-
-  defp chunk({:dot, _} = dot, tokens), do: {:cont, Enum.reverse([dot | tokens]), []}
-  defp chunk(token, tokens), do: {:cont, [token | tokens]}
 
   # The printed function, its blanks squeezed, sites and the library's own names shortened.
   defp rewritten(text, options \\ []) do
