@@ -2,9 +2,9 @@
 
 use crate::{Meaning, RunPath, Shelf, StoreError};
 use ahash::AHashMap;
-use elixir_scope_clock::Nanos;
+use elixir_scope_clock::{Nanos, Piece};
 use elixir_scope_event::{Definition, Kind, LossCause, Malformed, Record, Site, value, varint};
-use elixir_scope_segment::{BlockBuilder, RingMark, SegmentWriter};
+use elixir_scope_segment::{BlockBuilder, Calibration, RingMark, SegmentWriter};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -136,6 +136,24 @@ impl Writer {
         self.block.event(kind, u32::MAX, time, (None, None), &[0]);
     }
 
+    /// Says what times are made with from now on, and what the system clock says.
+    pub fn calibrate(&mut self, piece: Piece, wall: Nanos) {
+        self.block.calibrate(Calibration { piece, wall });
+    }
+
+    /// Says that everything that happened before this time has been pushed.
+    pub fn complete(&mut self, until: Nanos) {
+        self.block.complete(until);
+    }
+
+    /// Writes a block even when nothing was pushed: whoever opens the run later knows how long nothing happened.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub fn beat(&mut self) -> Result<(), StoreError> {
+        self.write()
+    }
+
     /// Says how far a ring has been read with the records pushed so far.
     pub fn mark(&mut self, mark: RingMark) {
         self.block.mark(mark);
@@ -167,9 +185,10 @@ impl Writer {
     /// # Errors
     /// When a new segment is needed and cannot be made: what was pushed is kept, and may be tried again.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        if self.block.is_empty() {
-            return Ok(());
-        }
+        if self.block.is_empty() { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
         if !self.segment.append(&mut self.block) {
             // Numbers of definitions hold within one segment. A block never waits for a new segment: room for the
             // largest is left at the end of each (see `roll`), so this is a segment that was made too small.

@@ -296,15 +296,14 @@ fn push(writer: &mut Writer, event: &Plain) {
     }
 }
 
-/// The number that the index gave a process of the program; `None` when no event of it was stored.
-pub fn number(index: &Index, process: usize) -> Option<usize> {
-    index.process(Pid { id: process as u32 + 1, serial: 0 })
+/// The pid of a process of the program.
+pub fn pid(process: usize) -> Pid {
+    Pid { id: process as u32 + 1, serial: 0 }
 }
 
 /// A row as an event of the program.
-pub fn plain(index: &Index, row: &Row) -> Plain {
-    let process = row.process.map(|process| index.processes()[process].pid.id as usize - 1);
-    let site = row.site.map(|site| index.sites()[site].key);
+pub fn plain(row: &Row) -> Plain {
+    let process = row.process.map(|pid| pid.id as usize - 1);
     assert!(varint::take(&mut &row.payload[..]).is_ok());
-    Plain { kind: row.kind, time: row.time.0, process, site, payload: row.payload.clone() }
+    Plain { kind: row.kind, time: row.time.0, process, site: row.site, payload: row.payload.clone() }
 }
