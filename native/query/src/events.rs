@@ -25,8 +25,8 @@ impl Index {
             for part in volume.parts.iter().filter(|part| part.end() > from) {
                 for block in wanted.blocks(part).into_iter().filter(|block| block.end() > from) {
                     let Some(block) = volume.read(block) else { continue };
-                    for event in block.events().flatten() {
-                        if event.id < from || !wanted.matches(&event) {
+                    for event in block.events_after(from).flatten() {
+                        if !wanted.matches(&event) {
                             continue;
                         }
                         if rows.len() == limit {

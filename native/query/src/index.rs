@@ -143,9 +143,7 @@ impl Index {
         let (volume, block) =
             found.into_iter().find_map(|(number, volume)| Some((number, volume.holds(id)?)))?;
         let block = self.volumes[volume].read(block)?;
-        let ordinal = id - block.head.first_event;
-        let before = block.places().flatten().take_while(|place| u64::from(place.ordinal) <= ordinal);
-        let found = block.events_from(&before.last()?).flatten().find(|event| event.id == id)?;
+        let found = block.events_after(id).next()?.ok().filter(|event| event.id == id)?;
         Some(self.row(volume, &found))
     }
 

@@ -159,20 +159,20 @@ impl Part {
     fn add_place(&mut self, block: &Block<'_>, at: u32, place: &Place, before: &[Arc<Part>]) {
         let event = || block.events_from(place).next().and_then(Result::ok);
         match (place.kind, place.process) {
-            (Some(Kind::State), Some(process)) => {
+            (Kind::State, Some(process)) => {
                 let states = &mut self.process_mut(process).state_blocks;
                 if states.last().is_none_or(|(block, _)| *block != at) {
                     states.push((at, place.time));
                 }
             }
-            (Some(Kind::Process), Some(process)) => {
+            (Kind::Process, Some(process)) => {
                 let name = event().and_then(|event| name_of(&event, &|number| self.look_up(before, number)));
                 if let Some(name) = name {
                     self.names.entry(name).or_default().push((place.time, process));
                 }
                 self.process_mut(process).introductions.push((at, *place));
             }
-            (Some(Kind::Gap), _) => {
+            (Kind::Gap, _) => {
                 if let Some(gap) = event().and_then(|event| Gap::parse(event.payload)) {
                     match gap.cause {
                         LossCause::Removed => self.removed = Some(gap),
@@ -180,8 +180,8 @@ impl Part {
                     }
                 }
             }
-            (Some(Kind::Pause), _) => self.incident(Incident::Pause(place.time)),
-            (Some(Kind::Resume), _) => self.incident(Incident::Resume(place.time)),
+            (Kind::Pause, _) => self.incident(Incident::Pause(place.time)),
+            (Kind::Resume, _) => self.incident(Incident::Resume(place.time)),
             _ => {}
         }
     }

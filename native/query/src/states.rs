@@ -84,6 +84,6 @@ fn last_place(
 ) -> Option<Place> {
     let block = volume.read(part.blocks.get(block as usize)?)?;
     let states = block.places().flatten();
-    let own = states.filter(|place| place.kind == Some(Kind::State) && place.process == Some(process));
+    let own = states.filter(|place| place.kind == Kind::State && place.process == Some(process));
     own.take_while(|place| wanted(place, block.head.first_event)).last()
 }

@@ -6,14 +6,14 @@
 //! |---|---|
 //! | kind, and flags (see [`crate::layout`]) | 1 |
 //! | ring, unless it is that of the record before | number |
-//! | distance in time to the record before; 0 for the first, whose place tells its time | zigzag number |
+//! | distance in time to the record before; 0 for the first, whose time the front tells | zigzag number |
 //! | process: number of its definition plus one, 0 for none; unless it is that of the record before | number |
 //! | site: likewise | number |
 //! | length of the payload, unless that is a number alone | number |
 //! | payload | as many |
 
-use crate::front::{self, Front, Place, RingMark, take_bytes, take_u32};
-use crate::layout::{BARE, BlockHead, KIND, SAME_PROCESS, SAME_RING};
+use crate::front::{self, Front, Place, RingMark, Sync, take_bytes, take_u32};
+use crate::layout::{BARE, BlockHead, KIND, SAME_PROCESS, SAME_RING, SYNC};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, Malformed, varint};
 use std::borrow::Cow;
@@ -65,7 +65,7 @@ impl<'a> Block<'a> {
         Front::parse(self.front, self.head.definitions, self.head.earliest)
     }
 
-    /// The events that can be read without those before them, in order. After an error there are no more.
+    /// The states, introductions, gaps and pauses, in order. After an error there are no more.
     pub fn places(&self) -> impl Iterator<Item = Result<Place, Malformed>> + use<'a> {
         let rest = self.front.get(self.head.places as usize..).unwrap_or_default();
         front::places(rest, self.head.earliest)
@@ -73,18 +73,30 @@ impl<'a> Block<'a> {
 
     /// The events, in order. After an error there are no more.
     pub fn events(&self) -> Events<'_> {
-        // The first event has a place: it is the first of those that come every so many.
-        let known = self.places().next().and_then(Result::ok).map(|place| place.time);
-        let before = Context { id: self.head.first_event, ring: 0, time: self.head.earliest, process: None };
-        Events { rest: &self.records, before, known }
+        self.events_at(0, front::sync(self.front, self.head.events, 0))
+    }
+
+    /// The event of a number, and those after it.
+    pub fn events_after(&self, id: u64) -> impl Iterator<Item = Result<Event<'_>, Malformed>> {
+        let ordinal = id.saturating_sub(self.head.first_event).min(u64::from(self.head.events)) as u32;
+        let events = self.events_at(ordinal - ordinal % SYNC, front::sync(self.front, self.head.events, ordinal));
+        events.skip_while(move |event| event.is_ok_and(|event| event.id < id))
+    }
+
+    fn events_at(&self, ordinal: u32, sync: Option<Sync>) -> Events<'_> {
+        let Some(Sync { offset, time }) = sync else { return Events::none() };
+        self.events_from_offset(ordinal, offset, time)
+    }
+
+    fn events_from_offset(&self, ordinal: u32, offset: u32, time: Nanos) -> Events<'_> {
+        let id = self.head.first_event.wrapping_add(u64::from(ordinal));
+        let rest = self.records.get(offset as usize..).unwrap_or_default();
+        Events { rest, before: Context { id, ring: 0, time, process: None }, known: Some(time) }
     }
 
     /// The event at a place, and those after it.
     pub fn events_from(&self, place: &Place) -> Events<'_> {
-        let id = self.head.first_event.wrapping_add(u64::from(place.ordinal));
-        let before = Context { id, ring: 0, time: place.time, process: None };
-        let rest = self.records.get(place.offset as usize..).unwrap_or_default();
-        Events { rest, before, known: Some(place.time) }
+        self.events_from_offset(place.ordinal, place.offset, place.time)
     }
 }
 
@@ -122,6 +134,10 @@ impl<'a> Iterator for Events<'a> {
 }
 
 impl<'a> Events<'a> {
+    fn none() -> Self {
+        Events { rest: &[], before: Context { id: 0, ring: 0, time: Nanos(0), process: None }, known: None }
+    }
+
     #[inline]
     fn take(&mut self) -> Result<Event<'a>, Malformed> {
         let Events { rest, before, known } = self;

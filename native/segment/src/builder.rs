@@ -1,7 +1,7 @@
 //! Collecting the records of a block, and what its front says of them.
 
 use crate::block::is_number;
-use crate::front::{Calibration, Contents, Front, Place, ProcessEntry, RingMark, SiteEntry};
+use crate::front::{Calibration, Contents, Front, Place, ProcessEntry, RingMark, SiteEntry, Sync};
 use crate::layout::{BARE, SAME_PROCESS, SAME_RING, SYNC};
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
@@ -23,6 +23,7 @@ pub struct BlockBuilder {
     processes: Entries<ProcessEntry>,
     sites: Entries<SiteEntry>,
     places: Vec<Place>,
+    syncs: Vec<Sync>,
 }
 
 #[derive(Clone, Copy)]
@@ -87,12 +88,15 @@ impl BlockBuilder {
         payload: &[u8],
     ) {
         let placed = matches!(kind, Kind::State | Kind::Process | Kind::Gap | Kind::Pause | Kind::Resume);
-        let whole = placed || self.events.is_multiple_of(SYNC);
-        if whole {
-            let (ordinal, offset) = (self.events, self.records.len() as u32);
-            self.places.push(Place { ordinal, offset, kind: placed.then_some(kind), process, time });
+        let synced = self.events.is_multiple_of(SYNC);
+        let (ordinal, offset) = (self.events, self.records.len() as u32);
+        if placed {
+            self.places.push(Place { ordinal, offset, kind, process, time });
         }
-        let before = self.before.filter(|_| !whole);
+        if synced {
+            self.syncs.push(Sync { offset, time });
+        }
+        let before = self.before.filter(|_| !placed && !synced);
         let same_ring = before.is_some_and(|before| before.ring == ring);
         let same_process = before.is_some_and(|before| before.process == process);
         let bare = is_number(payload);
@@ -102,7 +106,7 @@ impl BlockBuilder {
         if !same_ring {
             varint::put(out, u64::from(ring));
         }
-        // The time of the first is told by its place alone: which time is the earliest is not known yet.
+        // The time of the first is told by the front alone: which time is the earliest is not known yet.
         let distance = self.before.map_or(0, |before| time.0.wrapping_sub(before.time.0) as i64);
         varint::put(out, varint::zigzag(distance));
         if !same_process {
@@ -185,8 +189,8 @@ impl BlockBuilder {
 
     /// Writes the front; the answer is where its places begin.
     pub(crate) fn front(&self, out: &mut Vec<u8>) -> u32 {
-        let BlockBuilder { kinds, processes, sites, places, .. } = self;
-        let contents = Contents { kinds, processes: &processes.list, sites: &sites.list, places };
+        let BlockBuilder { kinds, processes, sites, places, syncs, .. } = self;
+        let contents = Contents { kinds, processes: &processes.list, sites: &sites.list, places, syncs };
         Front::write(out, &self.calibration, &self.marks, &self.definitions, &contents, self.times().0)
     }
 
@@ -196,6 +200,7 @@ impl BlockBuilder {
         self.definitions.clear();
         self.records.clear();
         self.places.clear();
+        self.syncs.clear();
         self.processes.clear();
         self.sites.clear();
         (self.defined, self.events, self.kinds) = (0, 0, [0; 32]);

@@ -9,10 +9,12 @@
 //! | kinds | count, then kind (1 byte) and number of events each |
 //! | processes | count, then definition, events, states, first time, distance to the last each |
 //! | sites | count, then definition and events each |
-//! | places | count, then distances in number and bytes to the place before, kind (1 byte; 0: to read on from), process, zigzag distance in time each |
+//! | places | count, then distances in number and bytes to the place before, kind (1 byte), process, zigzag distance in time each |
+//! | of the first event and of every 128th after it: where its record begins among the records, and its time | 4, 8 |
 //!
 //! The parts are written in this order, and an index is built by reading it once, front to back.
 
+use crate::layout::SYNC;
 use elixir_scope_clock::{Nanos, Piece, Ticks};
 use elixir_scope_event::{Definition, Kind, Malformed, codec, varint};
 
@@ -70,15 +72,15 @@ pub struct SiteEntry {
     pub events: u32,
 }
 
-/// An event that can be read without those before it.
+/// A state, an introduction, a gap or a pause, which can be found without reading the records before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// How many events of the block come before it.
     pub ordinal: u32,
     /// Where its record begins among the records.
     pub offset: u32,
-    /// Its kind, where that is why it can be found: states, introductions, gaps and pauses. `None`: one of every so many.
-    pub kind: Option<Kind>,
+    /// What it is.
+    pub kind: Kind,
     /// The number of its process's definition.
     pub process: Option<u32>,
     /// Its time.
@@ -115,7 +117,7 @@ impl Front {
         for _ in 0..varint::take(&mut rest)? {
             found
                 .kinds
-                .push((take_kind(&mut rest)?.ok_or(Malformed("a kind of event"))?, take_u32(&mut rest)?));
+                .push((take_kind(&mut rest)?, take_u32(&mut rest)?));
         }
         for _ in 0..varint::take(&mut rest)? {
             let (process, events, states) = (take_u32(&mut rest)?, take_u32(&mut rest)?, take_u32(&mut rest)?);
@@ -175,10 +177,14 @@ impl Front {
         for place in contents.places {
             varint::put(out, u64::from(place.ordinal - before.0));
             varint::put(out, u64::from(place.offset - before.1));
-            out.push(place.kind.map_or(0, |kind| kind as u8));
+            out.push(place.kind as u8);
             varint::put(out, place.process.map_or(0, |number| u64::from(number) + 1));
             varint::put(out, varint::zigzag(place.time.0.wrapping_sub(before.2.0) as i64));
             before = (place.ordinal, place.offset, place.time);
+        }
+        for sync in contents.syncs {
+            out.extend_from_slice(&sync.offset.to_le_bytes());
+            out.extend_from_slice(&sync.time.0.to_le_bytes());
         }
         places
     }
@@ -190,6 +196,26 @@ pub(crate) struct Contents<'a> {
     pub(crate) processes: &'a [ProcessEntry],
     pub(crate) sites: &'a [SiteEntry],
     pub(crate) places: &'a [Place],
+    pub(crate) syncs: &'a [Sync],
+}
+
+/// Where reading can begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sync {
+    pub(crate) offset: u32,
+    pub(crate) time: Nanos,
+}
+
+/// Bytes of a sync.
+const SYNC_BYTES: usize = 12;
+
+/// The sync of an event, or of the last one before it that has one; `events` are those of the block.
+pub(crate) fn sync(front: &[u8], events: u32, ordinal: u32) -> Option<Sync> {
+    let from_end = events.div_ceil(SYNC).checked_sub(ordinal / SYNC)? as usize;
+    let start = front.len().checked_sub(from_end * SYNC_BYTES)?;
+    let (offset, rest) = front[start..].split_first_chunk::<4>()?;
+    let time = rest.first_chunk::<8>()?;
+    Some(Sync { offset: u32::from_le_bytes(*offset), time: Nanos(u64::from_le_bytes(*time)) })
 }
 
 /// The ring marks alone.
@@ -254,13 +280,10 @@ fn take_marks(rest: &mut &[u8]) -> Result<Vec<RingMark>, Malformed> {
     Ok(marks)
 }
 
-fn take_kind(rest: &mut &[u8]) -> Result<Option<Kind>, Malformed> {
+fn take_kind(rest: &mut &[u8]) -> Result<Kind, Malformed> {
     let (&kind, after) = rest.split_first().ok_or(Malformed("a kind of event"))?;
     *rest = after;
-    match kind {
-        0 => Ok(None),
-        kind => Kind::from_number(kind).map(Some).ok_or(Malformed("a kind of event")),
-    }
+    Kind::from_number(kind).ok_or(Malformed("a kind of event"))
 }
 
 pub(crate) fn take_u32(rest: &mut &[u8]) -> Result<u32, Malformed> {
