@@ -53,7 +53,7 @@ pub const SYNC: u32 = 128;
 /// | 8 | 4 | format version |
 /// | 12 | 4 | number of the segment in its run, from 1 |
 /// | 16 | 8 | number of the first event |
-/// | 24 | 4 | 0; 1 for a remnant |
+/// | 24 | 4 | flags: 1 a remnant, 2 packed |
 /// | 28 | 4 | CRC-32 of bytes 0 to 27 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHead {
@@ -65,6 +65,8 @@ pub struct SegmentHead {
     pub first_event: u64,
     /// Whether it holds what is still needed of segments that were removed, and not all events of its time.
     pub remnant: bool,
+    /// Whether its records were packed after it had been sealed.
+    pub packed: bool,
 }
 
 impl SegmentHead {
@@ -75,7 +77,7 @@ impl SegmentHead {
         bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.number.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.first_event.to_le_bytes());
-        bytes[24] = u8::from(self.remnant);
+        bytes[24] = u8::from(self.remnant) | u8::from(self.packed) << 1;
         let sum = crc32fast::hash(&bytes[..28]);
         bytes[28..32].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -102,8 +104,14 @@ impl SegmentHead {
         if sum != crc32fast::hash(&head[..28]) {
             return Err("expected the header's checksum to match, it does not".into());
         }
-        let remnant = u32_at(head, 24) == 1;
-        Ok(SegmentHead { version, number: u32_at(head, 12), first_event: u64_at(head, 16), remnant })
+        let flags = u32_at(head, 24);
+        Ok(SegmentHead {
+            version,
+            number: u32_at(head, 12),
+            first_event: u64_at(head, 16),
+            remnant: flags & 1 != 0,
+            packed: flags & 2 != 0,
+        })
     }
 }
 

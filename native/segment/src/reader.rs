@@ -3,6 +3,8 @@
 use crate::block::Block;
 use crate::layout::{ALIGN, BLOCK_HEAD, BLOCK_MAGIC, BlockHead, SEGMENT_HEAD, SegmentHead};
 use elixir_scope_mapping::AppendMap;
+use crate::pack::unpack;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -117,10 +119,11 @@ fn block(head: BlockHead, offset: usize, body: &[u8]) -> Result<Block<'_>, &'sta
     let (front, records) = body
         .split_at_checked(head.front as usize)
         .ok_or("expected the front of a block to lie within its body, it does not")?;
-    if head.unpacked != 0 {
-        return Err("expected records that are not packed");
-    }
-    Ok(Block { head, offset, front, records: records.into() })
+    let records = match head.unpacked {
+        0 => Cow::Borrowed(records),
+        bytes => Cow::Owned(unpack(records, bytes as usize).ok_or("expected packed records, they are none")?),
+    };
+    Ok(Block { head, offset, front, records })
 }
 
 /// Where the last block ends whose head is whole. Read, not mapped: the file may become shorter behind it.

@@ -46,7 +46,7 @@ impl SegmentWriter {
     }
 
     fn over(mut file: Appender, path: &Path, number: u32, first_event: u64, remnant: bool) -> Self {
-        let head = SegmentHead { version: VERSION, number, first_event, remnant };
+        let head = SegmentHead { version: VERSION, number, first_event, remnant, packed: false };
         assert!(file.append(&head.to_bytes(), &[]), "the file was made with room for its header");
         let segment = Arc::new(Segment::new(path.to_path_buf(), head, file.reader()));
         SegmentWriter { file, segment, next_event: first_event, next_definition: 0, front: Vec::new() }

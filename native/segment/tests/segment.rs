@@ -2,8 +2,8 @@
 
 use elixir_scope_clock::{Nanos, Piece, Ticks};
 use elixir_scope_event::{Definition, Kind};
-use elixir_scope_segment::layout::VERSION;
-use elixir_scope_segment::{BlockBuilder, Calibration, RingMark, Segment, SegmentWriter};
+use elixir_scope_segment::layout::{SegmentHead, VERSION};
+use elixir_scope_segment::{BlockBuilder, Calibration, RingMark, Segment, SegmentWriter, pack};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +133,30 @@ proptest! {
     }
 
     #[test]
+    fn a_packed_segment_reads_as_it_did(
+        blocks in proptest::collection::vec(proptest::collection::vec(plain(), 0..60), 0..6), repeat: bool,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        // What repeats is packed; what does not is kept as it is.
+        let blocks: Vec<_> = blocks.into_iter().map(|block| {
+            let times = if repeat { 20 } else { 1 };
+            block.iter().cycle().take(block.len() * times).cloned().collect::<Vec<_>>()
+        }).collect();
+        let path = write(dir.path(), &blocks);
+        let (segment, packed) = (Segment::open(&path).unwrap(), dir.path().join("packed"));
+        prop_assert!(pack(&segment, &packed).unwrap());
+        let packed = Segment::open_sealed(&packed).unwrap();
+        prop_assert_eq!(packed.head(), SegmentHead { packed: true, ..segment.head() });
+        prop_assert_eq!(read(&packed), read(&segment));
+        for (one, other) in packed.scan(0).zip(segment.scan(0)) {
+            let (one, other) = (one.unwrap(), other.unwrap());
+            prop_assert_eq!(one.front().unwrap(), other.front().unwrap());
+            prop_assert_eq!(one.places().collect::<Vec<_>>(), other.places().collect::<Vec<_>>());
+        }
+        prop_assert!(!repeat || blocks.concat().is_empty() || packed.len() < segment.len());
+    }
+
+    #[test]
     fn any_bytes_open_or_are_refused(bytes: Vec<u8>, keep_head: bool) {
         let dir = tempfile::tempdir().unwrap();
         let path = write(dir.path(), &[]);
@@ -175,6 +199,31 @@ fn a_flipped_byte_costs_its_own_block_and_no_other() {
         // A flip in the padding between blocks changes nothing.
         assert!((events.len() == 15 && damages == 1) || (events.len() == 18 && damages == 0), "flip at {at}");
     }
+}
+
+#[test]
+fn a_damaged_segment_is_not_packed_and_a_flip_in_a_packed_one_costs_its_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), &[[sample().concat(), sample().concat()].concat(), sample().concat()]);
+    let packed = dir.path().join("packed");
+    let segment = Segment::open(&path).unwrap();
+    assert!(pack(&segment, &packed).unwrap());
+    let (all, _) = read(&segment);
+    let whole = std::fs::read(&packed).unwrap();
+    for at in 32..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        std::fs::write(&packed, &bytes).unwrap();
+        let (events, damages) = read(&Segment::open_sealed(&packed).unwrap());
+        assert!(events.iter().all(|event| all.contains(event)), "a wrong event after a flip at {at}");
+        assert!(events.len() == all.len() || damages == 1, "flip at {at}");
+    }
+    std::fs::remove_file(&packed).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(!pack(&Segment::open(&path).unwrap(), &packed).unwrap());
+    assert!(!packed.exists());
 }
 
 #[test]
