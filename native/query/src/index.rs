@@ -1,12 +1,12 @@
 //! What is where in a run, at one moment. Built from blocks alone, and extended as they come.
 
-use crate::gap::{Breaks, Gap};
+use crate::breaks::Breaks;
 use crate::part::Part;
 use crate::row::Row;
 use crate::volume::Volume;
 use ahash::{AHashMap, AHashSet};
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::{Definition, Pid, Site};
+use elixir_scope_event::{Definition, Gap, Pid, Site};
 use elixir_scope_segment::{Damage, Event, Place, Segment};
 use std::sync::Arc;
 
@@ -72,21 +72,22 @@ impl Index {
             let known = kept.next_if(|volume| Arc::ptr_eq(&volume.segment, segment));
             self.volumes.push(known.unwrap_or_else(|| Arc::new(Volume::new(segment))));
         }
-        if !goes_on {
-            self.start_over();
-        }
         for (number, segment) in segments.iter().enumerate() {
             if self.volumes[number].scanned < segment.len()
                 && let Some(part) = Arc::make_mut(&mut self.volumes[number]).extend()
+                && goes_on
             {
                 self.add(&part, segment.head().remnant);
             }
+        }
+        if !goes_on {
+            self.start_over();
         }
         let parts = self.volumes.iter().flat_map(|volume| &volume.parts);
         self.gapped = parts.filter(|part| part.has_gaps()).cloned().collect();
     }
 
-    /// What follows from the order of the parts is put together anew: segments were removed.
+    /// What follows from the order of the parts is put together anew: segments were removed, or others took their places.
     fn start_over(&mut self) {
         let fresh = Index { volumes: std::mem::take(&mut self.volumes), ..Index::default() };
         *self = fresh;

@@ -10,10 +10,10 @@
 //! This room knows nothing of rings, threads or the VM: values stay encoded.
 #![forbid(unsafe_code)]
 
+mod breaks;
 mod calls;
 mod events;
 mod filter;
-mod gap;
 mod index;
 mod part;
 mod recording;
@@ -22,9 +22,9 @@ mod states;
 mod volume;
 
 pub use calls::{Call, Ending};
+pub use elixir_scope_event::Gap;
 pub use events::Page;
 pub use filter::Filter;
-pub use gap::Gap;
 pub use index::{Index, Process};
 pub use recording::Recording;
 pub use row::Row;

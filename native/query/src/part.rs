@@ -3,11 +3,10 @@
 //! It is read from the fronts of the blocks. Two parts that lie behind each other can be made one, so that an index that grows
 //! block by block stays a handful of parts (a logarithmic merge, as in O'Neil et al., "The log-structured merge-tree", 1996).
 
-use crate::gap::Gap;
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
-use elixir_scope_event::{Definition, Kind, LossCause, Pid, varint};
+use elixir_scope_event::{Definition, Gap, Kind, LossCause, Pid, varint};
 use elixir_scope_segment::{Block, Damage, Event, Place, Segment};
 use std::sync::Arc;
 
@@ -316,17 +315,6 @@ impl Part {
     /// Who said that this was its name, and when, oldest first.
     pub(crate) fn named(&self, name: &str) -> &[(Nanos, u32)] {
         self.names.get(name).map_or(&[], |found| found)
-    }
-}
-
-impl Gap {
-    fn parse(mut payload: &[u8]) -> Option<Gap> {
-        let cause = LossCause::from_number(u8::try_from(varint::take(&mut payload).ok()?).ok()?)?;
-        let mut number = || match value::take(&mut payload) {
-            Ok(Token::Integer(number)) => Some(number as u64),
-            _ => None,
-        };
-        Some(Gap { cause, count: number()?, from: Nanos(number()?), to: Nanos(number()?) })
     }
 }
 

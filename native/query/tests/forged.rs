@@ -65,7 +65,8 @@ fn block() -> impl Strategy<Value = Forged> {
 }
 
 fn bytes(blocks: &[Forged], first_event: u64, remnant: bool) -> Vec<u8> {
-    let mut file = SegmentHead { version: VERSION, number: 1, first_event, remnant, packed: false }.to_bytes().to_vec();
+    let mut file =
+        SegmentHead { version: VERSION, number: 1, first_event, remnant, packed: false }.to_bytes().to_vec();
     for ((places, front), records, numbers) in blocks {
         let body = [front.clone(), records.concat()].concat();
         // Mostly what is said of the front is right.

@@ -51,7 +51,7 @@ fn killed() -> &'static Files {
             .map(pid_word)
             .for_each(|word| dictionary.define_word(word, Words.word(word).unwrap()).unwrap());
         dictionary.define_site(common::site(1)).unwrap();
-        let limits = Limits { segment_bytes: 2048, block_bytes: 300 };
+        let limits = Limits { segment_bytes: 2048, record_bytes: 0, block_bytes: 300, ..Limits::default() };
         let mut writer = Writer::create(run.path(), limits).unwrap();
         let (mut producers, mut taps) = (Vec::new(), Vec::new());
         for ring in 0..2 {

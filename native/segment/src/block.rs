@@ -79,7 +79,8 @@ impl<'a> Block<'a> {
     /// The event of a number, and those after it.
     pub fn events_after(&self, id: u64) -> impl Iterator<Item = Result<Event<'_>, Malformed>> {
         let ordinal = id.saturating_sub(self.head.first_event).min(u64::from(self.head.events)) as u32;
-        let events = self.events_at(ordinal - ordinal % SYNC, front::sync(self.front, self.head.events, ordinal));
+        let events =
+            self.events_at(ordinal - ordinal % SYNC, front::sync(self.front, self.head.events, ordinal));
         events.skip_while(move |event| event.is_ok_and(|event| event.id < id))
     }
 

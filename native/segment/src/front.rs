@@ -115,9 +115,7 @@ impl Front {
             found.definitions.push(codec::decode(take_bytes(&mut rest)?)?);
         }
         for _ in 0..varint::take(&mut rest)? {
-            found
-                .kinds
-                .push((take_kind(&mut rest)?, take_u32(&mut rest)?));
+            found.kinds.push((take_kind(&mut rest)?, take_u32(&mut rest)?));
         }
         for _ in 0..varint::take(&mut rest)? {
             let (process, events, states) = (take_u32(&mut rest)?, take_u32(&mut rest)?, take_u32(&mut rest)?);

@@ -19,7 +19,8 @@ const MOST: usize = 512 << 20;
 /// # Errors
 /// What the system says; then there is no file either.
 pub fn pack(segment: &Segment, path: &Path) -> io::Result<bool> {
-    let written = File::create_new(path).and_then(|file| write(segment, BufWriter::with_capacity(1 << 20, file)));
+    let written =
+        File::create_new(path).and_then(|file| write(segment, BufWriter::with_capacity(1 << 20, file)));
     if !matches!(written, Ok(true)) {
         let _ = std::fs::remove_file(path);
     }

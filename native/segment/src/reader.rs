@@ -2,8 +2,9 @@
 
 use crate::block::Block;
 use crate::layout::{ALIGN, BLOCK_HEAD, BLOCK_MAGIC, BlockHead, SEGMENT_HEAD, SegmentHead};
-use elixir_scope_mapping::AppendMap;
 use crate::pack::unpack;
+use elixir_scope_clock::Nanos;
+use elixir_scope_mapping::AppendMap;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
@@ -97,6 +98,16 @@ impl Segment {
     /// Whether there is no block yet.
     pub fn is_empty(&self) -> bool {
         self.len() <= SEGMENT_HEAD
+    }
+
+    /// The latest time of an event, by the heads of its blocks alone.
+    pub fn latest(&self) -> Nanos {
+        let (bytes, mut offset, mut latest) = (self.map.bytes(), SEGMENT_HEAD, Nanos(0));
+        while let Some(head) = bytes.get(offset..).and_then(BlockHead::parse) {
+            latest = latest.max(head.latest);
+            offset += head.span();
+        }
+        latest
     }
 
     /// The block at an offset that [`Segment::scan`] gave; its checksum is not looked at again.

@@ -63,7 +63,7 @@ fn a_block_that_no_segment_takes_is_an_error_and_what_was_written_stays() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = Manifest { started: Nanos(0), os_pid: 1, node: String::new(), vm: String::new() };
     let run = Run::create(dir.path(), "run", &manifest).unwrap();
-    let limits = Limits { segment_bytes: 4096, block_bytes: 1 << 20 };
+    let limits = Limits { segment_bytes: 4096, record_bytes: 0, block_bytes: 1 << 20, ..Limits::default() };
     let mut writer = Writer::create(run.path(), limits).unwrap();
     push(&mut writer, 0);
     writer.commit().unwrap();

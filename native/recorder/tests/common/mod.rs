@@ -140,7 +140,12 @@ impl Scene {
         let path = run.path().clone();
         let dictionary = Dictionary::create(&path.dictionary()).unwrap();
         dictionary.define_piece(clock.timeline().last()).unwrap();
-        let limits = Limits { segment_bytes: sizes.segment, block_bytes: sizes.block };
+        let limits = Limits {
+            segment_bytes: sizes.segment,
+            record_bytes: 0,
+            block_bytes: sizes.block,
+            ..Limits::default()
+        };
         let writer = Writer::create(&path, limits).unwrap();
         let bounds = Bounds {
             scheduler_ring: sizes.ring,

@@ -1,29 +1,9 @@
-//! Where events are missing.
+//! Where events are missing, although no event says so.
 
 use crate::part::{BlockRef, Incident, Part};
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::LossCause;
+use elixir_scope_event::{Gap, LossCause};
 use elixir_scope_segment::Damage;
-
-/// An interval in which events are missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Why.
-    pub cause: LossCause,
-    /// How many; 0 when that is unknown.
-    pub count: u64,
-    /// From when.
-    pub from: Nanos,
-    /// Until when.
-    pub to: Nanos,
-}
-
-impl Gap {
-    /// Whether it touches an interval, both ends included.
-    pub(crate) fn touches(&self, from: Nanos, to: Nanos) -> bool {
-        self.from <= to && self.to >= from
-    }
-}
 
 /// Pauses and damage, which no event tells of: they follow from what stands before and behind them. Fed with the blocks
 /// of a run in order.
@@ -107,7 +87,8 @@ impl Breaks {
         if block.events == 0 {
             return;
         }
-        let missing = self.next.map_or(0, |next| block.first_event.saturating_sub(next));
+        let expected = self.next.filter(|_| !remnant);
+        let missing = expected.map_or(0, |next| block.first_event.saturating_sub(next));
         if missing > 0 {
             self.open();
         }
