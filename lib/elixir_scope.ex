@@ -91,7 +91,7 @@ defmodule ElixirScope do
 
   @doc """
   The state of a recording, as a map: `state` (`:running`, `:paused`, `:stopped` or `:failed`), `path`, `events`,
-  `processes`, `functions`, `bytes` on disk, `started`, `span` (first and last time of an event), `lost` (events known
+  `processes`, `functions`, `segments` (and how many of them are `packed`), `bytes` on disk, `started`, `span` (first and last time of an event), `lost` (events known
   to be missing), `gaps` (when, why and how many), `damage` (what could not be read), `from_rings` (events that a VM
   that was killed had not written into the store yet), and who recorded: `node`, `vm`, `os_pid`.
 

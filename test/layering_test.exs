@@ -14,7 +14,7 @@ defmodule ElixirScope.LayeringTest do
     instrument: {~w(instrument.ex instrument/*.ex), [:error, :capture, :native, :gate]},
     # The gate, because it looks for the question to it in rewritten code.
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},
-    mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument]},
+    mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
     application: {~w(application.ex), [:options, :recorder, :instrument]},
     query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument]},

@@ -63,6 +63,7 @@ defmodule ElixirScope.Native do
   def source(_handle, _digest), do: absent(:source)
   def bounds(_handle), do: absent(:bounds)
   def summary(_handle), do: absent(:summary)
+  def verify(_handle, _segment), do: absent(:verify)
 
   # `nif_error` tells compilers and type checkers that the true function may return anything.
   defp absent(function) do

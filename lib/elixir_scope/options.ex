@@ -7,6 +7,8 @@ defmodule ElixirScope.Options do
   | `:enabled` | `true` outside of `prod` | whether recording begins with the application (configuration alone) |
   | `:dir` | `"_build/scope"` | the folder that holds one sub-folder a recording |
   | `:keep` | `10` | recordings kept in that folder; older ones are removed when a new one begins |
+  | `:retain` | `[bytes: 4 GiB]` | how much of a recording is kept, see below |
+  | `:pack` | `true` | whether segments, the files of the store, are compressed once they are full |
   | `:overflow` | `:drop_new` | what happens when a ring is full: the new event is dropped, and counted |
   | `:limits` | see below | a keyword list |
   | `:instrument` | nothing | what `mix compile` instruments of a whole project (configuration alone), see below |
@@ -14,11 +16,19 @@ defmodule ElixirScope.Options do
   | limit | default | meaning |
   |---|---|---|
   | `:ring_bytes` | 32 MiB for all schedulers together, at most 4 MiB each | the ring of one scheduler; an event takes a quarter of it at most |
-  | `:segment_bytes` | 64 MiB | one file of the store |
+  | `:segment_bytes` | 16 MiB | one file of the store |
   | `:value_bytes` | 64 KiB | the values of one event |
   | `:state_bytes` | 512 KiB | one state |
   | `:depth` | 10,000 | how deep a term is walked |
   | `:elements` | 200,000 | elements of the terms of one event |
+
+  | `:retain` | default | meaning |
+  |---|---|---|
+  | `:bytes` | 4 GiB, or `:infinity` | what the segments of the recording take at most; older recordings beside it are removed while all of them take more |
+  | `:age` | `:infinity` | how long an event is kept at least, such as `{15, :minute}` |
+
+  The oldest segments are removed whole. The state of a process is not cut off by that: of what is removed the last state of
+  each process stays, and questions about the time before say `:removed`.
 
   `:instrument` is a keyword list, or `false`. It is read when the project is compiled, so it stands in `config/config.exs`, not
   in `runtime.exs`; `mix help compile.elixir_scope` has the line for `mix.exs`.
@@ -39,13 +49,13 @@ defmodule ElixirScope.Options do
 
       iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
       iex> error.message
-      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :overflow, :limits and :instrument"
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :limits and :instrument"
   """
 
   alias ElixirScope.Error
 
   @limits [
-    segment_bytes: 64 * 1024 * 1024,
+    segment_bytes: 16 * 1024 * 1024,
     value_bytes: 64 * 1024,
     state_bytes: 512 * 1024,
     depth: 10_000,
@@ -60,11 +70,16 @@ defmodule ElixirScope.Options do
     depth: {1, 10_000_000},
     elements: {1, 100_000_000}
   ]
-  @known [:enabled, :dir, :keep, :overflow, :limits, :instrument]
+  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :limits, :instrument]
+  @retained 4 * 1024 * 1024 * 1024
+  @units [second: 1, minute: 60, hour: 3600, day: 86_400]
 
   @type t :: %{
           dir: Path.t(),
           keep: pos_integer,
+          retain_bytes: pos_integer | nil,
+          retain_age: pos_integer | nil,
+          pack: boolean,
           ring_bytes: pos_integer,
           segment_bytes: pos_integer,
           value_bytes: pos_integer,
@@ -82,9 +97,11 @@ defmodule ElixirScope.Options do
          :ok <- known(options, @known, "option"),
          {:ok, dir} <- dir(Keyword.get(options, :dir, "_build/scope")),
          {:ok, keep} <- number(:keep, Keyword.get(options, :keep, 10), {1, 1_000_000}),
+         {:ok, retain} <- retain(Keyword.get(options, :retain, [])),
+         {:ok, pack} <- boolean(:pack, Keyword.get(options, :pack, true)),
          :ok <- overflow(Keyword.get(options, :overflow, :drop_new)),
          {:ok, limits} <- limits(Keyword.get(options, :limits, [])) do
-      {:ok, Map.merge(limits, %{dir: dir, keep: keep})}
+      {:ok, limits |> Map.merge(retain) |> Map.merge(%{dir: dir, keep: keep, pack: pack})}
     end
   end
 
@@ -125,6 +142,45 @@ defmodule ElixirScope.Options do
 
   defp overflow(:drop_new), do: :ok
   defp overflow(other), do: bad("expected :overflow to be :drop_new, got: #{inspect(other)}")
+
+  defp retain(given) do
+    with :ok <- keyword(given, ":retain", "retain: [bytes: 1_000_000_000]"),
+         :ok <- known(given, [:bytes, :age], "key of :retain"),
+         {:ok, bytes} <- retained_bytes(Keyword.get(given, :bytes, @retained)),
+         {:ok, age} <- retained_age(Keyword.get(given, :age, :infinity)) do
+      {:ok, %{retain_bytes: bytes, retain_age: age}}
+    end
+  end
+
+  defp retained_bytes(:infinity), do: {:ok, nil}
+  # Eight segments of the smallest size.
+  defp retained_bytes(bytes) when is_integer(bytes) and bytes >= 8 * 1024 * 1024, do: {:ok, bytes}
+
+  defp retained_bytes(other) do
+    bad(
+      "expected bytes: of :retain to be an integer from 8388608 (8 MiB) on, or :infinity, got: #{inspect(other)}"
+    )
+  end
+
+  defp retained_age(:infinity), do: {:ok, nil}
+
+  defp retained_age({count, unit} = given) when is_integer(count) and count > 0 do
+    case @units[unit] do
+      nil -> bad_age(given)
+      seconds -> {:ok, count * seconds * 1_000_000_000}
+    end
+  end
+
+  defp retained_age(other), do: bad_age(other)
+
+  defp bad_age(other) do
+    bad(
+      "expected age: of :retain to be {15, :minute} (:second, :minute, :hour or :day), or :infinity, got: #{inspect(other)}"
+    )
+  end
+
+  defp boolean(_name, value) when is_boolean(value), do: {:ok, value}
+  defp boolean(name, other), do: bad("expected #{inspect(name)} to be true or false, got: #{inspect(other)}")
 
   defp limits(given) do
     with :ok <- keyword(given, ":limits", "limits: [depth: 100]"),

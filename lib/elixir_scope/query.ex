@@ -195,14 +195,16 @@ defmodule ElixirScope.Query do
           %{cause: String.to_atom(cause), count: count, from: from, to: to}
         end
 
-      damage =
-        for {file, offset, bytes, what} <- summary.damage do
-          %{file: file, offset: offset, bytes: bytes, what: what}
-        end
-
-      lost = gaps |> Enum.map(& &1.count) |> Enum.sum()
-      {:ok, Map.merge(summary, %{path: recording.path, gaps: gaps, damage: damage, lost: lost})}
+      # What was removed had been recorded.
+      lost = gaps |> Enum.reject(&(&1.cause == :removed)) |> Enum.map(& &1.count) |> Enum.sum()
+      found = %{path: recording.path, gaps: gaps, damage: damages(summary.damage), lost: lost}
+      {:ok, Map.merge(summary, found)}
     end
+  end
+
+  @doc "What could not be read, as the native library says it, for people."
+  def damages(found) do
+    for {file, offset, bytes, what} <- found, do: %{file: file, offset: offset, bytes: bytes, what: what}
   end
 
   @doc "Why no event matched, in words."

@@ -124,6 +124,15 @@ defmodule ElixirScope.Recorder do
     {:noreply, recording}
   end
 
+  def handle_info({:elixir_scope_warned, path, why}, %Recording{path: path} = recording) do
+    Logger.warning(
+      "ElixirScope records on, but could not tidy up what it has recorded: #{why}. The recording may grow larger than " <>
+        "`retain:` says."
+    )
+
+    {:noreply, recording}
+  end
+
   def handle_info(_message, recording), do: {:noreply, recording}
 
   @impl true
@@ -167,6 +176,7 @@ defmodule ElixirScope.Recorder do
   def advice("is_run"), do: "; name the folder above it as :dir, or open it with ElixirScope.open/1"
   def advice("in_use"), do: "; name another folder as :dir"
   def advice("not_found"), do: "; name a recording or a folder of recordings (by default _build/scope)"
+  def advice("other_version"), do: "; add that version of ElixirScope to a project and open it there"
   def advice("damaged"), do: "; restore the file from a copy, or remove the recording"
   def advice(_reason), do: ""
 end

@@ -27,6 +27,7 @@ mod atoms {
         known, before, never, lost,
         running, paused, stopped, failed,
         elixir_scope_stopped,
+        elixir_scope_warned,
     }
 }
 

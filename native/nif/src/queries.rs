@@ -12,6 +12,7 @@ use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, Site, varint};
 use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer};
+use elixir_scope_segment::Damage;
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 use std::collections::HashMap;
 
@@ -236,15 +237,29 @@ fn bounds<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     (state(&handle), handle.recording.manifest.started.0, last).encode(env)
 }
 
+/// `{blocks, events, bytes of payload, problems}` of one of the segments, read from end to end; `nil` behind the last.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn verify<'a>(env: Env<'a>, handle: ResourceArc<Handle>, segment: usize) -> Term<'a> {
+    let index = handle.recording.index();
+    if segment >= index.segments().0 {
+        return atoms::nil().encode(env);
+    }
+    let found = index.verify(segment);
+    let problems: Vec<_> = found.problems.iter().map(damaged).collect();
+    (found.blocks, found.events, found.payload, problems).encode(env)
+}
+
+fn damaged(found: &Damage) -> (String, u64, u64, &str) {
+    (found.file.display().to_string(), found.offset, found.bytes, &found.what)
+}
+
 /// What is known of a recording as a whole.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     let index = handle.recording.index();
     let gaps: Vec<_> =
         index.gaps().iter().map(|gap| (gap.cause.name(), gap.count, gap.from.0, gap.to.0)).collect();
-    let damage = index.damage().iter();
-    let damage = damage.map(|found| (found.file.display().to_string(), found.offset, found.bytes, &found.what));
-    let damage: Vec<_> = damage.collect();
+    let damage: Vec<_> = index.damage().iter().map(damaged).collect();
     let manifest = &handle.recording.manifest;
     let failure = handle.recorder.as_ref().and_then(|recorder| recorder.status().failure);
     let span = index.span().map(|(first, last)| (first.0, last.0));
@@ -260,7 +275,8 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
         ("events", index.next_event().encode(env)),
         ("processes", index.processes().len().encode(env)),
         ("functions", functions.encode(env)),
-        ("segments", index.segments().encode(env)),
+        ("segments", index.segments().0.encode(env)),
+        ("packed", index.segments().1.encode(env)),
         ("bytes", index.bytes().encode(env)),
         ("span", span.encode(env)),
         ("gaps", gaps.encode(env)),

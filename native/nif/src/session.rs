@@ -9,7 +9,7 @@ use elixir_scope_dictionary::{Dictionary, Sources};
 use elixir_scope_event::Kind;
 use elixir_scope_query::Recording;
 use elixir_scope_recorder::{Observer, Recorder, recover};
-use elixir_scope_store::{Limits, Manifest, Run, RunPath, StoreError, Writer};
+use elixir_scope_store::{Limits, Manifest, Retention, Run, RunPath, StoreError, Writer};
 use parking_lot::Mutex;
 use rustler::{Atom, Binary, Env, LocalPid, NewBinary, NifMap, OwnedEnv, ResourceArc};
 use std::path::PathBuf;
@@ -58,6 +58,9 @@ struct Start {
     node: String,
     vm: String,
     keep: usize,
+    retain_bytes: Option<u64>,
+    retain_age: Option<u64>,
+    pack: bool,
     ring_bytes: u64,
     segment_bytes: usize,
     value_bytes: usize,
@@ -81,7 +84,7 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
         vm: options.vm.clone(),
     };
     let run = Run::create(&PathBuf::from(&options.dir), &options.name, &manifest)?;
-    run.remove_old(options.keep);
+    run.remove_old(options.keep, options.retain_bytes);
     let path = run.path().clone();
     let dictionary =
         Dictionary::create(&path.dictionary()).map_err(StoreError::io("make", path.dictionary()))?;
@@ -89,7 +92,17 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
     for piece in clock.timeline().pieces().iter().rev().take(2).rev() {
         dictionary.define_piece(*piece).map_err(StoreError::io("write", path.dictionary()))?;
     }
-    let writer = Writer::create(&path, Limits { segment_bytes: options.segment_bytes, ..Limits::default() })?;
+    let retention = Retention { bytes: options.retain_bytes, age: options.retain_age, pack: options.pack };
+    // Segments go whole: an eighth of what is kept is the most that is removed too early.
+    let eighth =
+        options.retain_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes / 8).unwrap_or(usize::MAX));
+    let limits = Limits {
+        segment_bytes: options.segment_bytes.min(eighth),
+        record_bytes: (options.ring_bytes / 4) as usize,
+        segment_age: options.retain_age.map(|age| age / 8),
+        ..Limits::default()
+    };
+    let writer = Writer::create(&path, limits)?;
     // A ring takes frames of a quarter of its size; what is cut must fit with its marks.
     let frame = (options.ring_bytes / 4) as usize - 8192;
     let limits = capture::Limits {
@@ -108,21 +121,32 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
         session,
         writer,
         Box::new(meaning),
-        Box::new(Notify(options.notify, path.dir().display().to_string())),
+        Arc::new(Notify(options.notify, path.dir().display().to_string())),
+        retention,
     )?;
     let recording = Recording::new(path.clone(), manifest, Vec::new(), shelf);
     let handle = Handle { recording, recorder: Some(recorder), from_rings: 0, foreign: false };
     Ok((ResourceArc::new(handle), path.dir().display().to_string()))
 }
 
-/// Tells a process that the recording at a path stopped by itself.
+/// Tells a process what happened to the recording at a path.
 struct Notify(LocalPid, String);
+
+impl Notify {
+    fn tell(&self, what: Atom, why: &str) {
+        let message = |_: Env<'_>| (what, self.1.clone(), why.to_string());
+        // The process may be gone; then nobody asks.
+        let _ = OwnedEnv::new().send_and_clear(&self.0, message);
+    }
+}
 
 impl Observer for Notify {
     fn stopped(&self, why: &str) {
-        let message = |_: Env<'_>| (atoms::elixir_scope_stopped(), self.1.clone(), why.to_string());
-        // The process may be gone; then nobody asks.
-        let _ = OwnedEnv::new().send_and_clear(&self.0, message);
+        self.tell(atoms::elixir_scope_stopped(), why);
+    }
+
+    fn warned(&self, why: &str) {
+        self.tell(atoms::elixir_scope_warned(), why);
     }
 }
 

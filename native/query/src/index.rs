@@ -256,9 +256,10 @@ impl Index {
         self.volumes.iter().map(|volume| volume.scanned as u64).sum()
     }
 
-    /// How many segments there are.
-    pub fn segments(&self) -> usize {
-        self.volumes.len()
+    /// How many segments there are, and how many of them are packed.
+    pub fn segments(&self) -> (usize, usize) {
+        let packed = self.volumes.iter().filter(|volume| volume.segment.head().packed).count();
+        (self.volumes.len(), packed)
     }
 
     /// The earliest and the latest time of an event.

@@ -19,6 +19,7 @@ mod part;
 mod recording;
 mod row;
 mod states;
+mod verify;
 mod volume;
 
 pub use calls::{Call, Ending};
@@ -29,4 +30,5 @@ pub use index::{Index, Process};
 pub use recording::Recording;
 pub use row::Row;
 pub use states::StateAnswer;
+pub use verify::Verified;
 pub use volume::Volume;

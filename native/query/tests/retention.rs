@@ -34,10 +34,10 @@ fn shows_what_is_kept(recorded: &Recorded, index: &Index) {
     let end = truth.now;
     for process in 0..PROCESSES {
         for moment in (0..=end).step_by(1 + end as usize / 60) {
-            let states = numbered.iter().filter(|(_, event)| {
+            let state = numbered.iter().rfind(|(_, event)| {
                 event.kind == Kind::State && event.process == Some(process) && event.time <= moment
             });
-            match (index.state_at(pid(process), Nanos(moment)), states.last()) {
+            match (index.state_at(pid(process), Nanos(moment)), state) {
                 (StateAnswer::Known(row), Some((id, state))) => {
                     assert_eq!((row.id, &plain(&row)), (*id, state));
                     assert!(!truth.has_gap(state.time, moment));

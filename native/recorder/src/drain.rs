@@ -150,6 +150,7 @@ pub fn drain(
             commit(taps, writer)?;
         }
     }
+    writer.complete(now);
     commit(taps, writer)?;
     Ok(found)
 }

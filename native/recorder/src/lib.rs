@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod drain;
+mod housekeeping;
 mod recover;
 mod thread;
 

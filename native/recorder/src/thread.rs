@@ -1,18 +1,19 @@
 //! The thread that empties the rings of the running VM.
 
 use crate::drain::{Tap, drain};
+use crate::housekeeping::Housekeeping;
 use ahash::AHashMap;
 use elixir_scope_capture::Session;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, LossCause};
 use elixir_scope_ring::Position;
-use elixir_scope_store::{Meaning, Run, RunPath, Shelf, StoreError, Writer};
+use elixir_scope_store::{Keeper, Meaning, Retention, Run, RunPath, Shelf, StoreError, Writer};
 use parking_lot::{Condvar, Mutex};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long events may wait to be written, unless a ring is half full or somebody asks.
 const QUIET: Duration = Duration::from_millis(10);
@@ -24,9 +25,12 @@ const ADJUST: Duration = Duration::from_secs(1);
 const NOTES: usize = 4096;
 
 /// Hears of what the user should hear of.
-pub trait Observer: Send {
+pub trait Observer: Send + Sync {
     /// Recording has stopped by itself, for this reason.
     fn stopped(&self, why: &str);
+
+    /// Recording goes on, but old segments could not be packed or removed, for this reason.
+    fn warned(&self, why: &str);
 }
 
 /// Counts of a recording so far.
@@ -63,6 +67,7 @@ pub struct Recorder {
     shelf: Arc<Shelf>,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    housekeeping: Housekeeping,
 }
 
 /// What the thread owns.
@@ -71,7 +76,7 @@ struct Drain {
     shared: Arc<Shared>,
     writer: Writer,
     meaning: Box<dyn Meaning + Send>,
-    observer: Box<dyn Observer>,
+    observer: Arc<dyn Observer>,
     taps: Vec<Tap>,
     undefined: u64,
     /// What the store was told of the calls that are counted only, by site.
@@ -92,7 +97,8 @@ impl Recorder {
         session: Arc<Session>,
         writer: Writer,
         meaning: Box<dyn Meaning + Send>,
-        observer: Box<dyn Observer>,
+        observer: Arc<dyn Observer>,
+        retention: Retention,
     ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             events: AtomicU64::new(0),
@@ -101,6 +107,9 @@ impl Recorder {
             moved: Condvar::new(),
         });
         let (shelf, path) = (writer.shelf(), run.path().clone());
+        let keeper = Keeper::new(path.clone(), Arc::clone(&shelf), retention);
+        let housekeeping = Housekeeping::start(keeper, Arc::clone(&session.clock), Arc::clone(&observer));
+        let housekeeping = housekeeping.map_err(StoreError::io("start a thread for", path.dir()))?;
         let mut drain = Drain {
             since: session.clock.now(),
             before: session.clock.now(),
@@ -118,7 +127,7 @@ impl Recorder {
         let thread = spawned.map_err(StoreError::io("start the drain thread for", path.dir()))?;
         session.set_drain(thread.thread().clone());
         session.resume();
-        Ok(Recorder { session, run: path, shelf, shared, thread: Mutex::new(Some(thread)) })
+        Ok(Recorder { session, run: path, shelf, shared, thread: Mutex::new(Some(thread)), housekeeping })
     }
 
     /// The session that captures for it.
@@ -155,6 +164,7 @@ impl Recorder {
             thread.thread().unpark();
             let _ = thread.join();
         }
+        self.housekeeping.stop();
     }
 
     /// Whether it was stopped, or stopped by itself.
@@ -218,6 +228,7 @@ impl Drain {
                 let piece = self.session.clock.adjust();
                 let written = self.session.dictionary.define_piece(piece);
                 written.map_err(StoreError::io("write", self.run.path().dictionary()))?;
+                self.writer.beat()?;
             }
             let asked_again = {
                 let progress = self.shared.progress.lock();
@@ -247,6 +258,8 @@ impl Drain {
             self.writer.gap(u32::MAX, LossCause::Disk, new, self.before, now);
         }
         self.take_counts(now);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.writer.calibrate(line.last(), Nanos(wall.as_nanos() as u64));
         let found = drain(&mut self.taps, until, &line, &mut self.writer, &*self.meaning)?;
         (self.before, self.since) = (self.since, now);
         self.shared.events.store(self.writer.next_event(), Ordering::Relaxed);

@@ -37,7 +37,7 @@ fn sizes(round: u64) -> Sizes {
     let ring = [4 << 10, 64 << 10, 1 << 20][round as usize % 3];
     let segment = [64 << 10, 1 << 20][round as usize % 2];
     let block = [500, 4 << 10, 64 << 10][round as usize / 2 % 3].min(segment / 8);
-    Sizes { ring, segment, block }
+    Sizes { ring, segment, block, ..Sizes::default() }
 }
 
 /// Each thread writes how many of its events were recorded into eight bytes of a file, after each event.

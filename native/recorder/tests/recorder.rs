@@ -337,7 +337,7 @@ fn a_disk_that_takes_no_new_segment_ends_the_recording_and_loses_nothing_that_wa
 fn a_copy_made_while_threads_record_shows_each_event_once() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
-    let sizes = Sizes { ring: 16 << 10, segment: 256 << 10, block: 4 << 10 };
+    let sizes = Sizes { ring: 16 << 10, segment: 256 << 10, block: 4 << 10, ..Sizes::default() };
     let scene = Scene::start(dir.path(), sizes);
     let (stop, allowed) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {

@@ -21,6 +21,8 @@ pub enum StoreError {
     IsRun(PathBuf),
     /// The run is being recorded by a VM.
     InUse(PathBuf),
+    /// Another version of the format: the file, and what can open it.
+    Version(PathBuf, String),
     /// A file does not hold what it should: the file, what was expected, what came.
     Damaged(PathBuf, String),
 }
@@ -41,6 +43,7 @@ impl StoreError {
             StoreError::NotFound(_) => "not_found",
             StoreError::IsRun(_) => "is_run",
             StoreError::InUse(_) => "in_use",
+            StoreError::Version(..) => "other_version",
             StoreError::Damaged(..) => "damaged",
         }
     }
@@ -57,7 +60,9 @@ impl std::fmt::Display for StoreError {
                 write!(f, "expected a folder for recordings, {} is itself a recording", path.display())
             }
             StoreError::InUse(path) => write!(f, "{} is a recording that a VM is making now", path.display()),
-            StoreError::Damaged(path, what) => write!(f, "{}: {what}", path.display()),
+            StoreError::Version(path, what) | StoreError::Damaged(path, what) => {
+                write!(f, "{}: {what}", path.display())
+            }
         }
     }
 }

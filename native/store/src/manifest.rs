@@ -3,7 +3,7 @@
 use crate::StoreError;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::codec;
-use elixir_scope_segment::layout::VERSION;
+use elixir_scope_segment::layout::{VERSION, other_version};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -44,7 +44,7 @@ impl Manifest {
         }
         let (version, len, sum) = (field(8)?, field(12)? as usize, field(16)?);
         if version != VERSION {
-            return Err(damaged(format!("expected format version {VERSION}, found {version}")));
+            return Err(StoreError::Version(path.to_path_buf(), other_version(version)));
         }
         let body = bytes.get(20..).filter(|body| body.len() == len && crc32fast::hash(body) == sum);
         let body =

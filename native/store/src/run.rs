@@ -74,6 +74,12 @@ impl RunPath {
         files
     }
 
+    /// Bytes of its segments.
+    pub fn bytes(&self) -> u64 {
+        let files = Self::files(&self.segments(), "seg");
+        files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+    }
+
     /// Who recorded it.
     ///
     /// # Errors
@@ -137,20 +143,25 @@ impl Run {
 }
 
 /// Removes the oldest finished runs of a folder until at most `keep` are left, counting those that are being
-/// recorded. What cannot be removed stays.
-pub(crate) fn remove_old(dir: &Path, keep: usize) {
+/// recorded, and their segments take at most so many bytes. What cannot be removed stays.
+pub(crate) fn remove_old(dir: &Path, keep: usize, bytes: Option<u64>) {
     let runs = RunPath::list(dir);
-    let surplus = runs.len().saturating_sub(keep);
-    for run in runs.iter().take(surplus).filter(|run| !run.is_live()) {
+    let (mut count, mut sum) = (runs.len(), runs.iter().map(RunPath::bytes).sum::<u64>());
+    for run in runs.iter().filter(|run| !run.is_live()) {
+        if count <= keep && bytes.is_none_or(|most| sum <= most) {
+            break;
+        }
+        (count, sum) = (count - 1, sum - run.bytes());
         let _ = std::fs::remove_dir_all(&run.0);
     }
 }
 
 impl Run {
-    /// Removes the oldest finished runs beside this one until at most `keep` are left.
-    pub fn remove_old(&self, keep: usize) {
+    /// Removes the oldest finished runs beside this one until at most `keep` are left, and their segments take at most so
+    /// many bytes; `None`: however many.
+    pub fn remove_old(&self, keep: usize, bytes: Option<u64>) {
         if let Some(dir) = self.path.0.parent() {
-            remove_old(dir, keep.max(1));
+            remove_old(dir, keep.max(1), bytes);
         }
     }
 }
@@ -195,9 +206,22 @@ mod tests {
         for name in ["2", "3", "4"] {
             drop(Run::create(dir.path(), name, &manifest()).unwrap());
         }
-        live.remove_old(2);
+        live.remove_old(2, None);
         let left: Vec<_> = RunPath::list(dir.path()).iter().map(|run| run.dir().to_path_buf()).collect();
-        assert_eq!(left, ["1", "3", "4"].map(|name| dir.path().join(name)));
+        assert_eq!(left, ["1", "4"].map(|name| dir.path().join(name)));
+    }
+
+    #[test]
+    fn old_runs_are_removed_while_they_take_too_many_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["1", "2", "3"] {
+            let run = Run::create(dir.path(), name, &manifest()).unwrap();
+            std::fs::write(run.path().segment(1), [0; 100]).unwrap();
+        }
+        let live = Run::create(dir.path(), "4", &manifest()).unwrap();
+        live.remove_old(10, Some(200));
+        let left: Vec<_> = RunPath::list(dir.path()).iter().map(|run| run.dir().to_path_buf()).collect();
+        assert_eq!(left, ["2", "3", "4"].map(|name| dir.path().join(name)));
     }
 
     #[test]
@@ -210,7 +234,9 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&file, &bytes).unwrap();
-            assert_eq!(run.path().manifest().unwrap_err().reason(), "damaged", "flip at {at}");
+            // The version is read first: what the rest means depends on it.
+            let reason = if (8..12).contains(&at) { "other_version" } else { "damaged" };
+            assert_eq!(run.path().manifest().unwrap_err().reason(), reason, "flip at {at}");
             std::fs::write(&file, &whole[..at]).unwrap();
             assert_eq!(run.path().manifest().unwrap_err().reason(), "damaged", "cut at {at}");
         }

@@ -9,7 +9,7 @@ use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, Pid, Site, varint};
 use elixir_scope_query::{Filter, Index, Recording, Row};
 use elixir_scope_recorder::{Observer, Recorder, recover};
-use elixir_scope_store::{Limits, Manifest, Meaning, Run, RunPath, Writer};
+use elixir_scope_store::{Limits, Manifest, Meaning, Retention, Run, RunPath, Writer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -103,6 +103,10 @@ impl Observer for Ear {
     fn stopped(&self, why: &str) {
         self.0.lock().unwrap().push(why.to_string());
     }
+
+    fn warned(&self, why: &str) {
+        self.0.lock().unwrap().push(format!("warned: {why}"));
+    }
 }
 
 /// What a recording is made with.
@@ -111,11 +115,13 @@ pub struct Sizes {
     pub ring: u64,
     pub segment: usize,
     pub block: usize,
+    pub retention: Retention,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Sizes { ring: 1 << 20, segment: 16 << 20, block: 64 << 10 }
+        let retention = Retention { pack: true, ..Retention::default() };
+        Sizes { ring: 1 << 20, segment: 16 << 20, block: 64 << 10, retention }
     }
 }
 
@@ -158,7 +164,9 @@ impl Scene {
         let session =
             Session::new(Arc::clone(&clock), dictionary, Sources::new(path.sources()), path.rings(), bounds);
         let (shelf, ear) = (writer.shelf(), Ear::default());
-        let recorder = Recorder::start(run, session, writer, Box::new(Words), Box::new(ear.clone())).unwrap();
+        let recorder =
+            Recorder::start(run, session, writer, Box::new(Words), Arc::new(ear.clone()), sizes.retention)
+                .unwrap();
         let recording = Recording::new(path, manifest, Vec::new(), shelf);
         Scene { recorder, recording, ear, clock }
     }
