@@ -257,16 +257,7 @@ defmodule ElixirScope do
   in this VM may be other processes: use them to ask, not to send.
   """
   @spec open(Path.t()) :: {:ok, Recording.t()} | {:error, Error.t()}
-  def open(path) when is_binary(path) do
-    case Native.open(Path.expand(path)) do
-      {:ok, {handle, path}} -> {:ok, %Recording{handle: handle, path: path}}
-      {:error, {reason, message}} -> Error.new(String.to_atom(reason), message <> Recorder.advice(reason))
-    end
-  end
-
-  def open(other) do
-    Error.new(:bad_option, "expected the path of a recording as a string, got: #{inspect(other)}")
-  end
+  defdelegate open(path), to: Query
 
   defp bang({:ok, answer}), do: answer
   defp bang({:error, error}), do: raise(error)

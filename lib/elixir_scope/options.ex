@@ -28,7 +28,7 @@ defmodule ElixirScope.Options do
   | `:age` | `:infinity` | how long an event is kept at least, such as `{15, :minute}` |
 
   The oldest segments are removed whole. The state of a process is not cut off by that: of what is removed the last state of
-  each process stays, and questions about the time before say `:removed`.
+  each process stays. Questions about the time before say that events are missing, because they were removed.
 
   `:instrument` is a keyword list, or `false`. It is read when the project is compiled, so it stands in `config/config.exs`, not
   in `runtime.exs`; `mix help compile.elixir_scope` has the line for `mix.exs`.

@@ -8,6 +8,18 @@ defmodule ElixirScope.Query do
 
   @forever 0xFFFFFFFFFFFFFFFF
 
+  @doc "See `ElixirScope.open/1`."
+  def open(path) when is_binary(path) do
+    case Native.open(Path.expand(path)) do
+      {:ok, {handle, path}} -> {:ok, %Recording{handle: handle, path: path}}
+      {:error, {reason, message}} -> Error.new(String.to_atom(reason), message <> Recorder.advice(reason))
+    end
+  end
+
+  def open(other) do
+    Error.new(:bad_option, "expected the path of a recording as a string, got: #{inspect(other)}")
+  end
+
   @doc "The recording that a question is put to, with everything in it that was captured before this call."
   @spec recording(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
   def recording(options) do

@@ -16,6 +16,7 @@ defmodule Mix.Tasks.Scope.Verify do
 
   use Mix.Task
 
+  alias ElixirScope.Query
   alias ElixirScope.Query.{Moment, Verification}
 
   @impl true
@@ -23,7 +24,7 @@ defmodule Mix.Tasks.Scope.Verify do
     path = path!(args)
     Mix.Task.run("loadpaths")
 
-    with {:ok, recording} <- ElixirScope.open(path),
+    with {:ok, recording} <- Query.open(path),
          {:ok, found} <- Verification.run(recording, &progress/2) do
       Enum.each(lines(found), &Mix.shell().info/1)
       if damaged?(found), do: exit({:shutdown, 1})

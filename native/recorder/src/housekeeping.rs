@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How often it looks.
+/// How often it looks when nobody wakes it.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps a run tidy until it is stopped.
@@ -26,6 +26,11 @@ impl Housekeeping {
         let work = Work { keeper, clock, observer, warned: None, stop: Arc::clone(&stop) };
         let thread = std::thread::Builder::new().name("elixir_scope_keeper".into()).spawn(|| work.run())?;
         Ok(Housekeeping { stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The thread, to be unparked when there is something to do.
+    pub(crate) fn thread(&self) -> Option<std::thread::Thread> {
+        self.thread.lock().as_ref().map(|thread| thread.thread().clone())
     }
 
     /// Waits until the run, which has ended, is tidy.

@@ -84,6 +84,9 @@ struct Drain {
     /// Until when the last pass looked, and the one before it.
     since: Nanos,
     before: Nanos,
+    /// The thread that packs and removes segments, and how many of them there were when it was woken last.
+    keeper: Option<std::thread::Thread>,
+    segments: usize,
     run: Run,
 }
 
@@ -121,8 +124,11 @@ impl Recorder {
             taps: Vec::new(),
             undefined: 0,
             counted: AHashMap::new(),
+            keeper: None,
+            segments: 0,
             run,
         };
+        drain.keeper = housekeeping.thread();
         let spawned = std::thread::Builder::new().name("elixir_scope".into()).spawn(move || drain.run());
         let thread = spawned.map_err(StoreError::io("start the drain thread for", path.dir()))?;
         session.set_drain(thread.thread().clone());
@@ -262,6 +268,10 @@ impl Drain {
         self.writer.calibrate(line.last(), Nanos(wall.as_nanos() as u64));
         let found = drain(&mut self.taps, until, &line, &mut self.writer, &*self.meaning)?;
         (self.before, self.since) = (self.since, now);
+        let segments = self.writer.segments();
+        if std::mem::replace(&mut self.segments, segments) != segments {
+            self.keeper.iter().for_each(std::thread::Thread::unpark);
+        }
         self.shared.events.store(self.writer.next_event(), Ordering::Relaxed);
         self.shared.lost.fetch_add(found.lost + new, Ordering::Relaxed);
         Ok(())

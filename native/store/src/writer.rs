@@ -194,6 +194,11 @@ impl Writer {
         !self.block.is_empty()
     }
 
+    /// How many segments were begun.
+    pub fn segments(&self) -> usize {
+        self.number as usize
+    }
+
     /// Number of the next event to be committed.
     pub fn next_event(&self) -> u64 {
         self.segment.next_event()
