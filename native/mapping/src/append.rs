@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The committed bytes of a file that may still grow. Cheap to share; readers take no lock.
 pub struct AppendMap {
@@ -99,8 +99,14 @@ impl Appender {
     }
 
     /// Writes a head and what follows it, and commits them together; `false`, and nothing written, when they do not
-    /// fit. The head is written last, so that another process that reads the file finds it only before what is whole.
+    /// fit. The first eight bytes of the head are written last, in one store: whoever finds them, in another process or
+    /// after this one was killed, finds all. They must not all be zero, and the file's length be a multiple of eight.
+    ///
+    /// # Panics
+    /// When the head has fewer than eight bytes, or would not begin at a multiple of eight.
     pub fn append(&mut self, head: &[u8], rest: &[&[u8]]) -> bool {
+        let (first, more) = head.split_first_chunk::<8>().expect("a head of at least eight bytes");
+        assert!(self.len.is_multiple_of(8), "a head begins at a multiple of eight");
         let total = head.len() + rest.iter().map(|part| part.len()).sum::<usize>();
         if total > self.room() {
             return false;
@@ -110,12 +116,19 @@ impl Appender {
             self.write(at, part);
             at += part.len();
         }
-        fence(Ordering::Release);
-        self.write(self.len, head);
+        self.write(self.len + 8, more);
+        self.store(self.len, u64::from_ne_bytes(*first));
         self.len += total;
         // Pairs with the acquire load in `AppendMap::bytes`.
         self.shared.committed.store(self.len, Ordering::Release);
         true
+    }
+
+    fn store(&mut self, at: usize, word: u64) {
+        assert!(at >= self.len && at + 8 <= self.capacity && at.is_multiple_of(8));
+        // SAFETY: as in `write`; the map begins at a page, so the word is aligned, and it is touched as an atomic alone
+        // until it is committed.
+        unsafe { AtomicU64::from_ptr(self.shared.map.as_ptr().add(at).cast()).store(word, Ordering::Release) };
     }
 
     fn write(&mut self, at: usize, part: &[u8]) {
@@ -148,17 +161,17 @@ mod tests {
     fn readers_see_what_was_committed_and_no_more() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("file");
-        let mut writer = Appender::create(&path, 16).expect("created");
+        let mut writer = Appender::create(&path, 32).expect("created");
         let reader = writer.reader();
         assert_eq!(reader.bytes(), b"");
-        assert!(writer.append(b"he", &[b"llo"]));
-        assert_eq!(reader.bytes(), b"hello");
-        assert!(!writer.append(&[0; 12], &[]), "12 bytes do not fit into the 11 left");
-        assert_eq!(reader.bytes(), b"hello");
+        assert!(writer.append(b"how do y", &[b"ou ", b"do?  "]));
+        assert_eq!(reader.bytes(), b"how do you do?  ");
+        assert!(!writer.append(&[0; 17], &[]), "17 bytes do not fit into the 16 left");
+        assert_eq!(reader.bytes(), b"how do you do?  ");
         writer.finish().expect("finished");
-        assert!(!writer.append(b"!", &[]), "nothing fits a finished file");
-        assert_eq!(std::fs::read(&path).expect("read"), b"hello");
-        assert_eq!(AppendMap::open(&path).expect("opened").bytes(), b"hello");
+        assert!(!writer.append(b"!!!!!!!!", &[]), "nothing fits a finished file");
+        assert_eq!(std::fs::read(&path).expect("read"), b"how do you do?  ");
+        assert_eq!(AppendMap::open(&path).expect("opened").bytes(), b"how do you do?  ");
     }
 
     #[test]

@@ -96,6 +96,52 @@ proptest! {
     }
 
     #[test]
+    fn an_event_is_found_by_its_number(program in program(true), small: bool) {
+        let Recorded { truth, index, grown, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        for (id, event) in (0..).zip(&truth.events) {
+            for index in [&index, &grown] {
+                let row = index.event(id).expect("it was recorded");
+                prop_assert_eq!((row.id, &plain(&row)), (id, event));
+            }
+        }
+        prop_assert!(index.event(truth.events.len() as u64).is_none());
+    }
+
+    #[test]
+    fn of_each_process_it_is_known_what_it_did_and_who_it_said_it_was(
+        program in program(true), small: bool, moments in proptest::collection::vec(0u64..600, 5),
+    ) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let mut seen = 0;
+        for process in 0..PROCESSES {
+            let own: Vec<_> = (0..).zip(&truth.events).filter(|(_, event)| event.process == Some(process)).collect();
+            let Some(found) = index.process(pid(process)) else {
+                prop_assert!(own.is_empty());
+                continue;
+            };
+            seen += 1;
+            let count = |kind| own.iter().filter(|(_, event)| event.kind == kind).count() as u64;
+            let times = || own.iter().map(|(_, event)| event.time);
+            prop_assert_eq!((found.events, found.states), (own.len() as u64, count(Kind::State)));
+            prop_assert_eq!((found.first.0, found.last.0), (times().min().unwrap(), times().max().unwrap()));
+            let said = own.iter().filter(|(_, event)| event.kind == Kind::Process).map(|(id, _)| *id);
+            let introductions = index.introductions(pid(process));
+            prop_assert_eq!(introductions.iter().map(|row| row.id).collect::<Vec<u64>>(), said.collect::<Vec<u64>>());
+        }
+        prop_assert_eq!(index.processes().len(), seen);
+        for (name, moment) in (0..3).flat_map(|name| moments.iter().map(move |moment| (name, *moment))) {
+            let said = truth.names.iter().filter(|(_, said, time)| *said == name && *time <= moment);
+            let latest = said.clone().map(|(_, _, time)| *time).max();
+            // Of several at one time any may be meant.
+            let expected: Vec<_> =
+                said.filter(|(_, _, time)| Some(*time) == latest).map(|(process, ..)| pid(*process)).collect();
+            let found = index.named(&format!("name_{name}"), Nanos(moment));
+            prop_assert!(found.map_or(expected.is_empty(), |found| expected.contains(&found)));
+        }
+        prop_assert_eq!(index.named("label", Nanos(u64::MAX)), None);
+    }
+
+    #[test]
     fn a_state_is_the_last_one_up_to_the_moment(
         program in program(true), moments in proptest::collection::vec(0u64..600, 20),
     ) {

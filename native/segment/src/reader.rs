@@ -208,10 +208,10 @@ impl<'a> Iterator for Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Whether the writer came no further: a block is written before its head, so the head is still zeroes, and nothing
-    /// whole follows. A head that was lost later has blocks behind it, or lies in a file that was sealed.
+    /// Whether the writer came no further: a block is written before the first word of its head, so that is still zero, and
+    /// nothing whole follows. A head that was lost later has blocks behind it, or lies in a file that was sealed.
     fn ends_here(&self, rest: &[u8]) -> bool {
-        let unwritten = rest.iter().take(BLOCK_HEAD).all(|byte| *byte == 0);
+        let unwritten = rest.iter().take(8).all(|byte| *byte == 0);
         unwritten && !self.segment.sealed && self.resume(rest) == rest.len()
     }
 

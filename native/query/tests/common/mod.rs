@@ -23,6 +23,8 @@ pub enum Act {
     /// The frame goes to code that nobody records.
     GiveUp,
     State(i64),
+    /// The process says that this is its name.
+    Introduce(u64),
     /// From here on events are lost.
     Lose,
     /// Up to here, and the store is told.
@@ -50,6 +52,7 @@ pub fn program(losses: bool) -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Act::Tail),
         1 => Just(Act::GiveUp),
         2 => (0i64..100).prop_map(Act::State),
+        1 => (0u64..3).prop_map(Act::Introduce),
         2 => Just(Act::Commit),
     ];
     let seldom = prop_oneof![Just(Act::Lose), Just(Act::Tell), Just(Act::Pause), Just(Act::Resume)];
@@ -109,6 +112,8 @@ struct Frame {
 pub struct Truth {
     pub events: Vec<Plain>,
     pub calls: Vec<TrueCall>,
+    /// Which process said when that this was its name.
+    pub names: Vec<(usize, u64, u64)>,
     pub gaps: Vec<(u64, u64)>,
     pub paused: Option<u64>,
     pub now: u64,
@@ -161,11 +166,15 @@ impl Truth {
             self.lost += 1;
             return None;
         }
+        if let Act::Introduce(name) = step.act {
+            self.names.push((process, name, time));
+        }
         self.store(Plain { kind, time, process: Some(process), site, payload })
     }
 
     fn store(&mut self, event: Plain) -> Option<Plain> {
-        self.events.push(event.clone());
+        let named = event.kind == Kind::Process;
+        self.events.push(Plain { payload: if named { Vec::new() } else { event.payload.clone() }, ..event });
         Some(event)
     }
 
@@ -178,7 +187,7 @@ impl Truth {
     ) -> Option<(Kind, Option<u64>, Vec<u8>)> {
         // A tail call is followed by the call that it is.
         let act = match (act, &self.tails[process]) {
-            (Act::State(_) | Act::Call(_), _) | (_, None) => act,
+            (Act::State(_) | Act::Introduce(_) | Act::Call(_), _) | (_, None) => act,
             _ => Act::Call(1 + time % 3),
         };
         match act {
@@ -186,6 +195,14 @@ impl Truth {
                 let mut payload = vec![1];
                 value::put(&mut payload, Token::Integer(state));
                 Some((Kind::State, None, payload))
+            }
+            Act::Introduce(name) => {
+                let mut payload = vec![0];
+                value::put(&mut payload, Token::Map(2));
+                for word in [LABEL, name_word(name), NAME, name_word(name)] {
+                    value::put(&mut payload, Token::Word(word));
+                }
+                Some((Kind::Process, None, payload))
             }
             Act::Call(site) => {
                 let around = self.stacks[process].iter().rev().map(|frame| frame.call);
@@ -236,8 +253,24 @@ impl Truth {
 
 struct Words;
 
+/// The atoms `name` and `label`, as words.
+const NAME: u64 = 1_000;
+const LABEL: u64 = 1_001;
+
+/// The atom of a name, as a word.
+fn name_word(name: u64) -> u64 {
+    1_002 + name
+}
+
 impl Meaning for Words {
     fn word(&self, word: u64) -> Option<Definition> {
+        let atom = |text: String| Some(Definition::Atom(text));
+        match word {
+            NAME => return atom("name".into()),
+            LABEL => return atom("label".into()),
+            1_002.. => return atom(format!("name_{}", word - 1_002)),
+            _ => {}
+        }
         Some(Definition::Process(Pid { id: word as u32, serial: 0 }, vec![]))
     }
 
@@ -320,5 +353,7 @@ pub fn pid(process: usize) -> Pid {
 pub fn plain(row: &Row) -> Plain {
     let process = row.process.map(|pid| pid.id as usize - 1);
     assert!(varint::take(&mut &row.payload[..]).is_ok());
-    Plain { kind: row.kind, time: row.time.0, process, site: row.site, payload: row.payload.clone() }
+    // What a name is called in a segment is another matter.
+    let payload = if row.kind == Kind::Process { Vec::new() } else { row.payload.clone() };
+    Plain { kind: row.kind, time: row.time.0, process, site: row.site, payload }
 }
