@@ -43,6 +43,11 @@ impl AppendMap {
         // `Appender` writes only above it), and `committed` never exceeds the length of the map.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr(), len) }
     }
+
+    /// Says that the bytes will not be looked at for a while; see [`SharedMap::release`].
+    pub fn release(&self) {
+        self.map.release();
+    }
 }
 
 /// The one writer of an [`AppendMap`]; it cannot be cloned.
@@ -149,6 +154,7 @@ impl Appender {
     pub fn finish(&mut self) -> io::Result<()> {
         // From here on nothing fits: the map still reaches over the room that is given back.
         self.capacity = self.len;
+        self.shared.release();
         self.file.as_ref().map_or(Ok(()), |file| file.set_len(self.len as u64))
     }
 }

@@ -27,6 +27,10 @@ impl Volume {
         }
         let (part, scanned) = Part::scan(&self.segment, self.scanned, &self.parts);
         self.scanned = scanned;
+        // A whole segment was read for the first time: of most of it nobody will ask.
+        if self.parts.is_empty() {
+            self.segment.release();
+        }
         if part.weight() == 0 {
             return None;
         }

@@ -50,6 +50,7 @@ fn write(segment: &Segment, mut file: BufWriter<File>) -> io::Result<bool> {
         file.write_all(&[0; ALIGN][..head.span() - BLOCK_HEAD - body as usize])?;
     }
     file.flush()?;
+    segment.release();
     Ok(true)
 }
 

@@ -100,6 +100,11 @@ impl Segment {
         self.len() <= SEGMENT_HEAD
     }
 
+    /// Says that it will not be read for a while: it takes no memory until it is.
+    pub fn release(&self) {
+        self.map.release();
+    }
+
     /// The latest time of an event, by the heads of its blocks alone.
     pub fn latest(&self) -> Nanos {
         let (bytes, mut offset, mut latest) = (self.map.bytes(), SEGMENT_HEAD, Nanos(0));
