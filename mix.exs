@@ -6,7 +6,7 @@ end
 defmodule ElixirScope.MixProject do
   use Mix.Project
 
-  @version "0.1.0"
+  @version "0.2.0-dev"
 
   def project do
     [
