@@ -20,8 +20,6 @@ defmodule ElixirScope.Event do
   | `:pause`, `:resume` | `%{}` |
   """
 
-  alias ElixirScope.Node
-
   @type kind ::
           :call | :return | :raise | :tail | :binding | :state | :process | :gap | :pause | :resume | :count
 
@@ -49,29 +47,46 @@ defmodule ElixirScope.Event do
   def kinds, do: @kinds
 
   @doc false
-  # From the tuple that the native library makes; numbers are those of `native/event`.
-  def from_native({id, time, kind, pid, site, number, values}) do
-    put_site(%__MODULE__{id: id, time: time, kind: kind, pid: pid, data: data(kind, number, values)}, site)
+  # From the tuple that the native library makes; numbers are those of `native/event`. 0 stands for what is not known.
+  def from_native({id, time, kind, pid, nil, number, values}) do
+    %__MODULE__{
+      id: id,
+      time: time,
+      kind: kind,
+      pid: pid,
+      data: kind |> data(number, values) |> named(kind, [])
+    }
   end
 
-  # The values come with the event, the names with the place that it happened at.
-  defp put_site(%{kind: :binding} = event, nil), do: %{event | data: nil}
-
-  defp put_site(event, nil), do: event
-
-  defp put_site(event, site) do
-    node = Node.from_native(site)
-    place = Map.take(node, [:mfa, :file, :line, :column, :clause, :source])
-    event |> Map.merge(place) |> Map.put(:node, node.id) |> put_names(node.names)
+  def from_native(
+        {id, time, kind, pid, {mfa, {file, line, column, source}, {node, _, clause, names}}, number, values}
+      ) do
+    %__MODULE__{
+      id: id,
+      time: time,
+      pid: pid,
+      kind: kind,
+      mfa: mfa,
+      file: file,
+      line: line,
+      column: known(column),
+      clause: known(clause),
+      source: known(source),
+      node: node,
+      data: kind |> data(number, values) |> named(kind, names)
+    }
   end
 
-  defp put_names(%{kind: :binding, data: %{bindings: values}} = event, names)
-       when length(values) == length(names) do
-    %{event | data: %{bindings: Enum.zip(names, values)}}
+  defp known(0), do: nil
+  defp known(number), do: number
+
+  # The values of variables come with the event, their names with the place that it happened at.
+  defp named(%{bindings: values}, :binding, names) when length(values) == length(names) do
+    %{bindings: Enum.zip(names, values)}
   end
 
-  defp put_names(%{kind: :binding} = event, _names), do: %{event | data: nil}
-  defp put_names(event, _names), do: event
+  defp named(_data, :binding, _names), do: nil
+  defp named(data, _kind, _names), do: data
 
   defp data(:call, 0, _), do: nil
   defp data(:call, _count, args), do: %{args: args}

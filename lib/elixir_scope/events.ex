@@ -12,7 +12,7 @@ defmodule ElixirScope.Events do
 
   @type t :: %__MODULE__{recording: Recording.t(), filter: map | :nothing, limit: pos_integer | :infinity}
 
-  @page 500
+  @page 1_000
 
   @doc false
   def stream(%__MODULE__{filter: :nothing}), do: []

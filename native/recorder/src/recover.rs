@@ -8,6 +8,7 @@ use elixir_scope_ring::file::Mapped;
 use elixir_scope_ring::{Consumer, Position, file};
 use elixir_scope_segment::{Damage, RingMark, Segment};
 use elixir_scope_store::{Manifest, Meaning, RunPath, Shelf, StoreError, Writer};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
     let (mut segments, mut damage) = (Vec::new(), Vec::new());
     // A run that was ended has no rings; a VM that was killed left them, and its last segment as it was.
     let ended = !live && !run.rings().is_dir();
+    // A folder that cannot be read would look like one without segments.
+    std::fs::read_dir(run.segments()).map_err(StoreError::io("read the folder", run.segments()))?;
     let mut files = RunPath::files(&run.segments(), "seg");
     if !ended {
         files.pop_if(|last| Segment::never_began(last));
@@ -82,9 +85,7 @@ impl Recovered {
                 return Ok(());
             }
         };
-        if let Some(offset) = meanings.damaged_at {
-            self.damage.push(damage(&path, offset, "expected an entry of the dictionary".into()));
-        }
+        let torn = meanings.damaged_at;
         let Some(line) = Timeline::from_pieces(meanings.pieces.clone()) else {
             self.damage.push(damage(&path, 0, "expected a piece of the timeline".into()));
             return Ok(());
@@ -122,7 +123,13 @@ impl Recovered {
             // Room is given back for what was kept, and that cannot be found.
             writer.gap(ring, LossCause::Damage, 0, last, end);
         }
-        let found = drain(&mut taps, until, &line, &mut writer, &Dead(meanings))?;
+        let dead = Dead { meanings, missed: Cell::new(false) };
+        let found = drain(&mut taps, until, &line, &mut writer, &dead)?;
+        // An entry is written before the first record that needs it: one that the VM was killed in, nobody needs.
+        if let (Some(offset), true) = (torn, dead.missed.get()) {
+            let what = "expected an entry of the dictionary; some of what the rings hold shows no name";
+            self.damage.push(damage(&run.dictionary(), offset, what.into()));
+        }
         for tap in &mut taps {
             let bytes = tap.refresh();
             if bytes > 0 {
@@ -182,14 +189,25 @@ fn damage(file: &Path, offset: u64, what: String) -> Damage {
 }
 
 /// The meaning of the words of a VM that is gone.
-struct Dead(Meanings);
+struct Dead {
+    meanings: Meanings,
+    /// Whether anything was asked for that is not there.
+    missed: Cell<bool>,
+}
+
+impl Dead {
+    fn found<T>(&self, found: Option<T>) -> Option<T> {
+        self.missed.set(self.missed.get() || found.is_none());
+        found
+    }
+}
 
 impl Meaning for Dead {
     fn word(&self, word: u64) -> Option<Definition> {
-        self.0.words.get(&word).cloned()
+        self.found(self.meanings.words.get(&word).cloned())
     }
 
     fn site(&self, key: u64) -> Option<Arc<Site>> {
-        self.0.sites.get(&key).cloned().map(Arc::new)
+        self.found(self.meanings.sites.get(&key).cloned().map(Arc::new))
     }
 }

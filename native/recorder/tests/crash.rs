@@ -89,17 +89,26 @@ fn files(run: &RunPath) -> Files {
         .collect()
 }
 
-/// What someone finds who opens a copy of these files.
+fn damage_of(files: &Files) -> Vec<String> {
+    let index = copied(files);
+    index.damage().iter().map(|damage| damage.what.clone()).collect()
+}
+
+/// What someone finds who opens a copy of these files, in which nothing is damaged.
 fn opened(files: &Files) -> Index {
+    let index = copied(files);
+    assert_eq!(index.damage(), []);
+    index
+}
+
+fn copied(files: &Files) -> Index {
     let dir = tempfile::tempdir().unwrap();
     for folder in ["rings", "segments"] {
         std::fs::create_dir(dir.path().join(folder)).unwrap();
     }
     files.iter().for_each(|(name, bytes)| std::fs::write(dir.path().join(name), bytes).unwrap());
     let run = RunPath::find(dir.path()).unwrap();
-    let index = common::open(&run).index();
-    assert_eq!(index.damage(), []);
-    Index::clone(&index)
+    Index::clone(&common::open(&run).index())
 }
 
 fn shows_all(index: &Index, events: u64) {
@@ -172,6 +181,35 @@ fn a_frame_that_was_not_published_is_not_there() {
         shows_all(&opened(&files), 30);
     }
     shows_all(&opened(&after), 31);
+}
+
+/// An entry of the dictionary that was not finished is one that no record needs; one that a record needs is missed.
+#[test]
+fn a_dictionary_that_ends_within_an_entry_is_damage_only_where_a_record_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { segment_bytes: 64 << 10, record_bytes: 0, ..Limits::default() };
+    let mut bench = Bench::new(dir.path(), limits);
+    bench.push(30);
+    let mut files = bench.files();
+    let dictionary = files.get_mut(Path::new("dictionary")).unwrap();
+    dictionary.extend_from_slice(&[200, 0, 0, 0, 1, 2, 3, 4, 5]);
+    shows_all(&opened(&files), 30);
+    // The timeline and the first processes are left.
+    files.get_mut(Path::new("dictionary")).unwrap().truncate(80);
+    let damage = damage_of(&files);
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    assert!(damage[0].starts_with("expected an entry of the dictionary"));
+}
+
+#[test]
+fn a_folder_of_segments_that_cannot_be_read_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(dir.path(), Limits { record_bytes: 0, ..Limits::default() });
+    let run = bench.run.path().clone();
+    drop(bench);
+    std::fs::remove_dir_all(run.segments()).unwrap();
+    let error = elixir_scope_recorder::recover(&run).err().expect("refused");
+    assert!(error.to_string().contains("could not read the folder"), "{error}");
 }
 
 /// A segment is replaced in steps: a draft is written, takes the name of the last that it stands for, and the others go.
