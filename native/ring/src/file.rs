@@ -122,14 +122,6 @@ impl Mapped {
     }
 
     #[inline]
-    fn word(&self, offset: u64) -> &AtomicU64 {
-        let at = (offset & (self.capacity - 8)) as usize;
-        // SAFETY: `at` is a multiple of 8 below the capacity, which is a power of two that the map holds after `DATA`;
-        // the map is page-aligned. Words are touched as atomics while somebody may store into them.
-        unsafe { AtomicU64::from_ptr(self.map.as_ptr().add(DATA + at).cast()) }
-    }
-
-    #[inline]
     fn counter(&self, counter: Counter) -> &AtomicU64 {
         self.field(match counter {
             Counter::Head => 64,
@@ -145,6 +137,8 @@ impl Mapped {
 }
 
 impl Memory for Mapped {
+    type Word = AtomicU64;
+
     #[inline]
     fn capacity(&self) -> u64 {
         self.capacity
@@ -171,13 +165,13 @@ impl Memory for Mapped {
     }
 
     #[inline]
-    fn store(&self, offset: u64, word: u64) {
-        self.word(offset).store(word.to_le(), Ordering::Relaxed);
-    }
-
-    #[inline]
-    fn load(&self, offset: u64) -> u64 {
-        u64::from_le(self.word(offset).load(Ordering::Relaxed))
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the map holds `capacity` bytes, a multiple of 8, after `DATA` and is page-aligned. They were
+        // initialised when the file was made, and are touched as atomics while somebody may store into them.
+        unsafe {
+            let data = self.map.as_ptr().add(DATA).cast::<AtomicU64>();
+            std::slice::from_raw_parts(data, (self.capacity / 8) as usize)
+        }
     }
 
     #[inline]

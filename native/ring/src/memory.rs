@@ -30,8 +30,33 @@ impl Counter {
     pub const COUNT: usize = 8;
 }
 
+/// A word of the data that both sides may touch at once.
+pub trait Word {
+    /// Writes it (relaxed).
+    fn store(&self, word: u64);
+
+    /// Reads it (relaxed).
+    fn load(&self) -> u64;
+}
+
+/// In the byte order of the files.
+impl Word for AtomicU64 {
+    #[inline]
+    fn store(&self, word: u64) {
+        AtomicU64::store(self, word.to_le(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn load(&self) -> u64 {
+        u64::from_le(AtomicU64::load(self, Ordering::Relaxed))
+    }
+}
+
 /// Counters and words shared by a producer and a consumer.
 pub trait Memory {
+    /// What the data is made of.
+    type Word: Word;
+
     /// Bytes of data; a power of two, at least 64.
     fn capacity(&self) -> u64;
 
@@ -47,11 +72,8 @@ pub trait Memory {
     /// Writes a counter, after all that the caller wrote before (release).
     fn publish(&self, counter: Counter, value: u64);
 
-    /// Writes the word at an offset, a multiple of 8, modulo the capacity (relaxed).
-    fn store(&self, offset: u64, word: u64);
-
-    /// The word at an offset, a multiple of 8, modulo the capacity (relaxed).
-    fn load(&self, offset: u64) -> u64;
+    /// The data, as words.
+    fn words(&self) -> &[Self::Word];
 
     /// The bytes at an offset that is a multiple of 8. What lies beyond the end of the data is left out.
     ///
@@ -93,13 +115,11 @@ impl Heap {
         }
         heap
     }
-
-    fn word(&self, offset: u64) -> &AtomicU64 {
-        &self.words[(offset / 8) as usize & (self.words.len() - 1)]
-    }
 }
 
 impl Memory for Heap {
+    type Word = AtomicU64;
+
     fn capacity(&self) -> u64 {
         self.words.len() as u64 * 8
     }
@@ -120,12 +140,8 @@ impl Memory for Heap {
         self.counters[counter as usize].store(value, Ordering::Release);
     }
 
-    fn store(&self, offset: u64, word: u64) {
-        self.word(offset).store(word.to_le(), Ordering::Relaxed);
-    }
-
-    fn load(&self, offset: u64) -> u64 {
-        u64::from_le(self.word(offset).load(Ordering::Relaxed))
+    fn words(&self) -> &[AtomicU64] {
+        &self.words
     }
 
     unsafe fn read(&self, offset: u64, len: u64) -> Cow<'_, [u8]> {

@@ -1,7 +1,7 @@
 //! The writing end.
 
 use crate::frame::{self, FILLER, HEAD, Head};
-use crate::memory::{Counter, Memory};
+use crate::memory::{Counter, Memory, Word};
 use crate::protocol::{Policy, mark, position};
 use crate::sum::Sum;
 use std::sync::Arc;
@@ -94,13 +94,15 @@ impl<M: Memory> Producer<M> {
         }
         let at = self.head + filler;
         let mut sum = Sum::begin(len, tag, at);
-        let mut next = at + HEAD;
+        let slot = &self.memory.words()[self.place(at)..][..(span / 8) as usize];
+        let mut cells = slot[1..].iter();
         frame::words(parts, |word| {
             sum.add(word);
-            self.memory.store(next, word);
-            next += 8;
+            if let Some(cell) = cells.next() {
+                cell.store(word);
+            }
         });
-        self.memory.store(at, Head { len, tag, sum: sum.end() }.pack());
+        slot[0].store(Head { len, tag, sum: sum.end() }.pack());
         self.head = end;
         self.written += 1;
         self.memory.note(Counter::Written, self.written);
@@ -125,7 +127,13 @@ impl<M: Memory> Producer<M> {
     fn fill(&mut self, span: u64) {
         let len = span - HEAD;
         let sum = Sum::begin(len, FILLER, self.head).end();
-        self.memory.store(self.head, Head { len, tag: FILLER, sum }.pack());
+        self.memory.words()[self.place(self.head)].store(Head { len, tag: FILLER, sum }.pack());
+    }
+
+    /// The word at a position.
+    #[inline]
+    fn place(&self, position: u64) -> usize {
+        ((position & (self.capacity - 1)) / 8) as usize
     }
 
     /// Whether all below `end` may be written now.
@@ -149,7 +157,7 @@ impl<M: Memory> Producer<M> {
 
     /// Moves the floor over one frame, before its room is written again.
     fn give_up_oldest(&mut self) {
-        let oldest = Head::unpack(self.memory.load(self.kept));
+        let oldest = Head::unpack(self.memory.words()[self.place(self.kept)].load());
         let next = self.kept + oldest.span();
         if next > self.head {
             // Somebody else has written into our memory; nothing that is left can be found.

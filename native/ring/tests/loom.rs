@@ -2,7 +2,7 @@
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p elixir_scope_ring --release --test loom`.
 #![cfg(loom)]
 
-use elixir_scope_ring::memory::{Counter, Memory};
+use elixir_scope_ring::memory::{Counter, Memory, Word};
 use elixir_scope_ring::protocol::{self, Policy};
 use elixir_scope_ring::{Consumer, Gone};
 use loom::cell::UnsafeCell;
@@ -10,70 +10,55 @@ use loom::sync::atomic::{AtomicU64, Ordering, fence};
 use std::borrow::Cow;
 
 const CAPACITY: u64 = 64;
-const WORDS: usize = CAPACITY as usize / 8;
 
-/// Where the words of a ring lie.
-trait Words: Send + Sync + 'static {
-    fn new() -> Self;
-    fn store(&self, at: usize, word: u64);
-    fn load(&self, at: usize) -> u64;
-}
-
-/// Cells: loom reports any two accesses to one of them that are not ordered by the counters.
-struct Cells(Vec<UnsafeCell<u64>>);
+/// A cell: loom reports any two accesses to it that are not ordered by the counters.
+#[derive(Default)]
+struct Cell(UnsafeCell<u64>);
 
 // SAFETY: that is what the test is to show; loom panics where it does not hold.
-unsafe impl Sync for Cells {}
+unsafe impl Sync for Cell {}
 // SAFETY: nothing in it is tied to a thread.
-unsafe impl Send for Cells {}
+unsafe impl Send for Cell {}
 
-impl Words for Cells {
-    fn new() -> Self {
-        Cells((0..WORDS).map(|_| UnsafeCell::new(0)).collect())
-    }
-
-    fn store(&self, at: usize, word: u64) {
+impl Word for Cell {
+    fn store(&self, word: u64) {
         // SAFETY: loom checks that nobody else is in this cell.
-        self.0[at].with_mut(|cell| unsafe { *cell = word });
+        self.0.with_mut(|cell| unsafe { *cell = word });
     }
 
-    fn load(&self, at: usize) -> u64 {
+    fn load(&self) -> u64 {
         // SAFETY: loom checks that nobody writes this cell.
-        self.0[at].with(|cell| unsafe { *cell })
+        self.0.with(|cell| unsafe { *cell })
     }
 }
 
-/// Relaxed atomics: a load gives any word that the memory model lets it give, old ones too.
-struct Atomics(Vec<AtomicU64>);
+/// A relaxed atomic: a load gives any word that the memory model lets it give, old ones too.
+#[derive(Default)]
+struct Atomic(AtomicU64);
 
-impl Words for Atomics {
-    fn new() -> Self {
-        Atomics((0..WORDS).map(|_| AtomicU64::new(0)).collect())
+impl Word for Atomic {
+    fn store(&self, word: u64) {
+        self.0.store(word, Ordering::Relaxed);
     }
 
-    fn store(&self, at: usize, word: u64) {
-        self.0[at].store(word, Ordering::Relaxed);
-    }
-
-    fn load(&self, at: usize) -> u64 {
-        self.0[at].load(Ordering::Relaxed)
+    fn load(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 struct Model<W> {
     counters: [AtomicU64; Counter::COUNT],
-    words: W,
+    words: Vec<W>,
 }
 
-fn model<W: Words>() -> Model<W> {
-    Model { counters: std::array::from_fn(|_| AtomicU64::new(0)), words: W::new() }
+fn model<W: Word + Default>() -> Model<W> {
+    let words = (0..CAPACITY / 8).map(|_| W::default()).collect();
+    Model { counters: std::array::from_fn(|_| AtomicU64::new(0)), words }
 }
 
-fn place(offset: u64) -> usize {
-    (offset / 8) as usize % WORDS
-}
+impl<W: Word> Memory for Model<W> {
+    type Word = W;
 
-impl<W: Words> Memory for Model<W> {
     fn capacity(&self) -> u64 {
         CAPACITY
     }
@@ -94,16 +79,13 @@ impl<W: Words> Memory for Model<W> {
         self.counters[counter as usize].store(value, Ordering::Release);
     }
 
-    fn store(&self, offset: u64, word: u64) {
-        self.words.store(place(offset), word);
-    }
-
-    fn load(&self, offset: u64) -> u64 {
-        self.words.load(place(offset))
+    fn words(&self) -> &[W] {
+        &self.words
     }
 
     unsafe fn read(&self, offset: u64, len: u64) -> Cow<'_, [u8]> {
-        let words = (offset..offset + len).step_by(8).map(|at| self.words.load(place(at)));
+        let words = self.words[(offset / 8) as usize..].iter().map(W::load);
+        let words = words.take(len.div_ceil(8) as usize);
         Cow::Owned(words.flat_map(u64::to_le_bytes).take(len as usize).collect())
     }
 
@@ -117,7 +99,7 @@ impl<W: Words> Memory for Model<W> {
 }
 
 /// Reads what is there; each frame is the one that its tag says.
-fn read<W: Words>(consumer: &mut Consumer<Model<W>>, seen: &mut Vec<u32>) {
+fn read<W: Word>(consumer: &mut Consumer<Model<W>>, seen: &mut Vec<u32>) {
     consumer.refresh();
     while let Some(frame) = consumer.peek() {
         assert_eq!(frame.body[..], [frame.tag as u8; 8]);
@@ -130,7 +112,7 @@ fn read<W: Words>(consumer: &mut Consumer<Model<W>>, seen: &mut Vec<u32>) {
 #[test]
 fn frames_arrive_whole_in_order_or_are_counted() {
     loom::model(|| {
-        let (mut producer, mut consumer) = protocol::ends(model::<Cells>(), Policy::DropNew);
+        let (mut producer, mut consumer) = protocol::ends(model::<Cell>(), Policy::DropNew);
         // Five frames of 16 bytes into a ring of four: the producer wraps, and may find the ring full.
         let writer = loom::thread::spawn(move || {
             (1..=5u32).filter(|tag| producer.push(*tag, &[&[*tag as u8; 8]]).is_ok()).collect::<Vec<_>>()
@@ -153,14 +135,14 @@ fn a_lapped_reader_reads_whole_frames_and_knows_how_many_it_lost() {
     // More switches of threads than these are tried in no useful time.
     builder.preemption_bound = Some(2);
     builder.check(|| {
-        let (mut producer, mut consumer) = protocol::ends(model::<Atomics>(), Policy::Overwrite);
+        let (mut producer, mut consumer) = protocol::ends(model::<Atomic>(), Policy::Overwrite);
         // A full ring, before the threads begin.
         (1..=4u32).for_each(|tag| producer.push(tag, &[&[tag as u8; 8]]).expect("there always is room"));
         let writer = loom::thread::spawn(move || {
             (5..=7u32).for_each(|tag| producer.push(tag, &[&[tag as u8; 8]]).expect("there always is room"));
         });
         let mut seen = Vec::new();
-        let mut look = |consumer: &mut Consumer<Model<Atomics>>| {
+        let mut look = |consumer: &mut Consumer<Model<Atomic>>| {
             consumer.refresh();
             while let Some(frame) = consumer.peek() {
                 assert_eq!(frame.body[..], [frame.tag as u8; 8]);

@@ -4,13 +4,14 @@
 mod common;
 
 use common::{body, drain, number, push, rest, tag};
-use elixir_scope_ring::memory::{Counter, Heap, Memory};
+use elixir_scope_ring::memory::{Counter, Heap, Memory, Word};
 use elixir_scope_ring::protocol::{self, Policy};
 use elixir_scope_ring::{Consumer, Gone, Producer, Refused};
 use proptest::prelude::*;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Miri is some hundred times slower.
 const MANY: u64 = if cfg!(miri) { 300 } else { 200_000 };
@@ -204,57 +205,73 @@ fn counts_go_on_beyond_32_bits_and_near_63() {
     }
 }
 
+/// How many stores a producer has left to live.
+type Life = Rc<Cell<usize>>;
+
+fn is_alive(life: &Life) -> bool {
+    let left = life.get();
+    life.set(left.saturating_sub(1));
+    left > 0
+}
+
 /// Memory of a producer that can be stopped after any of its stores.
 #[derive(Clone)]
-struct Mortal(Arc<(Heap, std::cell::Cell<usize>)>);
+struct Mortal {
+    counters: Rc<Heap>,
+    words: Rc<[MortalWord]>,
+    life: Life,
+}
+
+struct MortalWord(Cell<u64>, Life);
+
+impl Word for MortalWord {
+    fn store(&self, word: u64) {
+        if is_alive(&self.1) {
+            self.0.set(word);
+        }
+    }
+    fn load(&self) -> u64 {
+        self.0.get()
+    }
+}
 
 impl Mortal {
     fn new(capacity: u64) -> Self {
-        Mortal(Arc::new((Heap::at(capacity, 0, 0), std::cell::Cell::new(usize::MAX))))
-    }
-
-    fn stop_after(&self, stores: usize) {
-        self.0.1.set(stores);
-    }
-
-    fn is_alive(&self) -> bool {
-        let left = self.0.1.get();
-        self.0.1.set(left.saturating_sub(1));
-        left > 0
+        let life = Life::new(Cell::new(usize::MAX));
+        let words = (0..capacity / 8).map(|_| MortalWord(Cell::new(0), life.clone())).collect();
+        Mortal { counters: Rc::new(Heap::at(capacity, 0, 0)), words, life }
     }
 }
 
 impl Memory for Mortal {
+    type Word = MortalWord;
+
     fn capacity(&self) -> u64 {
-        self.0.0.capacity()
+        self.counters.capacity()
     }
     fn own(&self, counter: Counter) -> u64 {
-        self.0.0.own(counter)
+        self.counters.own(counter)
     }
     fn observe(&self, counter: Counter) -> u64 {
-        self.0.0.observe(counter)
+        self.counters.observe(counter)
     }
     fn note(&self, counter: Counter, value: u64) {
-        if self.is_alive() {
-            self.0.0.note(counter, value);
+        if is_alive(&self.life) {
+            self.counters.note(counter, value);
         }
     }
     fn publish(&self, counter: Counter, value: u64) {
-        if self.is_alive() {
-            self.0.0.publish(counter, value);
+        if is_alive(&self.life) {
+            self.counters.publish(counter, value);
         }
     }
-    fn store(&self, offset: u64, word: u64) {
-        if self.is_alive() {
-            self.0.0.store(offset, word);
-        }
-    }
-    fn load(&self, offset: u64) -> u64 {
-        self.0.0.load(offset)
+    fn words(&self) -> &[MortalWord] {
+        &self.words
     }
     unsafe fn read(&self, offset: u64, len: u64) -> Cow<'_, [u8]> {
-        // SAFETY: the caller's promise is handed on.
-        unsafe { self.0.0.read(offset, len) }
+        let words = self.words[(offset / 8) as usize..].iter().map(Word::load);
+        let words = words.take(len.div_ceil(8) as usize);
+        Cow::Owned(words.flat_map(u64::to_le_bytes).take(len as usize).collect())
     }
 }
 
@@ -274,10 +291,10 @@ fn a_producer_that_dies_within_a_push_leaves_what_it_had_published() {
                     .filter(|count| push(&mut producer, *count, 8 + lens[*count as usize % 2]).is_ok())
                     .collect();
                 let head = memory.observe(Counter::Head);
-                memory.stop_after(stores);
+                memory.life.set(stores);
                 let _ = push(&mut producer, before, 8 + lens[0]);
-                let died = memory.0.1.get() == 0;
-                memory.stop_after(usize::MAX);
+                let died = memory.life.get() == 0;
+                memory.life.set(usize::MAX);
 
                 let is_out = memory.observe(Counter::Head) != head;
                 published += u64::from(is_out);
