@@ -333,7 +333,7 @@ impl<M: Memory> Consumer<M> {
         match self.missing_before(to).or(assumed) {
             Some(missing) => {
                 self.gone.damaged += missing;
-                self.seen = self.seen.map(|seen| seen + missing);
+                self.seen = self.seen.map(|seen| seen.saturating_add(missing));
             }
             None => (self.gone.uncounted, self.seen) = (self.gone.uncounted + 1, None),
         }

@@ -103,7 +103,9 @@ pub fn open(path: &Path) -> io::Result<Consumer<Mapped>> {
     let [head, tail, floor] = [Counter::Head, Counter::Tail, Counter::Floor]
         .map(|counter| protocol::position(memory.observe(counter)));
     let oldest = if policy == Policy::Overwrite { floor } else { tail };
-    if tail > head || head.checked_sub(oldest).is_none_or(|held| held > capacity) {
+    // No ring lives so long that its positions come near the end of 64 bits.
+    let lives = head < u64::MAX / 4 * 3;
+    if !lives || tail > head || head.checked_sub(oldest).is_none_or(|held| held > capacity) {
         return Err(invalid("expected a head and a tail that lie in the ring"));
     }
     Ok(protocol::left_behind(Mapped { capacity, ..memory }, policy))

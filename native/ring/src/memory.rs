@@ -108,7 +108,7 @@ impl Heap {
             words: (0..capacity / 8).map(|_| AtomicU64::new(0)).collect(),
         };
         for counter in [Counter::Head, Counter::Tail, Counter::Floor] {
-            heap.note(counter, position | frames % 8);
+            heap.note(counter, crate::protocol::mark(position, frames));
         }
         for counter in [Counter::Written, Counter::Overwritten, Counter::Seen] {
             heap.note(counter, frames);
