@@ -110,5 +110,7 @@ numbered! {
         Damage = 3 "damage",
         /// The user had paused recording.
         Paused = 4 "paused",
+        /// Newer events of a flight recording took their place.
+        Overwritten = 5 "overwritten",
     }
 }
