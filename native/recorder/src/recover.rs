@@ -108,10 +108,9 @@ impl Recovered {
             writer.gap(ring, LossCause::Damage, 0, last, end);
         }
         let found = drain(&mut taps, until, &line, &mut writer, &Dead(meanings))?;
-        for tap in &mut taps {
-            let bytes = tap.refresh();
+        for tap in &taps {
+            let bytes = tap.gone().bytes;
             if bytes > 0 {
-                writer.gap(tap.ring(), LossCause::Damage, 0, last, end);
                 let path = run.rings().join(format!("{}.ring", tap.ring()));
                 self.damage
                     .push(Damage { bytes, ..damage(&path, 0, "expected whole frames in the ring".into()) });
