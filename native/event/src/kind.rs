@@ -111,6 +111,6 @@ numbered! {
         /// The user had paused recording.
         Paused = 4 "paused",
         /// Newer events of a flight recording took their place.
-        Overwritten = 5 "overwritten",
+        Overwritten = 6 "overwritten",
     }
 }

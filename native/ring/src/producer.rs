@@ -182,12 +182,19 @@ impl<M: Memory> Producer<M> {
     }
 
     /// Looks at how far the consumer has come; the answer is the number of bytes that wait for it now.
+    #[cold]
     pub fn look(&mut self) -> u64 {
         if self.policy == Policy::DropNew {
             // Pairs with `publish(Tail)` in `Consumer::release`.
             self.kept = position(self.memory.observe(Counter::Tail));
         }
         self.waiting()
+    }
+
+    /// Whether more than half of the ring waits for the consumer: time to wake it. Never in a ring that overwrites.
+    #[inline]
+    pub fn is_half_full(&mut self) -> bool {
+        self.waiting() > self.capacity / 2 && self.look() > self.capacity / 2
     }
 
     /// Bytes of the ring.
