@@ -97,7 +97,7 @@ defmodule ElixirScope.Query do
   # Before the first and after the last thing that is known, nothing can be said.
   defp within(recording, time) do
     {state, started, last} = Native.bounds(recording.handle)
-    last = if recording.live? and state in [:running, :paused], do: Native.now(), else: last || started
+    last = if recording.live? and state in [:running, :paused], do: Native.now(), else: max(last, started)
 
     cond do
       time < started ->
@@ -229,8 +229,7 @@ defmodule ElixirScope.Query do
 
   @doc "All processes of a recording: `{pid, who}` where `who` is the map of its first `:process` event."
   def processes(recording) do
-    for {_number, pid, _first, _last, _events, _states, introductions} <-
-          Native.processes(recording.handle, 0) do
+    for {pid, _first, _last, _events, _states, introductions} <- Native.processes(recording.handle) do
       {pid, introductions |> Enum.map(&Event.from_native/1) |> Enum.find_value(%{}, & &1.data)}
     end
   end
@@ -239,8 +238,8 @@ defmodule ElixirScope.Query do
     with {:ok, kinds} <- kinds(Keyword.get(filters, :kind, [])),
          {:ok, since} <- bound(filters, :since, 0),
          {:ok, until} <- bound(filters, :until, @forever),
-         {:ok, processes} <- process_numbers(recording, filters, until),
-         {:ok, sites} <- site_numbers(recording, filters) do
+         {:ok, processes} <- pids(recording, filters, until),
+         {:ok, sites} <- site_keys(recording, filters) do
       if processes == [] or sites == [] do
         {:ok, :nothing}
       else
@@ -271,30 +270,30 @@ defmodule ElixirScope.Query do
     end
   end
 
-  defp process_numbers(recording, filters, until) do
+  defp pids(recording, filters, until) do
     case Keyword.fetch(filters, :pid) do
       :error -> {:ok, nil}
-      {:ok, servers} -> servers |> List.wrap() |> process_numbers(recording, until, [])
+      {:ok, servers} -> servers |> List.wrap() |> pids(recording, until, [])
     end
   end
 
-  defp process_numbers([], _recording, _until, found), do: {:ok, found}
+  defp pids([], _recording, _until, found), do: {:ok, found}
 
-  defp process_numbers([server | rest], recording, until, found) do
+  defp pids([server | rest], recording, until, found) do
     case Server.find(recording, server, until) do
       {:ok, process} ->
-        process_numbers(rest, recording, until, [process | found])
+        pids(rest, recording, until, [process | found])
 
       # A process that made no event matches none; a name that leads nowhere may be a mistake.
       {:error, %Error{reason: reason}} when is_pid(server) and reason in [:unknown_process, :not_instrumented] ->
-        process_numbers(rest, recording, until, found)
+        pids(rest, recording, until, found)
 
       error ->
         error
     end
   end
 
-  defp site_numbers(recording, filters) do
+  defp site_keys(recording, filters) do
     with true <- Keyword.has_key?(filters, :mfa), {:ok, sites} <- sites(recording, filters) do
       {:ok, Enum.map(sites, &elem(&1, 0))}
     else
@@ -303,7 +302,7 @@ defmodule ElixirScope.Query do
     end
   end
 
-  @doc "The sites of the functions that `:mfa` names, or all: `{number, site}` as the native library gives them."
+  @doc "The sites of the functions that `:mfa` names, or all: `{key, site}` as the native library gives them."
   @spec sites(Recording.t(), keyword) :: {:ok, [{non_neg_integer, tuple}]} | {:error, Error.t()}
   def sites(recording, filters) do
     with {:ok, pattern} <- pattern(filters) do

@@ -13,12 +13,14 @@
 
 pub mod codec;
 mod definition;
+mod gap;
 mod kind;
 mod record;
 pub mod value;
 pub mod varint;
 
 pub use definition::{Definition, Pid, Site};
+pub use gap::Gap;
 pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
 pub use record::Record;
 
