@@ -24,7 +24,6 @@ defmodule ElixirScope.OverflowTest do
     recording
   end
 
-  # In one process, so that most of it lies in one ring.
   defp echo(numbers), do: Enum.each(numbers, &Echo.echo({:number, &1}))
 
   defp echoed do
@@ -60,9 +59,10 @@ defmodule ElixirScope.OverflowTest do
 
       assert {:ok, %Recording{} = ^recording} = ElixirScope.snapshot()
       numbers = echoed()
-      assert List.last(numbers) == 20_000
-      assert numbers == Enum.to_list(hd(numbers)..20_000)
-      assert length(numbers) in 200..1_000
+      # Of a scheduler that this process was on for a short time it may hold more than the latest.
+      assert numbers == numbers |> Enum.sort() |> Enum.uniq()
+      assert Enum.take(numbers, -200) == Enum.to_list(19_801..20_000)
+      assert length(numbers) < 5_000
     end
 
     test "counts what it overwrote, exactly, and goes on after a snapshot", %{tmp_dir: dir} do
@@ -108,7 +108,7 @@ defmodule ElixirScope.OverflowTest do
 
     test "that is killed shows what its rings held", %{tmp_dir: dir} do
       {port, [os_pid, server]} = run("flight_vm.exs", [dir])
-      facts = read(port, 1_000)
+      facts = read(port, 3_000)
       facts = facts ++ kill(port, os_pid)
       {:ok, recording} = ElixirScope.open(dir)
       {:ok, status} = ElixirScope.status(in: recording)
@@ -126,8 +126,10 @@ defmodule ElixirScope.OverflowTest do
       assert numbers == Enum.to_list(hd(numbers)..List.last(numbers))
 
       # The true state or an error, and the truth as far back as the rings reach.
+      known = Enum.filter(facts, fn {_number, time} -> time <= known_to end)
+
       answers =
-        for {number, time} <- facts, time <= known_to do
+        for {number, time} <- Enum.take(known, 50) ++ Enum.take(known, -200) do
           case ElixirScope.get_state_at(server, time, in: recording) do
             {:ok, %{number: ^number}} -> {:right, time}
             {:error, %{reason: reason}} when reason in [:lost, :no_state] -> {:unknown, time}

@@ -4,7 +4,8 @@
 Application.put_env(:elixir_scope, :dir, dir)
 Application.put_env(:elixir_scope, :enabled, true)
 Application.put_env(:elixir_scope, :overflow, :overwrite)
-Application.put_env(:elixir_scope, :limits, ring_bytes: 64 * 1024)
+# Some thousand events: more than what is still on its way to the standard output when it is killed.
+Application.put_env(:elixir_scope, :limits, ring_bytes: 256 * 1024)
 {:ok, _} = Application.ensure_all_started(:elixir_scope)
 alias ElixirScope.Traced.{Echo, Store}
 {:ok, server} = Store.start_link(%{number: 0})
