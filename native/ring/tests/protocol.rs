@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Miri is some hundred times slower.
-const MANY: u64 = if cfg!(miri) { 300 } else { 200_000 };
+const MANY: u64 = if cfg!(miri) { 100 } else { 200_000 };
 
 fn ring(capacity: u64, policy: Policy) -> (Producer<Heap>, Consumer<Heap>) {
     protocol::ends(Heap::at(capacity, 0, 0), policy)
@@ -28,7 +28,7 @@ fn config() -> ProptestConfig {
 
 fn steps() -> impl Strategy<Value = Vec<(usize, u8)>> {
     // The length of a body, and a chance of one in four that the reader reads, some frames or all.
-    proptest::collection::vec((0usize..248, any::<u8>()), 1..if cfg!(miri) { 40 } else { 400 })
+    proptest::collection::vec((0usize..248, any::<u8>()), 1..if cfg!(miri) { 30 } else { 400 })
 }
 
 /// Reads `count` frames.
