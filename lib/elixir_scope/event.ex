@@ -104,7 +104,7 @@ defmodule ElixirScope.Event do
 
   defp data(:gap, cause, [count, from, to]) do
     %{
-      cause: elem({:full, :oversize, :disk, :damage, :paused, :removed}, cause),
+      cause: elem({:full, :oversize, :disk, :damage, :paused, :removed, :overwritten}, cause),
       count: count,
       from: from,
       to: to

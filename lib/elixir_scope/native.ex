@@ -49,6 +49,8 @@ defmodule ElixirScope.Native do
   def pause(_handle), do: absent(:pause)
   def resume(_handle), do: absent(:resume)
   def flush(_handle), do: absent(:flush)
+  def snapshot(_handle), do: absent(:snapshot)
+  def flight(_handle), do: absent(:flight)
   def now, do: absent(:now)
   def open(_path), do: absent(:open)
 

@@ -23,6 +23,29 @@ defmodule ElixirScope.Query do
   @doc "The recording that a question is put to, with everything in it that was captured before this call."
   @spec recording(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
   def recording(options) do
+    with {:ok, recording} <- any_recording(options), :ok <- written_down(recording), do: {:ok, recording}
+  end
+
+  # Of a flight recording the store holds what snapshots wrote.
+  defp written_down(%Recording{overflow: :overwrite} = recording) do
+    case Native.flight(recording.handle) do
+      {0, _known_until, _covers_from} ->
+        Error.new(
+          :no_snapshot,
+          "nothing of this flight recording (overflow: :overwrite) was written down yet; " <>
+            "take ElixirScope.snapshot(), then ask again"
+        )
+
+      _written_or_ended ->
+        :ok
+    end
+  end
+
+  defp written_down(_recording), do: :ok
+
+  @doc "As `recording/1`, also a flight recording of which nothing was written down."
+  @spec any_recording(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
+  def any_recording(options) do
     case Keyword.get(options, :in) do
       nil ->
         with {:ok, recording} <- Recorder.current(), do: {:ok, flushed(recording)}
@@ -109,7 +132,15 @@ defmodule ElixirScope.Query do
   # Before the first and after the last thing that is known, nothing can be said.
   defp within(recording, time) do
     {state, started, last} = Native.bounds(recording.handle)
-    last = if recording.live? and state in [:running, :paused], do: Native.now(), else: max(last, started)
+    flight = Native.flight(recording.handle)
+
+    last =
+      cond do
+        # After a snapshot nothing is known until the next one.
+        flight != nil -> elem(flight, 1)
+        recording.live? and state in [:running, :paused] -> Native.now()
+        true -> max(last, started)
+      end
 
     cond do
       time < started ->
@@ -199,8 +230,8 @@ defmodule ElixirScope.Query do
 
   @doc "See `ElixirScope.status/1`."
   def status(options) do
-    with :ok <- check(options, [:in]), {:ok, recording} <- recording(options) do
-      summary = Native.summary(recording.handle)
+    with :ok <- check(options, [:in]), {:ok, recording} <- any_recording(options) do
+      summary = Map.merge(Native.summary(recording.handle), flight(recording))
 
       gaps =
         for {cause, count, from, to} <- summary.gaps do
@@ -217,6 +248,32 @@ defmodule ElixirScope.Query do
   @doc "What could not be read, as the native library says it, for people."
   def damages(found) do
     for {file, offset, bytes, what} <- found, do: %{file: file, offset: offset, bytes: bytes, what: what}
+  end
+
+  defp flight(recording) do
+    case Native.flight(recording.handle) do
+      nil ->
+        %{overflow: recording.overflow, flight: nil}
+
+      {snapshots, known_until, covers_from} ->
+        flight = %{snapshots: snapshots, known_until: known_until, covers: {covers_from, Native.now()}}
+        %{overflow: recording.overflow, flight: flight}
+    end
+  end
+
+  @doc "See `ElixirScope.snapshot/1`."
+  def snapshot(options) do
+    with :ok <- check(options, [:in]), {:ok, recording} <- any_recording(options) do
+      if recording.live? do
+        Native.snapshot(recording.handle)
+        {:ok, recording}
+      else
+        Error.new(
+          :bad_option,
+          "expected the recording of this VM, got: #{inspect(recording)}; what was opened is written down already"
+        )
+      end
+    end
   end
 
   @doc "Why no event matched, in words."

@@ -9,11 +9,13 @@
 #![forbid(unsafe_code)]
 
 mod counts;
+mod overflow;
 mod pen;
 mod record;
 mod session;
 
 pub use counts::Counts;
+pub use overflow::{Overflow, Triggers};
 pub use pen::Pen;
 pub use record::{Origin, Outcome, count, record};
 pub use session::{Limits, RingEnd, Session, Thread, current, generation, own};

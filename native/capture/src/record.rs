@@ -131,7 +131,10 @@ impl Local {
         };
         let record = Record { kind, ticks, process, site, payload: &self.bytes };
         // A refusal is counted in the ring, and shown by the drain.
-        if ring.producer.push(kind as u32, &[&record.head(), record.payload]).is_err() {
+        let (tag, parts) = (kind as u32, [&record.head()[..], record.payload]);
+        if let Err(why) = ring.producer.offer(tag, &parts)
+            && !session.refused(ring, why, tag, &parts)
+        {
             return Outcome::Lost;
         }
         if ring.producer.waiting() > ring.producer.capacity() / 2

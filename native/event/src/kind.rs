@@ -112,5 +112,7 @@ numbered! {
         Paused = 4 "paused",
         /// The oldest segments were removed: they had become too many or too old.
         Removed = 5 "removed",
+        /// Newer events of a flight recording took their place.
+        Overwritten = 6 "overwritten",
     }
 }

@@ -242,12 +242,18 @@ capture!(raised, [4], ok, |env, args| {
     } else {
         2
     };
-    answer(record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
+    let outcome = record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
         let mut budget = Budget::values(pen);
         encode::term(env, pen, &mut budget, None, args[2]);
         encode::term(env, pen, &mut budget, None, args[3]);
-    }))
+    });
+    if outcome != Outcome::Off
+        && let Some(session) = elixir_scope_capture::current()
+    {
+        session.raised(kind);
+    }
+    answer(outcome)
 });
 
 capture!(bind, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {

@@ -253,7 +253,7 @@ impl Index {
 
     /// Bytes of the segments up to the end of their last blocks.
     pub fn bytes(&self) -> u64 {
-        self.volumes.iter().map(|volume| volume.scanned as u64).sum()
+        self.volumes.iter().map(|volume| volume.bytes as u64).sum()
     }
 
     /// How many segments there are, and how many of them are packed.

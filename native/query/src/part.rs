@@ -73,8 +73,9 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Reads the blocks of a segment from an offset on; the answer is where to go on. `before` are the parts before.
-    pub(crate) fn scan(segment: &Segment, offset: usize, before: &[Arc<Part>]) -> (Self, usize) {
+    /// Reads the blocks of a segment from an offset on; beside the part it answers where to go on when the segment has
+    /// grown, and where its last block ends. `before` are the parts before.
+    pub(crate) fn scan(segment: &Segment, offset: usize, before: &[Arc<Part>]) -> (Self, usize, usize) {
         let mut part = Part::default();
         let mut scan = segment.scan(offset);
         for found in scan.by_ref() {
@@ -84,7 +85,7 @@ impl Part {
             }
         }
         part.sort_gaps();
-        (part, scan.offset())
+        (part, scan.end(), scan.offset())
     }
 
     /// Number of the event after its last; 0 when it has none.

@@ -11,13 +11,15 @@ pub struct Volume {
     pub(crate) segment: Arc<Segment>,
     /// In the order of their blocks.
     pub(crate) parts: Vec<Arc<Part>>,
-    /// Bytes of the segment that were looked at.
+    /// Bytes of the segment that were looked at. Of one that was not sealed the last are no block.
     pub(crate) scanned: usize,
+    /// Bytes up to the end of the last block.
+    pub(crate) bytes: usize,
 }
 
 impl Volume {
     pub(crate) fn new(segment: &Arc<Segment>) -> Self {
-        Volume { segment: Arc::clone(segment), parts: Vec::new(), scanned: 0 }
+        Volume { segment: Arc::clone(segment), parts: Vec::new(), scanned: 0, bytes: 0 }
     }
 
     /// Reads the blocks that are new, if there are any; the answer is the part that they make.
@@ -25,8 +27,8 @@ impl Volume {
         if self.scanned >= self.segment.len() {
             return None;
         }
-        let (part, scanned) = Part::scan(&self.segment, self.scanned, &self.parts);
-        self.scanned = scanned;
+        let (part, scanned, bytes) = Part::scan(&self.segment, self.scanned, &self.parts);
+        (self.scanned, self.bytes) = (scanned, bytes);
         // A whole segment was read for the first time: of most of it nobody will ask.
         if self.parts.is_empty() {
             self.segment.release();

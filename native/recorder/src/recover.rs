@@ -130,10 +130,9 @@ impl Recovered {
             let what = "expected an entry of the dictionary; some of what the rings hold shows no name";
             self.damage.push(damage(&run.dictionary(), offset, what.into()));
         }
-        for tap in &mut taps {
-            let bytes = tap.refresh();
+        for tap in &taps {
+            let bytes = tap.gone().bytes;
             if bytes > 0 {
-                writer.gap(tap.ring(), LossCause::Damage, 0, last, end);
                 let path = run.rings().join(format!("{}.ring", tap.ring()));
                 self.damage
                     .push(Damage { bytes, ..damage(&path, 0, "expected whole frames in the ring".into()) });

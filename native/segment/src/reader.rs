@@ -161,6 +161,11 @@ pub struct Scan<'a> {
 }
 
 impl Scan<'_> {
+    /// Where the bytes end that it looks at.
+    pub fn end(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Where the next block is looked for.
     pub fn offset(&self) -> usize {
         self.offset
