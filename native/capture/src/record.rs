@@ -1,7 +1,7 @@
 //! The one door of the hot path.
 
 use crate::session::{RingStart, Session, Thread, current, generation, is_own};
-use crate::{Pen, counts, session};
+use crate::{Pen, counts};
 use ahash::AHashMap;
 use elixir_scope_event::{Definition, Kind, Record, Site};
 use std::cell::RefCell;
@@ -43,9 +43,12 @@ pub enum Outcome {
 
 /// What a thread keeps between events.
 struct Local {
+    /// The session's.
+    generation: u64,
     session: Arc<Session>,
     thread: Thread,
     ring: Option<RingStart>,
+    /// The record that is being made: its head, then its payload.
     bytes: Vec<u8>,
     counters: AHashMap<u64, Arc<AtomicU64>>,
 }
@@ -83,8 +86,8 @@ fn with_local(origin: &impl Origin, work: impl FnOnce(&mut Local) -> Outcome) ->
     LOCAL.with(|local| {
         // Held already only if the writer of a payload recorded, which no caller does.
         let Ok(mut local) = local.try_borrow_mut() else { return Outcome::Off };
-        if !matches!(&*local, Some(local) if local.session.generation == generation) {
-            *local = join(origin.thread());
+        if !matches!(&*local, Some(local) if local.generation == generation) {
+            join(&mut local, origin.thread());
         }
         match &mut *local {
             Some(local) => work(local),
@@ -95,55 +98,68 @@ fn with_local(origin: &impl Origin, work: impl FnOnce(&mut Local) -> Outcome) ->
 
 /// Joins the calling thread to the session that records now.
 #[cold]
-fn join(thread: Thread) -> Option<Local> {
-    let session = current()?;
-    let ring = session.ring(thread).ok();
-    Some(Local { session, thread, ring, bytes: Vec::with_capacity(4096), counters: AHashMap::new() })
+fn join(local: &mut Option<Local>, thread: Thread) {
+    // The ring of the session before is given back first.
+    *local = None;
+    *local = current().map(|session| Local {
+        generation: session.generation,
+        thread,
+        ring: session.ring(thread).ok(),
+        bytes: Vec::with_capacity(4096),
+        counters: AHashMap::new(),
+        session,
+    });
+}
+
+/// What the first look at a process or a site found.
+struct Met {
+    /// The process is one of ours: nothing of it is recorded.
+    own: bool,
+    /// The process was not known.
+    new: bool,
+    /// The text of the site's source is not known yet.
+    unsourced: bool,
+    /// A meaning could not be written.
+    undefined: bool,
+}
+
+impl Met {
+    /// Both are known.
+    const BEFORE: Met = Met { own: false, new: false, unsourced: false, undefined: false };
 }
 
 impl Local {
     #[inline]
     fn record(&mut self, kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>)) -> Outcome {
-        let process = origin.process();
-        if is_own(process) {
+        let session = &*self.session;
+        let (process, site) = (origin.process(), origin.site());
+        let known = session.processes.contains(process) && session.sites.contains(site);
+        let met = if known { Met::BEFORE } else { meet(session, origin, process, site) };
+        if met.own {
             return Outcome::Off;
         }
-        let session = &*self.session;
         let ticks = session.clock.raw();
         self.bytes.clear();
-        let mut pen = Pen { session, bytes: &mut self.bytes, undefined: false };
+        self.bytes.extend_from_slice(&Record { kind, ticks, process, site, payload: &[] }.head());
+        let mut pen = Pen::new(session, &mut self.bytes);
         fill(&mut pen);
-        let mut undefined = pen.undefined;
-        let site = origin.site();
-        let new = process != 0 && !session.processes.contains(process);
-        if new {
-            undefined |= session.dictionary.define_word(process, origin.process_meaning()).is_err();
-        }
-        let mut sourced = true;
-        if site != 0 && !session.sites.contains(site) {
-            let defined = define_site(session, origin);
-            undefined |= defined == Defined::Failed;
-            sourced = defined != Defined::Unsourced;
-        }
+        let undefined = met.undefined | pen.undefined;
         let Some(ring) = self.ring.as_mut().filter(|_| !undefined) else {
             session.count_undefined();
             return Outcome::Lost;
         };
-        let record = Record { kind, ticks, process, site, payload: &self.bytes };
         // A refusal is counted in the ring, and shown by the drain.
-        if ring.producer.push(kind as u32, &[&record.head(), record.payload]).is_err() {
+        if ring.producer.push(kind as u32, &[&self.bytes]).is_err() {
             return Outcome::Lost;
         }
-        if ring.producer.waiting() > ring.producer.capacity() / 2
-            && ring.producer.look() > ring.producer.capacity() / 2
-        {
-            session.wake();
+        if ring.producer.waiting() > ring.producer.capacity() / 2 {
+            wake(session, ring);
         }
-        if new {
+        if met.new {
             session.processes.add(process);
             return Outcome::New;
         }
-        if sourced { Outcome::Known } else { Outcome::Unsourced }
+        if met.unsourced { Outcome::Unsourced } else { Outcome::Known }
     }
 
     #[inline]
@@ -173,6 +189,31 @@ impl Local {
     }
 }
 
+/// Looks at a process or a site that may be new, and writes what they mean.
+#[cold]
+fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met {
+    // A process of ours is never added to those that are known, so it always comes here.
+    if is_own(process) {
+        return Met { own: true, ..Met::BEFORE };
+    }
+    let new = process != 0 && !session.processes.contains(process);
+    let undefined = new && session.dictionary.define_word(process, origin.process_meaning()).is_err();
+    let defined = match site != 0 && !session.sites.contains(site) {
+        true => define_site(session, origin),
+        false => Defined::Whole,
+    };
+    let unsourced = defined == Defined::Unsourced;
+    Met { own: false, new, unsourced, undefined: undefined | (defined == Defined::Failed) }
+}
+
+/// Wakes the drain if the ring is still half full.
+#[cold]
+fn wake(session: &Session, ring: &mut RingStart) {
+    if ring.producer.look() > ring.producer.capacity() / 2 {
+        session.wake();
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Defined {
     Whole,
@@ -182,7 +223,7 @@ enum Defined {
 }
 
 #[cold]
-fn define_site(session: &session::Session, origin: &impl Origin) -> Defined {
+fn define_site(session: &Session, origin: &impl Origin) -> Defined {
     // A site whose literal does not hold its own key would be looked up in vain later.
     let site = origin.site_meaning().filter(|site| site.key == origin.site());
     let Some(site) = site else { return Defined::Failed };

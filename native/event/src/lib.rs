@@ -20,7 +20,7 @@ pub mod varint;
 
 pub use definition::{Definition, Pid, Site};
 pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
-pub use record::Record;
+pub use record::{HEAD, Record};
 
 /// Bytes that do not follow the format. From a ring of this process it would be a bug; from a file it is damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@
 //! | 11 | external term | length, bytes in the external term format: large integers, references, functions, bit strings, foreign pids |
 //! | 12 | the state: the same term as the process's most recent state event | |
 //! | 13 | cut: a term that a limit kept out | [`CutKind`], true size (0: unknown), length, first bytes |
+//! | 14 | integer, in rings alone | 8 bytes, little-endian two's complement |
 
 use crate::{Malformed, varint};
 
@@ -82,7 +83,9 @@ pub enum Token<'a> {
 }
 
 /// Appends one token.
-#[inline]
+///
+/// Inlined, so that nothing but the branch of the token at hand is left of it where that is known.
+#[inline(always)]
 pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
     match token {
         Token::Nil => out.push(0),
@@ -90,16 +93,9 @@ pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
             out.push(1);
             varint::put(out, varint::zigzag(number));
         }
-        Token::Float(number) => {
-            out.push(2);
-            out.extend_from_slice(&number.to_bits().to_le_bytes());
-        }
+        Token::Float(number) => put_fixed(out, 2, number.to_bits()),
         Token::Binary(bytes) => put_bytes(out, 3, bytes),
-        Token::Word(word) => {
-            let mut bytes = [4; 9];
-            bytes[1..].copy_from_slice(&word.to_le_bytes());
-            out.extend_from_slice(&bytes);
-        }
+        Token::Word(word) => put_fixed(out, 4, word),
         Token::Reference(number) => put_number(out, 5, number),
         Token::Tuple(count) => put_number(out, 6, count),
         Token::List => out.push(7),
@@ -117,6 +113,21 @@ pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
     }
 }
 
+/// Appends an integer in the form of rings: all are equally long, so that no branch depends on how large it is.
+/// [`take`] reads it as any other integer, and [`translate`] shortens it.
+#[inline(always)]
+pub fn put_integer(out: &mut Vec<u8>, number: i64) {
+    put_fixed(out, 14, number as u64);
+}
+
+#[inline(always)]
+fn put_fixed(out: &mut Vec<u8>, tag: u8, word: u64) {
+    let mut bytes = [tag; 9];
+    bytes[1..].copy_from_slice(&word.to_le_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+#[inline]
 fn put_number(out: &mut Vec<u8>, tag: u8, number: u64) {
     out.push(tag);
     varint::put(out, number);
@@ -155,6 +166,7 @@ pub fn take<'a>(input: &mut &'a [u8]) -> Result<Token<'a>, Malformed> {
             let kind = CutKind::from_number(kind).ok_or(Malformed("a kind of cut"))?;
             Token::Cut(kind, varint::take(input)?, take_bytes(input)?)
         }
+        14 => Token::Integer(take_word(input)? as i64),
         _ => return Err(Malformed("the tag of a value")),
     })
 }
@@ -172,7 +184,8 @@ fn take_bytes<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     Ok(bytes)
 }
 
-/// Copies a payload, with each word replaced by the number that `number` gives it.
+/// Copies a payload of a ring in the form of segments: each word is replaced by the number that `number` gives it, each
+/// integer is as short as can be.
 ///
 /// # Errors
 /// When the payload is malformed; `out` then holds a part of it.
@@ -290,6 +303,16 @@ mod tests {
                 }
             }
             prop_assert_eq!(back, payload);
+        }
+
+        #[test]
+        fn an_integer_of_a_ring_is_shortened(integer: i64) {
+            let mut payload = vec![1];
+            put_integer(&mut payload, integer);
+            prop_assert_eq!(take(&mut &payload[1..]), Ok(Token::Integer(integer)));
+            let mut there = Vec::new();
+            translate(&payload, &mut there, |word| word).unwrap();
+            prop_assert_eq!(there, [vec![1], bytes(Token::Integer(integer))].concat());
         }
 
         #[test]
