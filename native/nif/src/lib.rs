@@ -11,6 +11,7 @@
 mod capture;
 mod decode;
 mod encode;
+mod heap;
 mod immediate;
 mod meaning;
 mod queries;
@@ -33,7 +34,11 @@ mod atoms {
 fn load(env: rustler::Env, _info: rustler::Term) -> bool {
     session::clock();
     capture::prepare();
-    immediate::learn(vm::Env::of(env), &capture::atoms());
+    let env = vm::Env::of(env);
+    let samples = heap::samples(env);
+    if immediate::learn(env, &capture::atoms(), &samples) {
+        heap::learn(env, &samples);
+    }
     true
 }
 
