@@ -49,14 +49,24 @@ impl Budget {
     }
 }
 
-/// A term that is being walked.
+/// A term that is being walked: what of it comes next. Small, because it is moved for each term in a term.
+#[derive(Clone, Copy)]
 enum Open<'a> {
     Elements(&'a [Word]),
     List(Word),
     /// Keys and values of a map. There is a value more than keys when the value of the last key comes next.
     Map(&'a [Word], &'a [Word]),
-    /// A large map, and the value that comes next.
-    Pairs(Pairs<'a>, Option<Word>),
+    /// A large map: the last one of `Walk::large`.
+    Large,
+}
+
+/// A walk over the pairs of a large map, and the value that comes before the next key.
+type Large<'a> = (Pairs<'a>, Option<Word>);
+
+thread_local! {
+    // They hold nothing between walks, and are kept for their memory.
+    static OPEN: Cell<Vec<Open<'static>>> = const { Cell::new(Vec::new()) };
+    static LARGE: Cell<Vec<Large<'static>>> = const { Cell::new(Vec::new()) };
 }
 
 /// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it.
@@ -76,177 +86,16 @@ pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<
             _ => {}
         }
     }
-    whole(env, pen, budget, state, word);
+    Walk { env, pen, budget, state, large: Vec::new() }.run(word);
 }
 
-#[inline(never)]
-fn whole<'a>(env: Env<'a>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
-    thread_local! {
-        // Holds no terms between calls: it is emptied before the call ends, and kept for its memory.
-        static STACK: Cell<Vec<Open<'static>>> = const { Cell::new(Vec::new()) };
-    }
-    let Some(mut top) = step(env, pen, budget, state, word, 0) else { return };
-    // Terms around the one at the top. Most terms are flat and need none.
-    let mut stack: Vec<Open<'a>> = Vec::new();
-    loop {
-        match go_on(env, pen, budget, state, &mut top, stack.len() + 1) {
-            Some(inner) => {
-                if stack.capacity() == 0 {
-                    stack = STACK.take().into_iter().map(|_| unreachable!("it is kept empty")).collect();
-                }
-                stack.push(std::mem::replace(&mut top, inner));
-            }
-            None => match stack.pop() {
-                Some(outer) => top = outer,
-                None => break,
-            },
-        }
-    }
-    if stack.capacity() > 0 {
-        STACK.set(stack.into_iter().map(|_| unreachable!("the walk has ended")).collect());
-    }
-}
-
-/// Goes on with a term that is being walked, until something in it is to be walked itself, or the term has ended.
-/// `depth`: how many terms are being walked, this one among them.
-#[inline]
-fn go_on<'a>(
+/// The walk over one term.
+struct Walk<'a, 'w, 'p> {
     env: Env<'a>,
-    pen: &mut Pen<'_>,
-    budget: &mut Budget,
+    pen: &'w mut Pen<'p>,
+    budget: &'w mut Budget,
     state: Option<Word>,
-    top: &mut Open<'a>,
-    depth: usize,
-) -> Option<Open<'a>> {
-    loop {
-        let next = match top {
-            Open::Elements([]) => return None,
-            Open::Elements([first, rest @ ..]) => {
-                let first = *first;
-                *top = Open::Elements(rest);
-                budget.aside -= MARK;
-                first
-            }
-            Open::Map(keys, values) => match (*keys, *values) {
-                (_, []) => return None,
-                ([key, keys_left @ ..], values) if keys.len() == values.len() => {
-                    let key = *key;
-                    *keys = keys_left;
-                    budget.aside -= MARK;
-                    key
-                }
-                (_, [value, values_left @ ..]) => {
-                    let value = *value;
-                    *values = values_left;
-                    budget.aside -= MARK;
-                    value
-                }
-            },
-            Open::Pairs(pairs, waiting) => {
-                budget.aside -= MARK;
-                match waiting.take() {
-                    Some(value) => value,
-                    None => match pairs.next() {
-                        Some((key, value)) => {
-                            *waiting = Some(value);
-                            key
-                        }
-                        None => {
-                            budget.aside += MARK;
-                            return None;
-                        }
-                    },
-                }
-            }
-            Open::List(rest) => match cell(env, *rest) {
-                Some((head, tail)) if budget.elements > 0 && budget.left(pen) > 0 => {
-                    *rest = tail;
-                    head
-                }
-                Some(_) => {
-                    budget.aside -= MARK;
-                    pen.token(Token::Tail);
-                    pen.token(Token::Cut(CutKind::List, 0, &[]));
-                    return None;
-                }
-                None if is_nil(env, *rest) => {
-                    budget.aside -= MARK;
-                    pen.token(Token::End);
-                    return None;
-                }
-                // What was set aside for the end of the list is now for its tail, which takes the list's place.
-                None => {
-                    let tail = *rest;
-                    budget.aside -= MARK;
-                    pen.token(Token::Tail);
-                    *top = step(env, pen, budget, state, tail, depth - 1)?;
-                    continue;
-                }
-            },
-        };
-        if let Some(inner) = step(env, pen, budget, state, next, depth) {
-            return Some(inner);
-        }
-    }
-}
-
-#[inline]
-fn cell(env: Env<'_>, list: Word) -> Option<(Word, Word)> {
-    match heap::read(env, list) {
-        Boxed::Cell(head, tail) => Some((head, tail)),
-        Boxed::Unknown if immediate::read(list) == Immediate::Unknown => env.cell(list),
-        _ => None,
-    }
-}
-
-#[inline]
-fn is_nil(env: Env<'_>, list: Word) -> bool {
-    match immediate::read(list) {
-        Immediate::Unknown => env.kind(list) == Kind::List,
-        found => found == Immediate::Nil,
-    }
-}
-
-/// Appends what a term begins with, and gives what is inside it, if it is to be walked.
-#[inline]
-fn step<'a>(
-    env: Env<'a>,
-    pen: &mut Pen<'_>,
-    budget: &mut Budget,
-    state: Option<Word>,
-    word: Word,
-    depth: usize,
-) -> Option<Open<'a>> {
-    budget.elements = budget.elements.saturating_sub(1);
-    if state == Some(word) {
-        pen.token(Token::State);
-        return None;
-    }
-    let left = budget.left(pen);
-    if left > 0 {
-        match immediate::read(word) {
-            Immediate::Small(number) => {
-                pen.token(Token::Integer(number));
-                return None;
-            }
-            Immediate::Word => {
-                pen.word(vm::bits(word), || define(env, word));
-                return None;
-            }
-            Immediate::Nil => {
-                pen.token(Token::Nil);
-                return None;
-            }
-            Immediate::Unknown => {}
-        }
-    }
-    let room = Room { left, shut: left == 0 || depth >= budget.depth };
-    match heap::read(env, word) {
-        Boxed::Cell(..) => list(pen, budget, room, word),
-        Boxed::Tuple(elements) => tuple(pen, budget, room, elements),
-        Boxed::Map(keys, values) => map(pen, budget, room, keys.len(), || Some(Open::Map(keys, values))),
-        Boxed::Unknown => asked(env, pen, budget, room, word),
-    }
+    large: Vec<Large<'a>>,
 }
 
 /// What is left for a term.
@@ -258,125 +107,289 @@ struct Room {
     shut: bool,
 }
 
-#[inline]
-fn list<'a>(pen: &mut Pen<'_>, budget: &mut Budget, room: Room, list: Word) -> Option<Open<'a>> {
-    if room.shut {
-        return cut(pen, CutKind::List, 0);
+impl<'a> Walk<'a, '_, '_> {
+    #[inline(never)]
+    fn run(&mut self, word: Word) {
+        let Some(mut top) = self.step(word, 0) else { return };
+        // Terms around the one at the top. Most terms are flat and need none.
+        let mut stack: Vec<Open<'a>> = Vec::new();
+        loop {
+            match self.go_on(&mut top, stack.len() + 1) {
+                Some(inner) => {
+                    if stack.capacity() == 0 {
+                        stack = emptied(OPEN.take());
+                    }
+                    stack.push(std::mem::replace(&mut top, inner));
+                }
+                None => match stack.pop() {
+                    Some(outer) => top = outer,
+                    None => break,
+                },
+            }
+        }
+        if stack.capacity() > 0 {
+            OPEN.set(emptied(stack));
+        }
+        if self.large.capacity() > 0 {
+            LARGE.set(emptied(std::mem::take(&mut self.large)));
+        }
     }
-    budget.aside += MARK;
-    pen.token(Token::List);
-    Some(Open::List(list))
+
+    /// Goes on with a term that is being walked, until something in it is to be walked itself, or the term has ended.
+    /// `depth`: how many terms are being walked, this one among them.
+    #[inline]
+    fn go_on(&mut self, top: &mut Open<'a>, depth: usize) -> Option<Open<'a>> {
+        loop {
+            match *top {
+                Open::Elements(mut rest) => {
+                    while let [next, after @ ..] = rest {
+                        rest = after;
+                        if let Some(inner) = self.expected(*next, depth) {
+                            *top = Open::Elements(rest);
+                            return Some(inner);
+                        }
+                    }
+                    return None;
+                }
+                Open::Map(mut keys, mut values) => {
+                    while let [value, after @ ..] = values {
+                        let next = match keys {
+                            [key, keys_after @ ..] if keys.len() == values.len() => {
+                                keys = keys_after;
+                                key
+                            }
+                            _ => {
+                                values = after;
+                                value
+                            }
+                        };
+                        if let Some(inner) = self.expected(*next, depth) {
+                            *top = Open::Map(keys, values);
+                            return Some(inner);
+                        }
+                    }
+                    return None;
+                }
+                Open::Large => {
+                    while let Some(next) = self.large.last_mut().and_then(next_of_large) {
+                        if let Some(inner) = self.expected(next, depth) {
+                            return Some(inner);
+                        }
+                    }
+                    self.large.pop();
+                    return None;
+                }
+                Open::List(mut rest) => {
+                    while let Some((head, tail)) = self.cell(rest) {
+                        if self.budget.elements == 0 || self.budget.left(self.pen) == 0 {
+                            self.budget.aside -= MARK;
+                            self.pen.token(Token::Tail);
+                            self.pen.token(Token::Cut(CutKind::List, 0, &[]));
+                            return None;
+                        }
+                        rest = tail;
+                        if let Some(inner) = self.inside(head, depth) {
+                            *top = Open::List(rest);
+                            return Some(inner);
+                        }
+                    }
+                    self.budget.aside -= MARK;
+                    if self.is_nil(rest) {
+                        self.pen.token(Token::End);
+                        return None;
+                    }
+                    // What was set aside for the end of the list is now for its tail, which takes the list's place.
+                    self.pen.token(Token::Tail);
+                    *top = self.inside(rest, depth - 1)?;
+                }
+            }
+        }
+    }
+
+    /// As [`Walk::inside`], for a term that a mark was set aside for.
+    #[inline(always)]
+    fn expected(&mut self, word: Word, depth: usize) -> Option<Open<'a>> {
+        self.budget.aside -= MARK;
+        self.inside(word, depth)
+    }
+
+    /// Appends what a term begins with, and gives what is inside it, if it is to be walked.
+    #[inline(always)]
+    fn inside(&mut self, word: Word, depth: usize) -> Option<Open<'a>> {
+        if self.budget.left(self.pen) > 0 {
+            match immediate::read(word) {
+                Immediate::Small(number) => self.pen.token(Token::Integer(number)),
+                Immediate::Word => self.pen.word(vm::bits(word), || define(self.env, word)),
+                Immediate::Nil => self.pen.token(Token::Nil),
+                Immediate::Unknown => return self.step(word, depth),
+            }
+            self.budget.elements = self.budget.elements.saturating_sub(1);
+            return None;
+        }
+        self.step(word, depth)
+    }
+
+    /// As [`Walk::inside`], for terms that are more than a word.
+    #[inline(never)]
+    fn step(&mut self, word: Word, depth: usize) -> Option<Open<'a>> {
+        self.budget.elements = self.budget.elements.saturating_sub(1);
+        if self.state == Some(word) {
+            self.pen.token(Token::State);
+            return None;
+        }
+        let left = self.budget.left(self.pen);
+        let room = Room { left, shut: left == 0 || depth >= self.budget.depth };
+        match heap::read(self.env, word) {
+            Boxed::Cell(..) => self.list(room, word),
+            Boxed::Tuple(elements) => self.tuple(room, elements),
+            Boxed::Map(keys, values) => {
+                self.map(room, keys.len(), |_| true).then_some(Open::Map(keys, values))
+            }
+            Boxed::Unknown => self.asked(room, word),
+        }
+    }
+
+    #[inline]
+    fn cell(&self, list: Word) -> Option<(Word, Word)> {
+        match heap::read(self.env, list) {
+            Boxed::Cell(head, tail) => Some((head, tail)),
+            Boxed::Unknown if immediate::read(list) == Immediate::Unknown => self.env.cell(list),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn is_nil(&self, list: Word) -> bool {
+        match immediate::read(list) {
+            Immediate::Unknown => self.env.kind(list) == Kind::List,
+            found => found == Immediate::Nil,
+        }
+    }
+
+    #[inline]
+    fn list(&mut self, room: Room, list: Word) -> Option<Open<'a>> {
+        if room.shut {
+            return self.cut(CutKind::List, 0);
+        }
+        self.budget.aside += MARK;
+        self.pen.token(Token::List);
+        Some(Open::List(list))
+    }
+
+    #[inline]
+    fn tuple(&mut self, room: Room, elements: &'a [Word]) -> Option<Open<'a>> {
+        let marks = elements.len() * MARK;
+        if room.shut && !elements.is_empty() || marks > room.left || elements.len() > self.budget.elements {
+            return self.cut(CutKind::Tuple, elements.len());
+        }
+        self.budget.aside += marks;
+        self.pen.token(Token::Tuple(elements.len() as u64));
+        Some(Open::Elements(elements))
+    }
+
+    /// Begins a map of so many keys if it is to be walked and `open` succeeds, and says whether it did.
+    #[inline]
+    fn map(&mut self, room: Room, size: usize, open: impl FnOnce(&mut Self) -> bool) -> bool {
+        let marks = size * 2 * MARK;
+        let fits = (!room.shut || size == 0) && marks <= room.left && size <= self.budget.elements / 2;
+        if !fits || !open(self) {
+            self.cut(CutKind::Map, size);
+            return false;
+        }
+        self.budget.aside += marks;
+        self.pen.token(Token::Map(size as u64));
+        true
+    }
+
+    fn open_large(&mut self, map: Word) -> bool {
+        let Some(pairs) = self.env.pairs(map) else { return false };
+        if self.large.capacity() == 0 {
+            self.large = emptied(LARGE.take());
+        }
+        self.large.push((pairs, None));
+        true
+    }
+
+    /// As [`Walk::step`], for a term that the VM has to be asked about.
+    #[inline(never)]
+    fn asked(&mut self, room: Room, word: Word) -> Option<Open<'a>> {
+        let (env, left) = (self.env, room.left);
+        match env.kind(word) {
+            Kind::Atom | Kind::Integer | Kind::Pid | Kind::Port | Kind::Float if left == 0 => {
+                self.cut(CutKind::Other, 0)
+            }
+            Kind::Atom => self.word(word),
+            Kind::Integer => match env.integer(word) {
+                Some(number) => self.token(Token::Integer(number)),
+                None => self.external(left, word),
+            },
+            Kind::Pid if env.is_local_pid(word) => self.word(word),
+            Kind::Port if env.is_local_port(word) => self.word(word),
+            Kind::Float => self.token(Token::Float(env.float(word).unwrap_or(f64::NAN))),
+            Kind::BitString => match env.binary(word) {
+                Some(bytes) if bytes.len() <= left => self.token(Token::Binary(bytes)),
+                Some(bytes) => {
+                    let kept = &bytes[..bytes.len().min(KEPT).min(left)];
+                    self.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept))
+                }
+                None => self.external(left, word),
+            },
+            Kind::List if env.cell(word).is_none() => self.token(Token::Nil),
+            Kind::List => self.list(room, word),
+            Kind::Tuple => self.tuple(room, env.tuple(word).unwrap_or_default()),
+            Kind::Map => {
+                let size = env.map_size(word).unwrap_or(0);
+                self.map(room, size, |walk| walk.open_large(word)).then_some(Open::Large)
+            }
+            // References, functions, pids and ports of other nodes.
+            Kind::Pid | Kind::Port | Kind::Other => self.external(left, word),
+        }
+    }
+
+    #[inline(always)]
+    fn token(&mut self, token: Token<'_>) -> Option<Open<'a>> {
+        self.pen.token(token);
+        None
+    }
+
+    fn word(&mut self, word: Word) -> Option<Open<'a>> {
+        self.pen.word(vm::bits(word), || define(self.env, word));
+        None
+    }
+
+    #[cold]
+    fn cut(&mut self, kind: CutKind, size: usize) -> Option<Open<'a>> {
+        self.token(Token::Cut(kind, size as u64, &[]))
+    }
+
+    #[cold]
+    fn external(&mut self, left: usize, word: Word) -> Option<Open<'a>> {
+        let pen = &mut *self.pen;
+        let written = self.env.external(word, |bytes| match bytes.len() <= left {
+            true => pen.token(Token::External(bytes)),
+            false => pen.token(Token::Cut(CutKind::Other, bytes.len() as u64, &[])),
+        });
+        match written {
+            Some(()) => None,
+            None => self.cut(CutKind::Other, 0),
+        }
+    }
 }
 
-#[inline]
-fn tuple<'a>(pen: &mut Pen<'_>, budget: &mut Budget, room: Room, elements: &'a [Word]) -> Option<Open<'a>> {
-    let marks = elements.len() * MARK;
-    if room.shut && !elements.is_empty() || marks > room.left || elements.len() > budget.elements {
-        return cut(pen, CutKind::Tuple, elements.len());
+fn next_of_large(large: &mut Large<'_>) -> Option<Word> {
+    if let Some(value) = large.1.take() {
+        return Some(value);
     }
-    budget.aside += marks;
-    pen.token(Token::Tuple(elements.len() as u64));
-    Some(Open::Elements(elements))
+    let (key, value) = large.0.next()?;
+    large.1 = Some(value);
+    Some(key)
 }
 
-#[inline]
-fn map<'a>(
-    pen: &mut Pen<'_>,
-    budget: &mut Budget,
-    room: Room,
-    size: usize,
-    pairs: impl FnOnce() -> Option<Open<'a>>,
-) -> Option<Open<'a>> {
-    let marks = size * 2 * MARK;
-    let fits = (!room.shut || size == 0) && marks <= room.left && size <= budget.elements / 2;
-    let Some(open) = fits.then(pairs).flatten() else { return cut(pen, CutKind::Map, size) };
-    budget.aside += marks;
-    pen.token(Token::Map(size as u64));
-    Some(open)
-}
-
-/// As [`step`], for a term that the VM has to be asked about.
-#[inline(never)]
-fn asked<'a>(
-    env: Env<'a>,
-    pen: &mut Pen<'_>,
-    budget: &mut Budget,
-    room: Room,
-    word: Word,
-) -> Option<Open<'a>> {
-    let left = room.left;
-    match env.kind(word) {
-        Kind::Atom | Kind::Integer | Kind::Pid | Kind::Port | Kind::Float if left == 0 => {
-            cut(pen, CutKind::Other, 0)
-        }
-        Kind::Atom => {
-            pen.word(vm::bits(word), || define(env, word));
-            None
-        }
-        Kind::Integer => match env.integer(word) {
-            Some(number) => {
-                pen.token(Token::Integer(number));
-                None
-            }
-            None => external(env, pen, left, word),
-        },
-        Kind::Pid if env.is_local_pid(word) => {
-            pen.word(vm::bits(word), || define(env, word));
-            None
-        }
-        Kind::Port if env.is_local_port(word) => {
-            pen.word(vm::bits(word), || define(env, word));
-            None
-        }
-        Kind::Float => {
-            pen.token(Token::Float(env.float(word).unwrap_or(f64::NAN)));
-            None
-        }
-        Kind::BitString => match env.binary(word) {
-            Some(bytes) if bytes.len() <= left => {
-                pen.token(Token::Binary(bytes));
-                None
-            }
-            Some(bytes) => {
-                let kept = &bytes[..bytes.len().min(KEPT).min(left)];
-                pen.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept));
-                None
-            }
-            None => external(env, pen, left, word),
-        },
-        Kind::List if env.cell(word).is_none() => {
-            pen.token(Token::Nil);
-            None
-        }
-        Kind::List => list(pen, budget, room, word),
-        Kind::Tuple => tuple(pen, budget, room, env.tuple(word).unwrap_or_default()),
-        Kind::Map => {
-            let size = env.map_size(word).unwrap_or(0);
-            map(pen, budget, room, size, || Some(Open::Pairs(env.pairs(word)?, None)))
-        }
-        // References, functions, pids and ports of other nodes.
-        Kind::Pid | Kind::Port | Kind::Other => external(env, pen, left, word),
-    }
+/// The memory of a vector that holds nothing, for elements of another lifetime.
+fn emptied<A, B>(vector: Vec<A>) -> Vec<B> {
+    vector.into_iter().map(|_| unreachable!("it holds nothing")).collect()
 }
 
 fn define(env: Env<'_>, word: Word) -> Definition {
     meaning::of(env, word).unwrap_or(Definition::Unknown(vm::bits(word)))
-}
-
-#[cold]
-fn cut(pen: &mut Pen<'_>, kind: CutKind, size: usize) -> Option<Open<'static>> {
-    pen.token(Token::Cut(kind, size as u64, &[]));
-    None
-}
-
-#[cold]
-fn external(env: Env<'_>, pen: &mut Pen<'_>, left: usize, word: Word) -> Option<Open<'static>> {
-    let written = env.external(word, |bytes| match bytes.len() <= left {
-        true => pen.token(Token::External(bytes)),
-        false => pen.token(Token::Cut(CutKind::Other, bytes.len() as u64, &[])),
-    });
-    if written.is_none() {
-        pen.token(Token::Cut(CutKind::Other, 0, &[]));
-    }
-    None
 }
