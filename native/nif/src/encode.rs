@@ -11,6 +11,7 @@ use elixir_scope_capture::Pen;
 use elixir_scope_event::Definition;
 use elixir_scope_event::value::{CutKind, Token};
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 
 /// Bytes of a cut binary that are kept.
 const KEPT: usize = 256;
@@ -49,15 +50,28 @@ impl Budget {
     }
 }
 
-/// A term that is being walked: what of it comes next. Small, because it is moved for each term in a term.
+/// A term that is being walked, and what of it comes next. Two registers, because it is moved for each term in a term.
 #[derive(Clone, Copy)]
-enum Open<'a> {
-    Elements(&'a [Word]),
-    List(Word),
-    /// Keys and values of a map. There is a value more than keys when the value of the last key comes next.
-    Map(&'a [Word], &'a [Word]),
+struct Open {
+    term: Word,
+    next: NonZeroUsize,
+}
+
+impl Open {
+    /// A list; the term is what is left of it.
+    const LIST: NonZeroUsize = NonZeroUsize::MAX;
     /// A large map: the last one of `Walk::large`.
-    Large,
+    const LARGE: NonZeroUsize = NonZeroUsize::new(usize::MAX - 1).unwrap();
+    /// The first element of a tuple, or the first key of a map; then come its value, the second key, and so on.
+    const FIRST: NonZeroUsize = NonZeroUsize::MIN;
+
+    fn at(term: Word, place: usize) -> Self {
+        Open { term, next: Self::FIRST.saturating_add(place) }
+    }
+
+    fn place(self) -> usize {
+        self.next.get() - 1
+    }
 }
 
 /// A walk over the pairs of a large map, and the value that comes before the next key.
@@ -65,7 +79,7 @@ type Large<'a> = (Pairs<'a>, Option<Word>);
 
 thread_local! {
     // They hold nothing between walks, and are kept for their memory.
-    static OPEN: Cell<Vec<Open<'static>>> = const { Cell::new(Vec::new()) };
+    static OPEN: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
     static LARGE: Cell<Vec<Large<'static>>> = const { Cell::new(Vec::new()) };
 }
 
@@ -112,12 +126,12 @@ impl<'a> Walk<'a, '_, '_> {
     fn run(&mut self, word: Word) {
         let Some(mut top) = self.step(word, 0) else { return };
         // Terms around the one at the top. Most terms are flat and need none.
-        let mut stack: Vec<Open<'a>> = Vec::new();
+        let mut stack: Vec<Open> = Vec::new();
         loop {
             match self.go_on(&mut top, stack.len() + 1) {
                 Some(inner) => {
                     if stack.capacity() == 0 {
-                        stack = emptied(OPEN.take());
+                        stack = OPEN.take();
                     }
                     stack.push(std::mem::replace(&mut top, inner));
                 }
@@ -128,58 +142,22 @@ impl<'a> Walk<'a, '_, '_> {
             }
         }
         if stack.capacity() > 0 {
-            OPEN.set(emptied(stack));
+            OPEN.set(stack);
         }
         if self.large.capacity() > 0 {
-            LARGE.set(emptied(std::mem::take(&mut self.large)));
+            let large = std::mem::take(&mut self.large);
+            LARGE.set(large.into_iter().map(|_| unreachable!("the walk has ended")).collect());
         }
     }
 
     /// Goes on with a term that is being walked, until something in it is to be walked itself, or the term has ended.
     /// `depth`: how many terms are being walked, this one among them.
-    #[inline]
-    fn go_on(&mut self, top: &mut Open<'a>, depth: usize) -> Option<Open<'a>> {
+    #[inline(always)]
+    fn go_on(&mut self, top: &mut Open, depth: usize) -> Option<Open> {
         loop {
-            match *top {
-                Open::Elements(mut rest) => {
-                    while let [next, after @ ..] = rest {
-                        rest = after;
-                        if let Some(inner) = self.expected(*next, depth) {
-                            *top = Open::Elements(rest);
-                            return Some(inner);
-                        }
-                    }
-                    return None;
-                }
-                Open::Map(mut keys, mut values) => {
-                    while let [value, after @ ..] = values {
-                        let next = match keys {
-                            [key, keys_after @ ..] if keys.len() == values.len() => {
-                                keys = keys_after;
-                                key
-                            }
-                            _ => {
-                                values = after;
-                                value
-                            }
-                        };
-                        if let Some(inner) = self.expected(*next, depth) {
-                            *top = Open::Map(keys, values);
-                            return Some(inner);
-                        }
-                    }
-                    return None;
-                }
-                Open::Large => {
-                    while let Some(next) = self.large.last_mut().and_then(next_of_large) {
-                        if let Some(inner) = self.expected(next, depth) {
-                            return Some(inner);
-                        }
-                    }
-                    self.large.pop();
-                    return None;
-                }
-                Open::List(mut rest) => {
+            match top.next {
+                Open::LIST => {
+                    let mut rest = top.term;
                     while let Some((head, tail)) = self.cell(rest) {
                         if self.budget.elements == 0 || self.budget.left(self.pen) == 0 {
                             self.budget.aside -= MARK;
@@ -189,7 +167,7 @@ impl<'a> Walk<'a, '_, '_> {
                         }
                         rest = tail;
                         if let Some(inner) = self.inside(head, depth) {
-                            *top = Open::List(rest);
+                            top.term = rest;
                             return Some(inner);
                         }
                     }
@@ -202,20 +180,48 @@ impl<'a> Walk<'a, '_, '_> {
                     self.pen.token(Token::Tail);
                     *top = self.inside(rest, depth - 1)?;
                 }
+                Open::LARGE => {
+                    while let Some(next) = self.large.last_mut().and_then(next_of_large) {
+                        if let Some(inner) = self.expected(next, depth) {
+                            return Some(inner);
+                        }
+                    }
+                    self.large.pop();
+                    return None;
+                }
+                _ => {
+                    let (keys, values) = match heap::read(self.env, top.term) {
+                        Boxed::Map(keys, values) => (keys, values),
+                        Boxed::Tuple(elements) => (&[][..], elements),
+                        _ => (&[][..], self.env.tuple(top.term).unwrap_or_default()),
+                    };
+                    for place in top.place()..keys.len() + values.len() {
+                        let next = match keys {
+                            [] => values[place],
+                            _ if place % 2 == 0 => keys[place / 2],
+                            _ => values[place / 2],
+                        };
+                        if let Some(inner) = self.expected(next, depth) {
+                            *top = Open::at(top.term, place + 1);
+                            return Some(inner);
+                        }
+                    }
+                    return None;
+                }
             }
         }
     }
 
     /// As [`Walk::inside`], for a term that a mark was set aside for.
     #[inline(always)]
-    fn expected(&mut self, word: Word, depth: usize) -> Option<Open<'a>> {
+    fn expected(&mut self, word: Word, depth: usize) -> Option<Open> {
         self.budget.aside -= MARK;
         self.inside(word, depth)
     }
 
     /// Appends what a term begins with, and gives what is inside it, if it is to be walked.
     #[inline(always)]
-    fn inside(&mut self, word: Word, depth: usize) -> Option<Open<'a>> {
+    fn inside(&mut self, word: Word, depth: usize) -> Option<Open> {
         if self.budget.left(self.pen) > 0 {
             match immediate::read(word) {
                 Immediate::Small(number) => self.pen.token(Token::Integer(number)),
@@ -231,7 +237,7 @@ impl<'a> Walk<'a, '_, '_> {
 
     /// As [`Walk::inside`], for terms that are more than a word.
     #[inline(never)]
-    fn step(&mut self, word: Word, depth: usize) -> Option<Open<'a>> {
+    fn step(&mut self, word: Word, depth: usize) -> Option<Open> {
         self.budget.elements = self.budget.elements.saturating_sub(1);
         if self.state == Some(word) {
             self.pen.token(Token::State);
@@ -241,9 +247,9 @@ impl<'a> Walk<'a, '_, '_> {
         let room = Room { left, shut: left == 0 || depth >= self.budget.depth };
         match heap::read(self.env, word) {
             Boxed::Cell(..) => self.list(room, word),
-            Boxed::Tuple(elements) => self.tuple(room, elements),
-            Boxed::Map(keys, values) => {
-                self.map(room, keys.len(), |_| true).then_some(Open::Map(keys, values))
+            Boxed::Tuple(elements) => self.tuple(room, word, elements.len()),
+            Boxed::Map(keys, _) => {
+                self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0))
             }
             Boxed::Unknown => self.asked(room, word),
         }
@@ -267,24 +273,24 @@ impl<'a> Walk<'a, '_, '_> {
     }
 
     #[inline]
-    fn list(&mut self, room: Room, list: Word) -> Option<Open<'a>> {
+    fn list(&mut self, room: Room, list: Word) -> Option<Open> {
         if room.shut {
             return self.cut(CutKind::List, 0);
         }
         self.budget.aside += MARK;
         self.pen.token(Token::List);
-        Some(Open::List(list))
+        Some(Open { term: list, next: Open::LIST })
     }
 
     #[inline]
-    fn tuple(&mut self, room: Room, elements: &'a [Word]) -> Option<Open<'a>> {
-        let marks = elements.len() * MARK;
-        if room.shut && !elements.is_empty() || marks > room.left || elements.len() > self.budget.elements {
-            return self.cut(CutKind::Tuple, elements.len());
+    fn tuple(&mut self, room: Room, tuple: Word, size: usize) -> Option<Open> {
+        let marks = size * MARK;
+        if room.shut && size > 0 || marks > room.left || size > self.budget.elements {
+            return self.cut(CutKind::Tuple, size);
         }
         self.budget.aside += marks;
-        self.pen.token(Token::Tuple(elements.len() as u64));
-        Some(Open::Elements(elements))
+        self.pen.token(Token::Tuple(size as u64));
+        (size > 0).then_some(Open::at(tuple, 0))
     }
 
     /// Begins a map of so many keys if it is to be walked and `open` succeeds, and says whether it did.
@@ -304,7 +310,7 @@ impl<'a> Walk<'a, '_, '_> {
     fn open_large(&mut self, map: Word) -> bool {
         let Some(pairs) = self.env.pairs(map) else { return false };
         if self.large.capacity() == 0 {
-            self.large = emptied(LARGE.take());
+            self.large = LARGE.take().into_iter().map(|_| unreachable!("it is kept empty")).collect();
         }
         self.large.push((pairs, None));
         true
@@ -312,7 +318,7 @@ impl<'a> Walk<'a, '_, '_> {
 
     /// As [`Walk::step`], for a term that the VM has to be asked about.
     #[inline(never)]
-    fn asked(&mut self, room: Room, word: Word) -> Option<Open<'a>> {
+    fn asked(&mut self, room: Room, word: Word) -> Option<Open> {
         let (env, left) = (self.env, room.left);
         match env.kind(word) {
             Kind::Atom | Kind::Integer | Kind::Pid | Kind::Port | Kind::Float if left == 0 => {
@@ -336,10 +342,10 @@ impl<'a> Walk<'a, '_, '_> {
             },
             Kind::List if env.cell(word).is_none() => self.token(Token::Nil),
             Kind::List => self.list(room, word),
-            Kind::Tuple => self.tuple(room, env.tuple(word).unwrap_or_default()),
+            Kind::Tuple => self.tuple(room, word, env.tuple(word).map_or(0, <[Word]>::len)),
             Kind::Map => {
                 let size = env.map_size(word).unwrap_or(0);
-                self.map(room, size, |walk| walk.open_large(word)).then_some(Open::Large)
+                self.map(room, size, |walk| walk.open_large(word)).then_some(Open { term: word, next: Open::LARGE })
             }
             // References, functions, pids and ports of other nodes.
             Kind::Pid | Kind::Port | Kind::Other => self.external(left, word),
@@ -347,23 +353,23 @@ impl<'a> Walk<'a, '_, '_> {
     }
 
     #[inline(always)]
-    fn token(&mut self, token: Token<'_>) -> Option<Open<'a>> {
+    fn token(&mut self, token: Token<'_>) -> Option<Open> {
         self.pen.token(token);
         None
     }
 
-    fn word(&mut self, word: Word) -> Option<Open<'a>> {
+    fn word(&mut self, word: Word) -> Option<Open> {
         self.pen.word(vm::bits(word), || define(self.env, word));
         None
     }
 
     #[cold]
-    fn cut(&mut self, kind: CutKind, size: usize) -> Option<Open<'a>> {
+    fn cut(&mut self, kind: CutKind, size: usize) -> Option<Open> {
         self.token(Token::Cut(kind, size as u64, &[]))
     }
 
     #[cold]
-    fn external(&mut self, left: usize, word: Word) -> Option<Open<'a>> {
+    fn external(&mut self, left: usize, word: Word) -> Option<Open> {
         let pen = &mut *self.pen;
         let written = self.env.external(word, |bytes| match bytes.len() <= left {
             true => pen.token(Token::External(bytes)),
@@ -383,11 +389,6 @@ fn next_of_large(large: &mut Large<'_>) -> Option<Word> {
     let (key, value) = large.0.next()?;
     large.1 = Some(value);
     Some(key)
-}
-
-/// The memory of a vector that holds nothing, for elements of another lifetime.
-fn emptied<A, B>(vector: Vec<A>) -> Vec<B> {
-    vector.into_iter().map(|_| unreachable!("it holds nothing")).collect()
 }
 
 fn define(env: Env<'_>, word: Word) -> Definition {
