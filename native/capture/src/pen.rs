@@ -1,14 +1,16 @@
 //! Writing the payload of one event.
 
 use crate::Session;
-use elixir_scope_event::Definition;
-use elixir_scope_event::value::{self, Token};
+use elixir_scope_dictionary::Known;
+use elixir_scope_event::{Buffer, Definition};
+use elixir_scope_event::value::{self, Short, Token};
 use elixir_scope_event::varint;
+
 
 /// Collects the payload of an event in a buffer, behind what lies there already.
 pub struct Pen<'a> {
     session: &'a Session,
-    bytes: &'a mut Vec<u8>,
+    bytes: &'a mut Buffer,
     /// Where the payload begins.
     from: usize,
     /// Whether the meaning of a word could not be written.
@@ -18,7 +20,7 @@ pub struct Pen<'a> {
 impl<'a> Pen<'a> {
     /// A pen that appends to `bytes`.
     #[inline]
-    pub fn new(session: &'a Session, bytes: &'a mut Vec<u8>) -> Self {
+    pub fn new(session: &'a Session, bytes: &'a mut Buffer) -> Self {
         let from = bytes.len();
         Pen { session, bytes, from, undefined: false }
     }
@@ -52,10 +54,11 @@ impl<'a> Pen<'a> {
         value::put(self.bytes, token);
     }
 
-    /// An integer in the form of rings.
-    #[inline]
-    pub fn integer(&mut self, number: i64) {
-        value::put_integer(self.bytes, number);
+    /// Tokens as long as `next` gives them and room for a few lasts; the answer is their number. `next` is told which
+    /// words have a meaning in the dictionary: only those it may give.
+    #[inline(always)]
+    pub fn short(&mut self, mut next: impl FnMut(&Known) -> Option<Short>) -> usize {
+        value::put_short(self.bytes, || next(&self.session.words))
     }
 
     /// A machine word of the VM. Its meaning is asked for, and written to the dictionary, the first time.

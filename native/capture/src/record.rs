@@ -3,7 +3,7 @@
 use crate::session::{RingStart, Session, Thread, current, generation, is_own};
 use crate::{Pen, counts};
 use ahash::AHashMap;
-use elixir_scope_event::{Definition, Kind, Record, Site};
+use elixir_scope_event::{Buffer, Definition, Kind, Out, Record, Site};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -49,7 +49,7 @@ struct Local {
     thread: Thread,
     ring: Option<RingStart>,
     /// The record that is being made: its head, then its payload.
-    bytes: Vec<u8>,
+    bytes: Buffer,
     counters: AHashMap<u64, Arc<AtomicU64>>,
 }
 
@@ -105,7 +105,7 @@ fn join(local: &mut Option<Local>, thread: Thread) {
         generation: session.generation,
         thread,
         ring: session.ring(thread).ok(),
-        bytes: Vec::with_capacity(4096),
+        bytes: Buffer::default(),
         counters: AHashMap::new(),
         session,
     });
@@ -140,7 +140,7 @@ impl Local {
         }
         let ticks = session.clock.raw();
         self.bytes.clear();
-        self.bytes.extend_from_slice(&Record { kind, ticks, process, site, payload: &[] }.head());
+        self.bytes.extend(&Record { kind, ticks, process, site, payload: &[] }.head());
         let mut pen = Pen::new(session, &mut self.bytes);
         fill(&mut pen);
         let undefined = met.undefined | pen.undefined;
@@ -149,7 +149,7 @@ impl Local {
             return Outcome::Lost;
         };
         // A refusal is counted in the ring, and shown by the drain.
-        if ring.producer.push(kind as u32, &[&self.bytes]).is_err() {
+        if ring.producer.push(kind as u32, &[self.bytes.as_slice()]).is_err() {
             return Outcome::Lost;
         }
         if ring.producer.waiting() > ring.producer.capacity() / 2 {

@@ -11,6 +11,7 @@
 //! This room knows nothing of rings, files, threads or the VM.
 #![forbid(unsafe_code)]
 
+mod buffer;
 pub mod codec;
 mod definition;
 mod kind;
@@ -18,6 +19,7 @@ mod record;
 pub mod value;
 pub mod varint;
 
+pub use buffer::{Buffer, Out};
 pub use definition::{Definition, Pid, Site};
 pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
 pub use record::{HEAD, Record};

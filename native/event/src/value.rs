@@ -20,7 +20,7 @@
 //! | 13 | cut: a term that a limit kept out | [`CutKind`], true size (0: unknown), length, first bytes |
 //! | 14 | integer, in rings alone | 8 bytes, little-endian two's complement |
 
-use crate::{Malformed, varint};
+use crate::{Buffer, Malformed, Out, varint};
 
 /// What a limit kept out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub enum Token<'a> {
 ///
 /// Inlined, so that nothing but the branch of the token at hand is left of it where that is known.
 #[inline(always)]
-pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
+pub fn put(out: &mut impl Out, token: Token<'_>) {
     match token {
         Token::Nil => out.push(0),
         Token::Integer(number) => {
@@ -105,37 +105,84 @@ pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
         Token::External(bytes) => put_bytes(out, 11, bytes),
         Token::State => out.push(12),
         Token::Cut(kind, size, first) => {
-            out.extend_from_slice(&[13, kind as u8]);
+            out.extend(&[13, kind as u8]);
             varint::put(out, size);
             varint::put(out, first.len() as u64);
-            out.extend_from_slice(first);
+            out.extend(first);
         }
     }
 }
 
-/// Appends an integer in the form of rings: all are equally long, so that no branch depends on how large it is.
-/// [`take`] reads it as any other integer, and [`translate`] shortens it.
+/// A token that is at most [`SHORT`] bytes long in a ring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Short {
+    /// The empty list.
+    Nil,
+    /// An integer. One that is not small is written with 8 bytes: no loop depends on how large it is. [`take`] reads it as
+    /// any other integer, and [`translate`] shortens it.
+    Integer(i64),
+    /// An immediate term of the running VM.
+    Word(u64),
+}
+
+/// Bytes of the longest [`Short`].
+pub const SHORT: usize = 9;
+
+/// Appends tokens as long as `next` gives them, until room for several at once may not hold another,
+/// and gives their number.
 #[inline(always)]
-pub fn put_integer(out: &mut Vec<u8>, number: i64) {
-    put_fixed(out, 14, number as u64);
+pub fn put_short(out: &mut Buffer, mut next: impl FnMut() -> Option<Short>) -> usize {
+    let room: &mut [u8; 8 * SHORT] = out.room();
+    let (mut used, mut count) = (0, 0);
+    while let Some(place) = room[used..].first_chunk_mut::<SHORT>() {
+        used += match next() {
+            None => break,
+            Some(Short::Nil) => {
+                place[0] = 0;
+                1
+            }
+            Some(Short::Word(word)) => fixed(place, 4, word),
+            Some(Short::Integer(number)) => match varint::zigzag(number) {
+                zigzag @ 0..0x80 => {
+                    [place[0], place[1]] = [1, zigzag as u8];
+                    2
+                }
+                zigzag @ 0x80..0x4000 => {
+                    [place[0], place[1], place[2]] = [1, zigzag as u8 | 0x80, (zigzag >> 7) as u8];
+                    3
+                }
+                _ => fixed(place, 14, number as u64),
+            },
+        };
+        count += 1;
+    }
+    out.take(used);
+    count
 }
 
 #[inline(always)]
-fn put_fixed(out: &mut Vec<u8>, tag: u8, word: u64) {
+fn fixed(place: &mut [u8; SHORT], tag: u8, word: u64) -> usize {
+    place[0] = tag;
+    place[1..].copy_from_slice(&word.to_le_bytes());
+    SHORT
+}
+
+#[inline(always)]
+fn put_fixed(out: &mut impl Out, tag: u8, word: u64) {
     let mut bytes = [tag; 9];
     bytes[1..].copy_from_slice(&word.to_le_bytes());
-    out.extend_from_slice(&bytes);
+    out.extend(&bytes);
 }
 
 #[inline]
-fn put_number(out: &mut Vec<u8>, tag: u8, number: u64) {
+fn put_number(out: &mut impl Out, tag: u8, number: u64) {
     out.push(tag);
     varint::put(out, number);
 }
 
-fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+fn put_bytes(out: &mut impl Out, tag: u8, bytes: &[u8]) {
     put_number(out, tag, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    out.extend(bytes);
 }
 
 /// Takes one token off the front.
@@ -306,13 +353,34 @@ mod tests {
         }
 
         #[test]
-        fn an_integer_of_a_ring_is_shortened(integer: i64) {
-            let mut payload = vec![1];
-            put_integer(&mut payload, integer);
-            prop_assert_eq!(take(&mut &payload[1..]), Ok(Token::Integer(integer)));
+        fn short_tokens_are_those_of_put(
+            tokens in proptest::collection::vec(
+                prop_oneof![
+                    Just(Short::Nil),
+                    any::<i64>().prop_map(Short::Integer),
+                    (-20_000i64..20_000).prop_map(Short::Integer),
+                    any::<u64>().prop_map(Short::Word),
+                ],
+                0..40,
+            )
+        ) {
+            let (mut payload, mut left) = (Buffer::default(), &tokens[..]);
+            payload.push(1);
+            while !left.is_empty() {
+                let (before, mut next) = (payload.len(), left.iter());
+                let count = put_short(&mut payload, || next.next().copied());
+                prop_assert!((1..=left.len()).contains(&count));
+                prop_assert!(payload.len() - before <= count * SHORT);
+                left = &left[count..];
+            }
+            let expected: Vec<u8> = tokens.iter().flat_map(|token| bytes(match *token {
+                Short::Nil => Token::Nil,
+                Short::Integer(number) => Token::Integer(number),
+                Short::Word(word) => Token::Reference(word),
+            })).collect();
             let mut there = Vec::new();
-            translate(&payload, &mut there, |word| word).unwrap();
-            prop_assert_eq!(there, [vec![1], bytes(Token::Integer(integer))].concat());
+            translate(payload.as_slice(), &mut there, |word| word).unwrap();
+            prop_assert_eq!(there, [vec![1], expected].concat());
         }
 
         #[test]

@@ -187,10 +187,7 @@ fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
 capture!(enter, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
     call(env, args[0], |pen| {
         pen.number(args.len() as u64);
-        let mut budget = Budget::values(pen);
-        for word in &args[1..] {
-            encode::term(env, pen, &mut budget, None, *word);
-        }
+        encode::terms(env, pen, &mut Budget::values(pen), None, &args[1..]);
     })
 });
 
@@ -244,14 +241,15 @@ capture!(raised, [4], ok, |env, args| {
     };
     answer(record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
-        let mut budget = Budget::values(pen);
-        encode::term(env, pen, &mut budget, None, args[2]);
-        encode::term(env, pen, &mut budget, None, args[3]);
+        encode::terms(env, pen, &mut Budget::values(pen), None, &args[2..]);
     }))
 });
 
 capture!(bind, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
-    bound(env, args[0], args[1..].len(), args[1..].iter().copied(), None)
+    answer(record(Kind::Binding, &Caller::new(env, Some(args[0])), |pen| {
+        pen.number(args.len() as u64 - 1);
+        encode::terms(env, pen, &mut Budget::values(pen), None, &args[1..]);
+    }))
 });
 
 capture!(bind_list, [2], ok, |env, args| {

@@ -8,8 +8,9 @@ use crate::immediate::{self, Immediate};
 use crate::meaning;
 use crate::vm::{self, Env, Kind, Pairs, Word};
 use elixir_scope_capture::Pen;
+use elixir_scope_dictionary::Known;
 use elixir_scope_event::Definition;
-use elixir_scope_event::value::{CutKind, Token};
+use elixir_scope_event::value::{CutKind, SHORT, Short, Token};
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 
@@ -47,6 +48,26 @@ impl Budget {
     #[inline]
     fn left(&self, pen: &Pen<'_>) -> usize {
         self.bytes.saturating_sub(pen.len() + self.aside)
+    }
+
+    /// How many tokens of one word fit in any case.
+    #[inline]
+    fn fitting(&self, pen: &Pen<'_>) -> usize {
+        (self.left(pen) / SHORT).min(self.elements)
+    }
+
+    /// Appends as many of the first words as are short and fit, and gives their number.
+    #[inline(always)]
+    fn shorts(&mut self, pen: &mut Pen<'_>, words: &[Word]) -> usize {
+        let mut next = words[..words.len().min(self.fitting(pen))].iter();
+        let count = pen.short(|known| {
+            let mut after = next.clone();
+            let token = short(known, *after.next()?)?;
+            next = after;
+            Some(token)
+        });
+        self.elements -= count;
+        count
     }
 }
 
@@ -86,21 +107,31 @@ thread_local! {
 /// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it.
 #[inline]
 pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
-    if budget.left(pen) > 0 {
+    terms(env, pen, budget, state, &[word]);
+}
+
+/// Appends terms, as [`term`] does.
+#[inline]
+pub fn terms(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, words: &[Word]) {
+    let mut words = words;
+    loop {
         // Most arguments are one word. No state is, see `capture::boxed`.
-        match immediate::read(word) {
-            Immediate::Small(number) => {
-                budget.elements = budget.elements.saturating_sub(1);
-                return pen.integer(number);
-            }
-            Immediate::Word => {
-                budget.elements = budget.elements.saturating_sub(1);
-                return pen.word(vm::bits(word), || define(env, word));
-            }
-            _ => {}
-        }
+        words = &words[budget.shorts(pen, words)..];
+        let [word, after @ ..] = words else { return };
+        Walk { env, pen, budget, state, large: Vec::new() }.run(*word);
+        words = after;
     }
-    Walk { env, pen, budget, state, large: Vec::new() }.run(word);
+}
+
+/// The token of a word that is a term by itself, if it needs no definition any more.
+#[inline(always)]
+fn short(known: &Known, word: Word) -> Option<Short> {
+    match immediate::read(word) {
+        Immediate::Small(number) => Some(Short::Integer(number)),
+        Immediate::Word => known.contains(vm::bits(word)).then(|| Short::Word(vm::bits(word))),
+        Immediate::Nil => Some(Short::Nil),
+        Immediate::Unknown => None,
+    }
 }
 
 /// The walk over one term.
@@ -158,7 +189,19 @@ impl<'a> Walk<'a, '_, '_> {
             match top.next {
                 Open::LIST => {
                     let mut rest = top.term;
-                    while let Some((head, tail)) = self.cell(rest) {
+                    loop {
+                        let mut fitting = self.budget.fitting(self.pen);
+                        let count = self.pen.short(|known| {
+                            let Boxed::Cell(head, tail) = heap::read(self.env, rest) else { return None };
+                            let token = short(known, head).filter(|_| fitting > 0)?;
+                            (rest, fitting) = (tail, fitting - 1);
+                            Some(token)
+                        });
+                        self.budget.elements -= count;
+                        if count > 0 {
+                            continue;
+                        }
+                        let Some((head, tail)) = self.cell(rest) else { break };
                         if self.budget.elements == 0 || self.budget.left(self.pen) == 0 {
                             self.budget.aside -= MARK;
                             self.pen.token(Token::Tail);
@@ -195,14 +238,27 @@ impl<'a> Walk<'a, '_, '_> {
                         Boxed::Tuple(elements) => (&[][..], elements),
                         _ => (&[][..], self.env.tuple(top.term).unwrap_or_default()),
                     };
-                    for place in top.place()..keys.len() + values.len() {
-                        let next = match keys {
-                            [] => values[place],
-                            _ if place % 2 == 0 => keys[place / 2],
-                            _ => values[place / 2],
-                        };
-                        if let Some(inner) = self.expected(next, depth) {
-                            *top = Open::at(top.term, place + 1);
+                    let (mut place, end) = (top.place(), keys.len() + values.len());
+                    let at = |place: usize| match keys {
+                        [] => values[place],
+                        _ if place.is_multiple_of(2) => keys[place / 2],
+                        _ => values[place / 2],
+                    };
+                    while place < end {
+                        let last = end.min(place.saturating_add(self.budget.fitting(self.pen)));
+                        let count = self.pen.short(|known| {
+                            let token = if place < last { short(known, at(place)) } else { None }?;
+                            place += 1;
+                            Some(token)
+                        });
+                        self.budget.elements -= count;
+                        self.budget.aside -= count * MARK;
+                        if count > 0 {
+                            continue;
+                        }
+                        place += 1;
+                        if let Some(inner) = self.expected(at(place - 1), depth) {
+                            *top = Open::at(top.term, place);
                             return Some(inner);
                         }
                     }
