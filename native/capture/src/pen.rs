@@ -54,6 +54,12 @@ impl<'a> Pen<'a> {
         value::put(self.bytes, token);
     }
 
+    /// An integer whose length in a ring does not depend on how large it is.
+    #[inline(always)]
+    pub fn integer(&mut self, number: i64) {
+        value::put_integer(self.bytes, number);
+    }
+
     /// Tokens as long as `next` gives them and room for a few lasts; the answer is their number. `next` is told which
     /// words have a meaning in the dictionary: only those it may give.
     #[inline(always)]

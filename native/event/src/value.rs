@@ -160,6 +160,12 @@ pub fn put_short(out: &mut Buffer, mut next: impl FnMut() -> Option<Short>) -> u
     count
 }
 
+/// Appends an integer as [`Short`] does when it is not small.
+#[inline(always)]
+pub fn put_integer(out: &mut impl Out, number: i64) {
+    put_fixed(out, 14, number as u64);
+}
+
 #[inline(always)]
 fn fixed(place: &mut [u8; SHORT], tag: u8, word: u64) -> usize {
     place[0] = tag;

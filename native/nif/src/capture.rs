@@ -176,6 +176,14 @@ fn arguments(env: Env<'_>, pen: &mut Pen<'_>, list: Word, state: Option<Word>) {
     }
 }
 
+#[inline]
+fn values(env: Env<'_>, pen: &mut Pen<'_>, words: &[Word]) {
+    let mut budget = Budget::values(pen);
+    for word in words {
+        encode::term(env, pen, &mut budget, None, *word);
+    }
+}
+
 /// A state that is one word is written as itself: a token for it would only be longer, and stand for every equal
 /// word in the arguments.
 fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
@@ -187,7 +195,7 @@ fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
 capture!(enter, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
     call(env, args[0], |pen| {
         pen.number(args.len() as u64);
-        encode::terms(env, pen, &mut Budget::values(pen), None, &args[1..]);
+        values(env, pen, &args[1..]);
     })
 });
 
@@ -241,14 +249,14 @@ capture!(raised, [4], ok, |env, args| {
     };
     answer(record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
-        encode::terms(env, pen, &mut Budget::values(pen), None, &args[2..]);
+        values(env, pen, &args[2..]);
     }))
 });
 
 capture!(bind, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
     answer(record(Kind::Binding, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(args.len() as u64 - 1);
-        encode::terms(env, pen, &mut Budget::values(pen), None, &args[1..]);
+        values(env, pen, &args[1..]);
     }))
 });
 

@@ -53,23 +53,13 @@ impl Budget {
     /// How many tokens of one word fit in any case.
     #[inline]
     fn fitting(&self, pen: &Pen<'_>) -> usize {
-        (self.left(pen) / SHORT).min(self.elements)
-    }
-
-    /// Appends as many of the first words as are short and fit, and gives their number.
-    #[inline(always)]
-    fn shorts(&mut self, pen: &mut Pen<'_>, words: &[Word]) -> usize {
-        let mut next = words[..words.len().min(self.fitting(pen))].iter();
-        let count = pen.short(|known| {
-            let mut after = next.clone();
-            let token = short(known, *after.next()?)?;
-            next = after;
-            Some(token)
-        });
-        self.elements -= count;
-        count
+        const { assert!(SHORT <= 16) };
+        (self.left(pen) / 16).min(self.elements)
     }
 }
+
+/// From so many words in a row on, it pays to write them under one check.
+const ROW: usize = 4;
 
 /// A term that is being walked, and what of it comes next. Two registers, because it is moved for each term in a term.
 #[derive(Clone, Copy)]
@@ -107,20 +97,21 @@ thread_local! {
 /// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it.
 #[inline]
 pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
-    terms(env, pen, budget, state, &[word]);
-}
-
-/// Appends terms, as [`term`] does.
-#[inline]
-pub fn terms(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, words: &[Word]) {
-    let mut words = words;
-    loop {
+    if budget.left(pen) > 0 {
         // Most arguments are one word. No state is, see `capture::boxed`.
-        words = &words[budget.shorts(pen, words)..];
-        let [word, after @ ..] = words else { return };
-        Walk { env, pen, budget, state, large: Vec::new() }.run(*word);
-        words = after;
+        match immediate::read(word) {
+            Immediate::Small(number) => {
+                budget.elements = budget.elements.saturating_sub(1);
+                return pen.integer(number);
+            }
+            Immediate::Word => {
+                budget.elements = budget.elements.saturating_sub(1);
+                return pen.word(vm::bits(word), || define(env, word));
+            }
+            _ => {}
+        }
     }
+    Walk { env, pen, budget, state, large: Vec::new() }.run(word);
 }
 
 /// The token of a word that is a term by itself, if it needs no definition any more.
@@ -190,13 +181,16 @@ impl<'a> Walk<'a, '_, '_> {
                 Open::LIST => {
                     let mut rest = top.term;
                     loop {
-                        let mut fitting = self.budget.fitting(self.pen);
-                        let count = self.pen.short(|known| {
-                            let Boxed::Cell(head, tail) = heap::read(self.env, rest) else { return None };
-                            let token = short(known, head).filter(|_| fitting > 0)?;
-                            (rest, fitting) = (tail, fitting - 1);
-                            Some(token)
-                        });
+                        let mut count = 0;
+                        if self.is_row(rest) {
+                            let mut fitting = self.budget.fitting(self.pen);
+                            count = self.pen.short(|known| {
+                                let Boxed::Cell(head, tail) = heap::read(self.env, rest) else { return None };
+                                let token = short(known, head).filter(|_| fitting > 0)?;
+                                (rest, fitting) = (tail, fitting - 1);
+                                Some(token)
+                            });
+                        }
                         self.budget.elements -= count;
                         if count > 0 {
                             continue;
@@ -245,16 +239,18 @@ impl<'a> Walk<'a, '_, '_> {
                         _ => values[place / 2],
                     };
                     while place < end {
-                        let last = end.min(place.saturating_add(self.budget.fitting(self.pen)));
-                        let count = self.pen.short(|known| {
-                            let token = if place < last { short(known, at(place)) } else { None }?;
-                            place += 1;
-                            Some(token)
-                        });
-                        self.budget.elements -= count;
-                        self.budget.aside -= count * MARK;
-                        if count > 0 {
-                            continue;
+                        if end - place >= ROW && immediate::read(at(place)) != Immediate::Unknown {
+                            let last = end.min(place.saturating_add(self.budget.fitting(self.pen)));
+                            let count = self.pen.short(|known| {
+                                let token = if place < last { short(known, at(place)) } else { None }?;
+                                place += 1;
+                                Some(token)
+                            });
+                            self.budget.elements -= count;
+                            self.budget.aside -= count * MARK;
+                            if count > 0 {
+                                continue;
+                            }
                         }
                         place += 1;
                         if let Some(inner) = self.expected(at(place - 1), depth) {
@@ -307,8 +303,23 @@ impl<'a> Walk<'a, '_, '_> {
             Boxed::Map(keys, _) => {
                 self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0))
             }
+            Boxed::Binary(bytes) => self.binary(room.left, bytes),
+            Boxed::Float(number) if room.left > 0 => self.token(Token::Float(number)),
+            Boxed::Float(_) => self.cut(CutKind::Other, 0),
             Boxed::Unknown => self.asked(room, word),
         }
+    }
+
+    /// Whether the first elements of a list are a word each.
+    #[inline]
+    fn is_row(&self, mut list: Word) -> bool {
+        (0..ROW / 2).all(|_| match heap::read(self.env, list) {
+            Boxed::Cell(head, tail) => {
+                list = tail;
+                immediate::read(head) != Immediate::Unknown
+            }
+            _ => false,
+        })
     }
 
     #[inline]
@@ -372,6 +383,15 @@ impl<'a> Walk<'a, '_, '_> {
         true
     }
 
+    #[inline]
+    fn binary(&mut self, left: usize, bytes: &[u8]) -> Option<Open> {
+        if bytes.len() <= left {
+            return self.token(Token::Binary(bytes));
+        }
+        let kept = &bytes[..bytes.len().min(KEPT).min(left)];
+        self.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept))
+    }
+
     /// As [`Walk::step`], for a term that the VM has to be asked about.
     #[inline(never)]
     fn asked(&mut self, room: Room, word: Word) -> Option<Open> {
@@ -389,11 +409,7 @@ impl<'a> Walk<'a, '_, '_> {
             Kind::Port if env.is_local_port(word) => self.word(word),
             Kind::Float => self.token(Token::Float(env.float(word).unwrap_or(f64::NAN))),
             Kind::BitString => match env.binary(word) {
-                Some(bytes) if bytes.len() <= left => self.token(Token::Binary(bytes)),
-                Some(bytes) => {
-                    let kept = &bytes[..bytes.len().min(KEPT).min(left)];
-                    self.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept))
-                }
+                Some(bytes) => self.binary(left, bytes),
                 None => self.external(left, word),
             },
             Kind::List if env.cell(word).is_none() => self.token(Token::Nil),
