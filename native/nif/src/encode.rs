@@ -111,7 +111,10 @@ pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<
             _ => {}
         }
     }
-    Walk { env, pen, budget, state, large: Vec::new() }.run(word);
+    let mut walk = Walk { env, pen, budget, state, large: Vec::new() };
+    if let Some(top) = walk.step(word, 0) {
+        walk.run(top);
+    }
 }
 
 /// The token of a word that is a term by itself, if it needs no definition any more.
@@ -145,8 +148,7 @@ struct Room {
 
 impl<'a> Walk<'a, '_, '_> {
     #[inline(never)]
-    fn run(&mut self, word: Word) {
-        let Some(mut top) = self.step(word, 0) else { return };
+    fn run(&mut self, mut top: Open) {
         // Terms around the one at the top. Most terms are flat and need none.
         let mut stack: Vec<Open> = Vec::new();
         loop {
