@@ -2,10 +2,9 @@
 
 use crate::Session;
 use elixir_scope_dictionary::Known;
-use elixir_scope_event::{Buffer, Definition};
 use elixir_scope_event::value::{self, Short, Token};
 use elixir_scope_event::varint;
-
+use elixir_scope_event::{Buffer, Definition};
 
 /// Collects the payload of an event in a buffer, behind what lies there already.
 pub struct Pen<'a> {
@@ -48,13 +47,14 @@ impl<'a> Pen<'a> {
         varint::put(self.bytes, number);
     }
 
-    /// One token of a value; words go through [`Pen::word`].
+    /// One token of a value; words go through [`Pen::word`], integers through
+    /// [`Pen::integer`].
     #[inline(always)]
     pub fn token(&mut self, token: Token<'_>) {
         value::put(self.bytes, token);
     }
 
-    /// An integer whose length in a ring does not depend on how large it is.
+    /// An integer.
     #[inline(always)]
     pub fn integer(&mut self, number: i64) {
         value::put_integer(self.bytes, number);

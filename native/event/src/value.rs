@@ -118,8 +118,8 @@ pub fn put(out: &mut impl Out, token: Token<'_>) {
 pub enum Short {
     /// The empty list.
     Nil,
-    /// An integer. One that is not small is written with 8 bytes: no loop depends on how large it is. [`take`] reads it as
-    /// any other integer, and [`translate`] shortens it.
+    /// An integer. One that is not small is written with 8 bytes, so that no loop depends on how large it is. [`take`]
+    /// reads it as any other integer, and [`translate`] shortens it.
     Integer(i64),
     /// An immediate term of the running VM.
     Word(u64),
@@ -142,17 +142,7 @@ pub fn put_short(out: &mut Buffer, mut next: impl FnMut() -> Option<Short>) -> u
                 1
             }
             Some(Short::Word(word)) => fixed(place, 4, word),
-            Some(Short::Integer(number)) => match varint::zigzag(number) {
-                zigzag @ 0..0x80 => {
-                    [place[0], place[1]] = [1, zigzag as u8];
-                    2
-                }
-                zigzag @ 0x80..0x4000 => {
-                    [place[0], place[1], place[2]] = [1, zigzag as u8 | 0x80, (zigzag >> 7) as u8];
-                    3
-                }
-                _ => fixed(place, 14, number as u64),
-            },
+            Some(Short::Integer(number)) => integer(place, number),
         };
         count += 1;
     }
@@ -160,10 +150,26 @@ pub fn put_short(out: &mut Buffer, mut next: impl FnMut() -> Option<Short>) -> u
     count
 }
 
-/// Appends an integer as [`Short`] does when it is not small.
+/// Appends an integer in the form that rings have it in, see [`Short::Integer`].
 #[inline(always)]
-pub fn put_integer(out: &mut impl Out, number: i64) {
-    put_fixed(out, 14, number as u64);
+pub fn put_integer(out: &mut Buffer, number: i64) {
+    let len = integer(out.room(), number);
+    out.take(len);
+}
+
+#[inline(always)]
+fn integer(place: &mut [u8; SHORT], number: i64) -> usize {
+    match varint::zigzag(number) {
+        zigzag @ 0..0x80 => {
+            [place[0], place[1]] = [1, zigzag as u8];
+            2
+        }
+        zigzag @ 0x80..0x4000 => {
+            [place[0], place[1], place[2]] = [1, zigzag as u8 | 0x80, (zigzag >> 7) as u8];
+            3
+        }
+        _ => fixed(place, 14, number as u64),
+    }
 }
 
 #[inline(always)]

@@ -45,6 +45,11 @@ impl Budget {
         Budget { bytes: limits.state_bytes, elements: limits.elements, depth: limits.depth, aside: 0 }
     }
 
+    /// No limit at all.
+    pub fn unlimited() -> Self {
+        Budget { bytes: usize::MAX, elements: usize::MAX, depth: usize::MAX, aside: 0 }
+    }
+
     #[inline]
     fn left(&self, pen: &Pen<'_>) -> usize {
         self.bytes.saturating_sub(pen.len() + self.aside)
@@ -278,7 +283,7 @@ impl<'a> Walk<'a, '_, '_> {
     fn inside(&mut self, word: Word, depth: usize) -> Option<Open> {
         if self.budget.left(self.pen) > 0 {
             match immediate::read(word) {
-                Immediate::Small(number) => self.pen.token(Token::Integer(number)),
+                Immediate::Small(number) => self.pen.integer(number),
                 Immediate::Word => self.pen.word(vm::bits(word), || define(self.env, word)),
                 Immediate::Nil => self.pen.token(Token::Nil),
                 Immediate::Unknown => return self.step(word, depth),
@@ -302,9 +307,7 @@ impl<'a> Walk<'a, '_, '_> {
         match heap::read(self.env, word) {
             Boxed::Cell(..) => self.list(room, word),
             Boxed::Tuple(elements) => self.tuple(room, word, elements.len()),
-            Boxed::Map(keys, _) => {
-                self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0))
-            }
+            Boxed::Map(keys, _) => self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0)),
             Boxed::Binary(bytes) => self.binary(room.left, bytes),
             Boxed::Float(number) if room.left > 0 => self.token(Token::Float(number)),
             Boxed::Float(_) => self.cut(CutKind::Other, 0),
@@ -404,7 +407,10 @@ impl<'a> Walk<'a, '_, '_> {
             }
             Kind::Atom => self.word(word),
             Kind::Integer => match env.integer(word) {
-                Some(number) => self.token(Token::Integer(number)),
+                Some(number) => {
+                    self.pen.integer(number);
+                    None
+                }
                 None => self.external(left, word),
             },
             Kind::Pid if env.is_local_pid(word) => self.word(word),
@@ -419,7 +425,8 @@ impl<'a> Walk<'a, '_, '_> {
             Kind::Tuple => self.tuple(room, word, env.tuple(word).map_or(0, <[Word]>::len)),
             Kind::Map => {
                 let size = env.map_size(word).unwrap_or(0);
-                self.map(room, size, |walk| walk.open_large(word)).then_some(Open { term: word, next: Open::LARGE })
+                self.map(room, size, |walk| walk.open_large(word))
+                    .then_some(Open { term: word, next: Open::LARGE })
             }
             // References, functions, pids and ports of other nodes.
             Kind::Pid | Kind::Port | Kind::Other => self.external(left, word),

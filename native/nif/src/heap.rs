@@ -133,8 +133,8 @@ unsafe fn parse<'a>(_: Env<'a>, layout: Layout, term: Word) -> Boxed<'a> {
     }
 }
 
-/// Whether layouts that were learned are used from now on; the answer is whether they are. Only tests and benches turn
-/// it off.
+/// Whether terms are read here from now on, if the layout was learned; the answer is whether they are. Only tests and
+/// benches turn it off.
 pub fn turn(on: bool) -> bool {
     USED.store(if on { LEARNED.load(Ordering::Relaxed) } else { 0 }, Ordering::Relaxed);
     USED.load(Ordering::Relaxed) != 0
@@ -168,7 +168,8 @@ fn layout(env: Env<'_>, others: &[Word]) -> Option<u64> {
     if !maps.iter().all(|map| bits(*map) & 3 == 2) {
         return None;
     }
-    let binaries: Vec<Word> = (0..=2 * HEAP_BYTES).map(|size| env.make_binary(&[7; 2 * HEAP_BYTES][..size])).collect();
+    let binaries: Vec<Word> =
+        (0..=2 * HEAP_BYTES).map(|size| env.make_binary(&[7; 2 * HEAP_BYTES][..size])).collect();
     let floats = [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE].map(|number| env.make_float(number));
     let floats: Vec<Word> = floats.into_iter().flatten().collect();
     if !binaries.iter().chain(&floats).all(|term| bits(*term) & 3 == 2) {
@@ -178,11 +179,8 @@ fn layout(env: Env<'_>, others: &[Word]) -> Option<u64> {
         // SAFETY: a map and a binary of a process are boxed terms of two words at least.
         unsafe { bits(*((bits(term) & !7) as *const Word).add(place)) }
     };
-    let layout = Layout {
-        flat: word(maps[1], 0),
-        binary: word(binaries[1], 0) & 0x3F,
-        unit: word(binaries[1], 1),
-    };
+    let layout =
+        Layout { flat: word(maps[1], 0), binary: word(binaries[1], 0) & 0x3F, unit: word(binaries[1], 1) };
     if !FLAT.contains(&layout.flat) || !matches!((layout.binary, layout.unit), (0x24, 1) | (0x20, 8)) {
         return None;
     }
@@ -210,7 +208,9 @@ fn agrees(env: Env<'_>, layout: Layout, term: Word) -> bool {
             env.map_size(term) == Some(keys.len()) && env.pairs(term).is_some_and(|asked| asked.eq(pairs))
         }
         // The same address and length, not only the same bytes.
-        Boxed::Binary(bytes) => env.binary(term).is_some_and(|asked| std::ptr::eq(asked, bytes) || asked.is_empty()),
+        Boxed::Binary(bytes) => {
+            env.binary(term).is_some_and(|asked| std::ptr::eq(asked, bytes) || asked.is_empty())
+        }
         Boxed::Float(number) => env.float(term).is_some_and(|asked| asked.to_bits() == number.to_bits()),
         Boxed::Unknown => {
             env.tuple(term).is_none()
@@ -240,16 +240,22 @@ pub fn samples(env: Env<'_>) -> Vec<Word> {
             .into_iter()
             .filter_map(move |(tag, numbers)| immediate::node_term(env, own, tag, numbers, 1))
     });
-    let floats = [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE].into_iter().filter_map(|number| env.make_float(number));
-    [env.make_list(&numbers, env.make_nil()), env.make_tuple(&[]), env.make_tuple(&numbers), env.make_reference()]
-        .into_iter()
-        .chain(binaries)
-        .chain(bignums)
-        .chain([env.make_part(large, 1, 9), env.make_part(large, 100, 190)])
-        .chain(read)
-        .chain(foreign)
-        .chain(floats)
-        .chain(env.make_map(&[]))
-        .chain(env.make_map(&numbers))
-        .collect()
+    let floats =
+        [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE].into_iter().filter_map(|number| env.make_float(number));
+    [
+        env.make_list(&numbers, env.make_nil()),
+        env.make_tuple(&[]),
+        env.make_tuple(&numbers),
+        env.make_reference(),
+    ]
+    .into_iter()
+    .chain(binaries)
+    .chain(bignums)
+    .chain([env.make_part(large, 1, 9), env.make_part(large, 100, 190)])
+    .chain(read)
+    .chain(foreign)
+    .chain(floats)
+    .chain(env.make_map(&[]))
+    .chain(env.make_map(&numbers))
+    .collect()
 }

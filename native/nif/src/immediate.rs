@@ -23,7 +23,11 @@ const NIL: u64 = 0x3B;
 /// Bits of the number in a small integer.
 const SMALL_BITS: u32 = 60;
 
-static KNOWN: AtomicBool = AtomicBool::new(false);
+/// Whether this VM lays words out as expected.
+static LEARNED: AtomicBool = AtomicBool::new(false);
+
+/// Whether words are read here now.
+static USED: AtomicBool = AtomicBool::new(false);
 
 /// What a word was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +45,7 @@ pub enum Immediate {
 /// What a word is, as far as the word alone tells.
 #[inline]
 pub fn read(word: Word) -> Immediate {
-    if KNOWN.load(Ordering::Relaxed) { parse(bits(word)) } else { Immediate::Unknown }
+    if USED.load(Ordering::Relaxed) { parse(bits(word)) } else { Immediate::Unknown }
 }
 
 #[inline]
@@ -75,8 +79,15 @@ pub fn learn(env: Env<'_>, atoms: &[Word], others: &[Word]) -> bool {
         !ports.is_empty() && ports.iter().all(|port| is_word(port, Kind::Port) && env.is_local_port(*port));
     let nil = parse(bits(env.make_nil())) == Immediate::Nil;
     let others = others.iter().all(|word| parse(bits(*word)) == Immediate::Unknown);
-    KNOWN.store(integers && atoms && pids && ports && nil && others, Ordering::Relaxed);
-    KNOWN.load(Ordering::Relaxed)
+    LEARNED.store(integers && atoms && pids && ports && nil && others, Ordering::Relaxed);
+    turn(true)
+}
+
+/// Whether words are read here from now on, if the layout was learned; the answer is whether they are. Only tests and
+/// benches turn it off.
+pub fn turn(on: bool) -> bool {
+    USED.store(on && LEARNED.load(Ordering::Relaxed), Ordering::Relaxed);
+    USED.load(Ordering::Relaxed)
 }
 
 /// Pids and ports of this node, whether or not they exist: made of the calling process's pid, with other numbers.

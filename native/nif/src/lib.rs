@@ -18,6 +18,7 @@ mod queries;
 mod session;
 mod site;
 mod vm;
+mod weigh;
 
 mod atoms {
     //! Atoms by name.

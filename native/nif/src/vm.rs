@@ -219,6 +219,12 @@ impl<'a> Env<'a> {
         (read != 0).then_some(term)
     }
 
+    /// A copy of a term of another environment. Large binaries are shared, not copied.
+    pub fn copy(self, term: Word) -> Word {
+        // SAFETY: invariant of this file.
+        unsafe { enif_make_copy(self.raw, term) }
+    }
+
     /// An integer.
     pub fn make_integer(self, number: i64) -> Word {
         // SAFETY: invariant of this file.
@@ -289,6 +295,11 @@ impl<'a> Env<'a> {
 pub fn term<'a>(env: rustler::Env<'a>, word: Word) -> rustler::Term<'a> {
     // SAFETY: invariant of this file.
     unsafe { rustler::Term::new(env, word) }
+}
+
+/// The word of rustler's term.
+pub fn word_of(term: rustler::Term<'_>) -> Word {
+    term.as_c_arg()
 }
 
 struct Owned(ErlNifBinary);
