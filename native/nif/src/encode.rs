@@ -63,9 +63,6 @@ impl Budget {
     }
 }
 
-/// From so many words in a row on, it pays to write them under one check.
-const ROW: usize = 4;
-
 /// A term that is being walked, and what of it comes next. Two registers, because it is moved for each term in a term.
 #[derive(Clone, Copy)]
 struct Open {
@@ -240,35 +237,38 @@ impl<'a> Walk<'a, '_, '_> {
                         _ => (&[][..], self.env.tuple(top.term).unwrap_or_default()),
                     };
                     let (mut place, end) = (top.place(), keys.len() + values.len());
-                    let at = |place: usize| match keys {
-                        [] => values[place],
-                        _ if place.is_multiple_of(2) => keys[place / 2],
-                        _ => values[place / 2],
-                    };
                     while place < end {
-                        if end - place >= ROW && immediate::read(at(place)) != Immediate::Unknown {
-                            let last = end.min(place.saturating_add(self.budget.fitting(self.pen)));
-                            let count = self.pen.short(|known| {
-                                let token = if place < last { short(known, at(place)) } else { None }?;
-                                place += 1;
-                                Some(token)
-                            });
-                            self.budget.elements -= count;
-                            self.budget.aside -= count * MARK;
-                            if count > 0 {
-                                continue;
-                            }
-                        }
                         place += 1;
-                        if let Some(inner) = self.expected(at(place - 1), depth) {
+                        if let Some(inner) = self.expected(in_turn(keys, values, place - 1), depth) {
                             *top = Open::at(top.term, place);
                             return Some(inner);
                         }
+                        place = self.row(keys, values, place);
                     }
                     return None;
                 }
             }
         }
+    }
+
+    /// Appends words that are terms by themselves, from a place of a tuple or map on, as long as there are some and
+    /// room for a few at once lasts. Gives the place after them.
+    #[inline(always)]
+    fn row(&mut self, keys: &[Word], values: &[Word], from: usize) -> usize {
+        let end = keys.len() + values.len();
+        if from == end || immediate::read(in_turn(keys, values, from)) == Immediate::Unknown {
+            return from;
+        }
+        let end = end.min(from.saturating_add(self.budget.fitting(self.pen)));
+        let mut place = from;
+        let count = self.pen.short(|known| {
+            let token = if place < end { short(known, in_turn(keys, values, place)) } else { None }?;
+            place += 1;
+            Some(token)
+        });
+        self.budget.elements -= count;
+        self.budget.aside -= count * MARK;
+        place
     }
 
     /// As [`Walk::inside`], for a term that a mark was set aside for.
@@ -306,8 +306,17 @@ impl<'a> Walk<'a, '_, '_> {
         let room = Room { left, shut: left == 0 || depth >= self.budget.depth };
         match heap::read(self.env, word) {
             Boxed::Cell(..) => self.list(room, word),
-            Boxed::Tuple(elements) => self.tuple(room, word, elements.len()),
-            Boxed::Map(keys, _) => self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0)),
+            // Most tuples and maps are a row of words: they need not be opened.
+            Boxed::Tuple(elements) => {
+                self.tuple(room, word, elements.len())?;
+                let place = self.row(&[], elements, 0);
+                (place < elements.len()).then_some(Open::at(word, place))
+            }
+            Boxed::Map(keys, values) => {
+                let open = self.map(room, keys.len(), |_| true);
+                let place = if open { self.row(keys, values, 0) } else { 0 };
+                (open && place < 2 * keys.len()).then_some(Open::at(word, place))
+            }
             Boxed::Binary(bytes) => self.binary(room.left, bytes),
             Boxed::Float(number) if room.left > 0 => self.token(Token::Float(number)),
             Boxed::Float(_) => self.cut(CutKind::Other, 0),
@@ -315,10 +324,10 @@ impl<'a> Walk<'a, '_, '_> {
         }
     }
 
-    /// Whether the first elements of a list are a word each.
+    /// Whether the first elements of a list are a word each: then it pays to write them under one check.
     #[inline]
     fn is_row(&self, mut list: Word) -> bool {
-        (0..ROW / 2).all(|_| match heap::read(self.env, list) {
+        (0..2).all(|_| match heap::read(self.env, list) {
             Boxed::Cell(head, tail) => {
                 list = tail;
                 immediate::read(head) != Immediate::Unknown
@@ -460,6 +469,16 @@ impl<'a> Walk<'a, '_, '_> {
             Some(()) => None,
             None => self.cut(CutKind::Other, 0),
         }
+    }
+}
+
+/// What stands at a place of a tuple (which has no keys), or of a map: a key and its value in turn.
+#[inline(always)]
+fn in_turn(keys: &[Word], values: &[Word], place: usize) -> Word {
+    match keys {
+        [] => values[place],
+        _ if place.is_multiple_of(2) => keys[place / 2],
+        _ => values[place / 2],
     }
 }
 
