@@ -91,8 +91,27 @@ impl Out for Buffer {
         if self.bytes.len() - self.len < bytes.len() {
             self.grow(bytes.len());
         }
-        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
+        let room = &mut self.bytes[self.len..][..bytes.len()];
+        // A call that copies costs more than a short text does: its two halves may overlap.
+        match bytes.len() {
+            8..=16 => halves::<8>(room, bytes),
+            4..8 => halves::<4>(room, bytes),
+            _ => room.copy_from_slice(bytes),
+        }
         self.len += bytes.len();
+    }
+}
+
+/// Copies at least `N` and at most twice as many bytes.
+#[inline(always)]
+fn halves<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>())
+        && let Some(place) = to.first_chunk_mut::<N>()
+    {
+        *place = *first;
+        if let Some(place) = to.last_chunk_mut::<N>() {
+            *place = *last;
+        }
     }
 }
 

@@ -237,15 +237,17 @@ impl<'a> Walk<'a, '_, '_> {
                         _ => (&[][..], self.env.tuple(top.term).unwrap_or_default()),
                     };
                     let (mut place, end) = (top.place(), keys.len() + values.len());
-                    while place < end {
+                    loop {
+                        place = self.row(keys, values, place);
+                        if place == end {
+                            return None;
+                        }
                         place += 1;
                         if let Some(inner) = self.expected(in_turn(keys, values, place - 1), depth) {
                             *top = Open::at(top.term, place);
                             return Some(inner);
                         }
-                        place = self.row(keys, values, place);
                     }
-                    return None;
                 }
             }
         }
@@ -306,17 +308,13 @@ impl<'a> Walk<'a, '_, '_> {
         let room = Room { left, shut: left == 0 || depth >= self.budget.depth };
         match heap::read(self.env, word) {
             Boxed::Cell(..) => self.list(room, word),
-            // Most tuples and maps are a row of words: they need not be opened.
+            // Most tuples are a row of words: they need not be opened.
             Boxed::Tuple(elements) => {
                 self.tuple(room, word, elements.len())?;
                 let place = self.row(&[], elements, 0);
                 (place < elements.len()).then_some(Open::at(word, place))
             }
-            Boxed::Map(keys, values) => {
-                let open = self.map(room, keys.len(), |_| true);
-                let place = if open { self.row(keys, values, 0) } else { 0 };
-                (open && place < 2 * keys.len()).then_some(Open::at(word, place))
-            }
+            Boxed::Map(keys, _) => self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0)),
             Boxed::Binary(bytes) => self.binary(room.left, bytes),
             Boxed::Float(number) if room.left > 0 => self.token(Token::Float(number)),
             Boxed::Float(_) => self.cut(CutKind::Other, 0),
