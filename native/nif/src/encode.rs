@@ -97,7 +97,7 @@ thread_local! {
 }
 
 /// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it.
-#[inline]
+#[inline(always)]
 pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
     if budget.left(pen) > 0 {
         // Most arguments are one word. No state is, see `capture::boxed`.
@@ -113,6 +113,11 @@ pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<
             _ => {}
         }
     }
+    whole(env, pen, budget, state, word);
+}
+
+#[inline(never)]
+fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
     let mut walk = Walk { env, pen, budget, state, large: Vec::new() };
     if let Some(top) = walk.step(word, 0) {
         walk.run(top);
