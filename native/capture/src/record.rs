@@ -1,8 +1,11 @@
 //! The one door of the hot path.
 
+use crate::brief::{BRIEF, Brief, PAYLOAD};
 use crate::session::{RingStart, Session, Thread, current, generation, is_own};
 use crate::{Pen, counts};
 use ahash::AHashMap;
+use elixir_scope_dictionary::Known;
+use elixir_scope_event::value::Short;
 use elixir_scope_event::{Buffer, Definition, Kind, Out, Record, Site};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -50,6 +53,7 @@ struct Local {
     ring: Option<RingStart>,
     /// The record that is being made: its head, then its payload.
     bytes: Buffer,
+    brief: Brief,
     counters: AHashMap<u64, Arc<AtomicU64>>,
 }
 
@@ -69,6 +73,29 @@ thread_local! {
 #[inline]
 pub fn record(kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>)) -> Outcome {
     with_local(origin, |local| local.record(kind, origin, fill))
+}
+
+/// Records one event whose payload is a number below 128 and so many short tokens; `next` gives them by their place, and
+/// is told which words have a meaning already: only those it may give. `None` when it is not such an event, or its
+/// process or site is not known: then nothing has been recorded, and [`record`] does it.
+#[inline]
+pub fn record_brief(
+    kind: Kind,
+    origin: &impl Origin,
+    number: u8,
+    count: usize,
+    next: impl FnMut(&Known, usize) -> Option<Short>,
+) -> Option<Outcome> {
+    let mut brief = None;
+    let outcome = with_local(origin, |local| {
+        brief = local.record_brief(kind, origin, number, count, next);
+        Outcome::Off
+    });
+    match brief {
+        Some(outcome) => Some(outcome),
+        None if generation() == 0 => Some(outcome),
+        None => None,
+    }
 }
 
 /// Counts one call of the origin's site, and records nothing of it.
@@ -106,6 +133,7 @@ fn join(local: &mut Option<Local>, thread: Thread) {
         thread,
         ring: session.ring(thread).ok(),
         bytes: Buffer::default(),
+        brief: Brief::default(),
         counters: AHashMap::new(),
         session,
     });
@@ -148,18 +176,37 @@ impl Local {
             session.count_undefined();
             return Outcome::Lost;
         };
-        // A refusal is counted in the ring, and shown by the drain.
-        if ring.producer.push(kind as u32, &[self.bytes.as_slice()]).is_err() {
+        let pushed = push(session, ring, kind, self.bytes.as_slice());
+        if pushed == Outcome::Lost {
             return Outcome::Lost;
-        }
-        if ring.producer.waiting() > ring.producer.capacity() / 2 {
-            wake(session, ring);
         }
         if met.new {
             session.processes.add(process);
             return Outcome::New;
         }
         if met.unsourced { Outcome::Unsourced } else { Outcome::Known }
+    }
+
+    #[inline]
+    fn record_brief(
+        &mut self,
+        kind: Kind,
+        origin: &impl Origin,
+        number: u8,
+        count: usize,
+        mut next: impl FnMut(&Known, usize) -> Option<Short>,
+    ) -> Option<Outcome> {
+        let session = &*self.session;
+        let (process, site) = (origin.process(), origin.site());
+        let known = session.processes.contains(process) && session.sites.contains(site);
+        if !known || count > BRIEF || session.limits.value_bytes < PAYLOAD {
+            return None;
+        }
+        let ring = self.ring.as_mut()?;
+        let record = Record { kind, ticks: session.clock.raw(), process, site, payload: &[] };
+        let words = &session.words;
+        let bytes = self.brief.make(&record, number, count, |place| next(words, place))?;
+        Some(push(session, ring, kind, bytes))
     }
 
     #[inline]
@@ -187,6 +234,19 @@ impl Local {
         self.counters.insert(site, counter);
         if defined == Defined::Unsourced { Outcome::Unsourced } else { Outcome::Known }
     }
+}
+
+/// Publishes a record.
+#[inline]
+fn push(session: &Session, ring: &mut RingStart, kind: Kind, bytes: &[u8]) -> Outcome {
+    // A refusal is counted in the ring, and shown by the drain.
+    if ring.producer.push(kind as u32, &[bytes]).is_err() {
+        return Outcome::Lost;
+    }
+    if ring.producer.waiting() > ring.producer.capacity() / 2 {
+        wake(session, ring);
+    }
+    Outcome::Known
 }
 
 /// Looks at a process or a site that may be new, and writes what they mean.

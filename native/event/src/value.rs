@@ -128,6 +128,21 @@ pub enum Short {
 /// Bytes of the longest [`Short`].
 pub const SHORT: usize = 9;
 
+/// The bits of a token: its tag with a short number, or its tag and then eight bytes. Values with their lengths in bits;
+/// a length of 0 is none.
+#[inline(always)]
+pub fn bits(token: Short) -> [(u64, u32); 2] {
+    match token {
+        Short::Nil => [(0, 8), (0, 0)],
+        Short::Word(word) => [(4, 8), (word, 64)],
+        Short::Integer(number) => match varint::zigzag(number) {
+            zigzag @ 0..0x80 => [(1 | zigzag << 8, 16), (0, 0)],
+            zigzag @ 0x80..0x4000 => [(1 | (zigzag & 0x7F | 0x80) << 8 | zigzag >> 7 << 16, 24), (0, 0)],
+            _ => [(14, 8), (number as u64, 64)],
+        },
+    }
+}
+
 /// Appends tokens as long as `next` gives them, until room for several at once may not hold another,
 /// and gives their number.
 #[inline(always)]

@@ -126,7 +126,7 @@ fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Wor
 
 /// The token of a word that is a term by itself, if it needs no definition any more.
 #[inline(always)]
-fn short(known: &Known, word: Word) -> Option<Short> {
+pub fn short(known: &Known, word: Word) -> Option<Short> {
     match immediate::read(word) {
         Immediate::Small(number) => Some(Short::Integer(number)),
         Immediate::Word => known.contains(vm::bits(word)).then(|| Short::Word(vm::bits(word))),
