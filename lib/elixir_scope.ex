@@ -93,7 +93,9 @@ defmodule ElixirScope do
   The state of a recording, as a map: `state` (`:running`, `:paused`, `:stopped` or `:failed`), `path`, `events`,
   `processes`, `functions`, `bytes` on disk, `started`, `span` (first and last time of an event), `lost` (events known
   to be missing), `gaps` (when, why and how many), `damage` (what could not be read), `from_rings` (events that a VM
-  that was killed had not written into the store yet), and who recorded: `node`, `vm`, `os_pid`.
+  that was killed had not written into the store yet), and who recorded: `node`, `vm`, `os_pid`. Of a recording of this VM
+  also `overflow` as in `ElixirScope.Options`, and, while a flight recording runs, `flight`: a map of `snapshots` (how many were
+  taken), `known_until` (the end of the last one) and `covers` (the span that a snapshot would show now without a gap).
 
       iex> {:ok, status} = ElixirScope.status()
       iex> {status.state, status.lost}
@@ -103,12 +105,33 @@ defmodule ElixirScope do
   def status(options \\ []), do: Query.status(options)
 
   @doc """
-  Waits until everything that was captured before this call can be asked for. Questions do that by themselves.
+  Waits until everything that was captured before this call can be asked for. Questions do that by themselves. Of a flight
+  recording only `snapshot/1` does.
   """
   @spec flush() :: :ok | {:error, Error.t()}
   def flush do
-    with {:ok, _recording} <- Query.recording([]), do: :ok
+    with {:ok, _recording} <- Query.any_recording([]), do: :ok
   end
+
+  @doc """
+  Writes down what a flight recording (`overflow: :overwrite`, see `ElixirScope.Options`) holds, and returns the recording, which
+  goes on and can be asked about everything until now. How far back that reaches depends on how busy the program was and on
+  `:ring_bytes`; what was overwritten before is a gap, with the number of events.
+
+  Until a snapshot was taken questions are answered with an error of the reason `:no_snapshot`, and a time after the last one
+  is `:after_recording`. A server whose state did not change since before the snapshot's span has no state in it.
+
+  A recording that is no flight recording writes everything down by itself; of one the snapshot is what `flush/0` does.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> now = ElixirScope.now()
+      iex> {:ok, recording} = ElixirScope.snapshot()
+      iex> ElixirScope.get_state_at(counter, now, in: recording)
+      {:ok, 8}
+  """
+  @spec snapshot(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
+  def snapshot(options \\ []), do: Query.snapshot(options)
 
   @doc """
   The time, in nanoseconds of system time, on the clock that stamps events: it never goes back, and no later event

@@ -7,6 +7,7 @@ defmodule ElixirScope.Error do
   | reason | meaning |
   |---|---|
   | `:not_recording` | there is no recording to ask |
+  | `:no_snapshot` | nothing of a flight recording was written down yet |
   | `:bad_option`, `:bad_time`, `:bad_server`, `:bad_function` | an argument is not of the form that is expected |
   | `:before_recording`, `:after_recording` | the time lies outside of what was recorded |
   | `:unknown_process` | no event of such a process was recorded |

@@ -88,7 +88,12 @@ defmodule ElixirScope.Event do
   defp data(:process, _, [about]), do: about
 
   defp data(:gap, cause, [count, from, to]) do
-    %{cause: elem({:full, :oversize, :disk, :damage, :paused}, cause), count: count, from: from, to: to}
+    %{
+      cause: elem({:full, :oversize, :disk, :damage, :paused, :removed, :overwritten}, cause),
+      count: count,
+      from: from,
+      to: to
+    }
   end
 
   defp data(:count, count, _), do: %{count: count}

@@ -7,7 +7,8 @@ defmodule ElixirScope.Options do
   | `:enabled` | `true` outside of `prod` | whether recording begins with the application (configuration alone) |
   | `:dir` | `"_build/scope"` | the folder that holds one sub-folder a recording |
   | `:keep` | `10` | recordings kept in that folder; older ones are removed when a new one begins |
-  | `:overflow` | `:drop_new` | what happens when a ring is full: the new event is dropped, and counted |
+  | `:overflow` | `:drop_new` | what happens when a ring is full, see below |
+  | `:trigger` | `[]` | what makes a flight recording take a snapshot by itself, see below |
   | `:limits` | see below | a keyword list |
   | `:instrument` | nothing | what `mix compile` instruments of a whole project (configuration alone), see below |
 
@@ -19,6 +20,21 @@ defmodule ElixirScope.Options do
   | `:state_bytes` | 512 KiB | one state |
   | `:depth` | 10,000 | how deep a term is walked |
   | `:elements` | 200,000 | elements of the terms of one event |
+  | `:trigger_ms` | 10,000 | milliseconds between two snapshots that triggers take |
+
+  Each scheduler writes its events into a ring of its own, and a thread writes them from there into the store, every 10 ms or
+  when a ring is half full. When a scheduler makes events faster than that thread can take them, its ring is full:
+
+  | `:overflow` | then |
+  |---|---|
+  | `:drop_new` | the new event is dropped, and counted. The program never waits |
+  | `:overwrite` | the oldest events of the ring make room, and are counted. This is a *flight recording*: nothing goes from the rings to the store until `ElixirScope.snapshot/1`, a trigger, `ElixirScope.stop/0` or the end of the VM, so it may run for ever: events take neither disk nor memory beyond the rings |
+  | `{:block, microseconds}` | the scheduler waits for room, so long at most (1 to 1,000,000), and then drops the event, and counts it. Meanwhile it runs nothing: no other process of its queue, no timer, no port, and whatever needs all schedulers, such as loading code, waits too. For tests and benches that must not lose an event, not for production |
+
+  Of a flight recording, snapshots and the names of new processes, atoms and functions are what grows on disk: some 60 bytes
+  for each process that makes an event. `:trigger` is a list of `:raise` (an exception of kind `:error` leaves an
+  instrumented function) and `:exit` (one of kind `:exit` does). What triggers earlier than `:trigger_ms` after the last
+  such snapshot makes one when that time is over.
 
   `:instrument` is a keyword list, or `false`. It is read when the project is compiled, so it stands in `config/config.exs`, not
   in `runtime.exs`; `mix help compile.elixir_scope` has the line for `mix.exs`.
@@ -39,7 +55,7 @@ defmodule ElixirScope.Options do
 
       iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
       iex> error.message
-      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :overflow, :limits and :instrument"
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :overflow, :trigger, :limits and :instrument"
   """
 
   alias ElixirScope.Error
@@ -49,7 +65,8 @@ defmodule ElixirScope.Options do
     value_bytes: 64 * 1024,
     state_bytes: 512 * 1024,
     depth: 10_000,
-    elements: 200_000
+    elements: 200_000,
+    trigger_ms: 10_000
   ]
   # The smallest value that makes sense, and the largest that the format or the machine allows.
   @ranges [
@@ -58,9 +75,11 @@ defmodule ElixirScope.Options do
     value_bytes: {64, 64 * 1024 * 1024},
     state_bytes: {64, 256 * 1024 * 1024},
     depth: {1, 10_000_000},
-    elements: {1, 100_000_000}
+    elements: {1, 100_000_000},
+    trigger_ms: {0, 86_400_000}
   ]
-  @known [:enabled, :dir, :keep, :overflow, :limits, :instrument]
+  @known [:enabled, :dir, :keep, :overflow, :trigger, :limits, :instrument]
+  @longest_block 1_000_000
 
   @type t :: %{
           dir: Path.t(),
@@ -70,7 +89,10 @@ defmodule ElixirScope.Options do
           value_bytes: pos_integer,
           state_bytes: pos_integer,
           depth: pos_integer,
-          elements: pos_integer
+          elements: pos_integer,
+          trigger_ms: non_neg_integer,
+          overflow: :drop_new | :overwrite | {:block, pos_integer},
+          trigger: [:raise | :exit]
         }
 
   @doc """
@@ -82,9 +104,10 @@ defmodule ElixirScope.Options do
          :ok <- known(options, @known, "option"),
          {:ok, dir} <- dir(Keyword.get(options, :dir, "_build/scope")),
          {:ok, keep} <- number(:keep, Keyword.get(options, :keep, 10), {1, 1_000_000}),
-         :ok <- overflow(Keyword.get(options, :overflow, :drop_new)),
+         {:ok, overflow} <- overflow(Keyword.get(options, :overflow, :drop_new)),
+         {:ok, trigger} <- trigger(Keyword.get(options, :trigger, []), overflow),
          {:ok, limits} <- limits(Keyword.get(options, :limits, [])) do
-      {:ok, Map.merge(limits, %{dir: dir, keep: keep})}
+      {:ok, Map.merge(limits, %{dir: dir, keep: keep, overflow: overflow, trigger: trigger})}
     end
   end
 
@@ -123,8 +146,35 @@ defmodule ElixirScope.Options do
   defp dir(dir) when is_binary(dir) and dir != "", do: {:ok, Path.expand(dir)}
   defp dir(other), do: bad("expected :dir to be a path as a string, got: #{inspect(other)}")
 
-  defp overflow(:drop_new), do: :ok
-  defp overflow(other), do: bad("expected :overflow to be :drop_new, got: #{inspect(other)}")
+  defp overflow(policy) when policy in [:drop_new, :overwrite], do: {:ok, policy}
+
+  defp overflow({:block, microseconds} = block)
+       when is_integer(microseconds) and microseconds in 1..@longest_block,
+       do: {:ok, block}
+
+  defp overflow(other) do
+    bad(
+      "expected :overflow to be :drop_new, :overwrite, or {:block, microseconds} with an integer from 1 to " <>
+        "#{@longest_block}, got: #{inspect(other)}"
+    )
+  end
+
+  defp trigger([], _overflow), do: {:ok, []}
+
+  defp trigger(triggers, :overwrite) when is_list(triggers) do
+    if Enum.all?(triggers, &(&1 in [:raise, :exit])) do
+      {:ok, triggers}
+    else
+      bad("expected :trigger to be a list of :raise and :exit, got: #{inspect(triggers)}")
+    end
+  end
+
+  defp trigger(triggers, overflow) do
+    bad(
+      "expected :trigger to be a list, and together with overflow: :overwrite, since other recordings write down " <>
+        "everything; got: trigger: #{inspect(triggers)}, overflow: #{inspect(overflow)}"
+    )
+  end
 
   defp limits(given) do
     with :ok <- keyword(given, ":limits", "limits: [depth: 100]"),

@@ -11,6 +11,29 @@ defmodule ElixirScope.Query do
   @doc "The recording that a question is put to, with everything in it that was captured before this call."
   @spec recording(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
   def recording(options) do
+    with {:ok, recording} <- any_recording(options), :ok <- written_down(recording), do: {:ok, recording}
+  end
+
+  # Of a flight recording the store holds what snapshots wrote.
+  defp written_down(%Recording{overflow: :overwrite} = recording) do
+    case Native.flight(recording.handle) do
+      {0, _known_until, _covers_from} ->
+        Error.new(
+          :no_snapshot,
+          "nothing of this flight recording (overflow: :overwrite) was written down yet; " <>
+            "take ElixirScope.snapshot(), then ask again"
+        )
+
+      _written_or_ended ->
+        :ok
+    end
+  end
+
+  defp written_down(_recording), do: :ok
+
+  @doc "As `recording/1`, also a flight recording of which nothing was written down."
+  @spec any_recording(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
+  def any_recording(options) do
     case Keyword.get(options, :in) do
       nil ->
         with {:ok, recording} <- Recorder.current(), do: {:ok, flushed(recording)}
@@ -97,7 +120,15 @@ defmodule ElixirScope.Query do
   # Before the first and after the last thing that is known, nothing can be said.
   defp within(recording, time) do
     {state, started, last} = Native.bounds(recording.handle)
-    last = if recording.live? and state in [:running, :paused], do: Native.now(), else: last || started
+    flight = Native.flight(recording.handle)
+
+    last =
+      cond do
+        # After a snapshot nothing is known until the next one.
+        flight != nil -> elem(flight, 1)
+        recording.live? and state in [:running, :paused] -> Native.now()
+        true -> max(last, started)
+      end
 
     cond do
       time < started ->
@@ -187,8 +218,8 @@ defmodule ElixirScope.Query do
 
   @doc "See `ElixirScope.status/1`."
   def status(options) do
-    with :ok <- check(options, [:in]), {:ok, recording} <- recording(options) do
-      summary = Native.summary(recording.handle)
+    with :ok <- check(options, [:in]), {:ok, recording} <- any_recording(options) do
+      summary = Map.merge(Native.summary(recording.handle), flight(recording))
 
       gaps =
         for {cause, count, from, to} <- summary.gaps do
@@ -202,6 +233,32 @@ defmodule ElixirScope.Query do
 
       lost = gaps |> Enum.map(& &1.count) |> Enum.sum()
       {:ok, Map.merge(summary, %{path: recording.path, gaps: gaps, damage: damage, lost: lost})}
+    end
+  end
+
+  defp flight(recording) do
+    case Native.flight(recording.handle) do
+      nil ->
+        %{overflow: recording.overflow, flight: nil}
+
+      {snapshots, known_until, covers_from} ->
+        flight = %{snapshots: snapshots, known_until: known_until, covers: {covers_from, Native.now()}}
+        %{overflow: recording.overflow, flight: flight}
+    end
+  end
+
+  @doc "See `ElixirScope.snapshot/1`."
+  def snapshot(options) do
+    with :ok <- check(options, [:in]), {:ok, recording} <- any_recording(options) do
+      if recording.live? do
+        Native.snapshot(recording.handle)
+        {:ok, recording}
+      else
+        Error.new(
+          :bad_option,
+          "expected the recording of this VM, got: #{inspect(recording)}; what was opened is written down already"
+        )
+      end
     end
   end
 
@@ -229,8 +286,7 @@ defmodule ElixirScope.Query do
 
   @doc "All processes of a recording: `{pid, who}` where `who` is the map of its first `:process` event."
   def processes(recording) do
-    for {_number, pid, _first, _last, _events, _states, introductions} <-
-          Native.processes(recording.handle, 0) do
+    for {pid, _first, _last, _events, _states, introductions} <- Native.processes(recording.handle) do
       {pid, introductions |> Enum.map(&Event.from_native/1) |> Enum.find_value(%{}, & &1.data)}
     end
   end
@@ -239,8 +295,8 @@ defmodule ElixirScope.Query do
     with {:ok, kinds} <- kinds(Keyword.get(filters, :kind, [])),
          {:ok, since} <- bound(filters, :since, 0),
          {:ok, until} <- bound(filters, :until, @forever),
-         {:ok, processes} <- process_numbers(recording, filters, until),
-         {:ok, sites} <- site_numbers(recording, filters) do
+         {:ok, processes} <- pids(recording, filters, until),
+         {:ok, sites} <- site_keys(recording, filters) do
       if processes == [] or sites == [] do
         {:ok, :nothing}
       else
@@ -271,30 +327,30 @@ defmodule ElixirScope.Query do
     end
   end
 
-  defp process_numbers(recording, filters, until) do
+  defp pids(recording, filters, until) do
     case Keyword.fetch(filters, :pid) do
       :error -> {:ok, nil}
-      {:ok, servers} -> servers |> List.wrap() |> process_numbers(recording, until, [])
+      {:ok, servers} -> servers |> List.wrap() |> pids(recording, until, [])
     end
   end
 
-  defp process_numbers([], _recording, _until, found), do: {:ok, found}
+  defp pids([], _recording, _until, found), do: {:ok, found}
 
-  defp process_numbers([server | rest], recording, until, found) do
+  defp pids([server | rest], recording, until, found) do
     case Server.find(recording, server, until) do
       {:ok, process} ->
-        process_numbers(rest, recording, until, [process | found])
+        pids(rest, recording, until, [process | found])
 
       # A process that made no event matches none; a name that leads nowhere may be a mistake.
       {:error, %Error{reason: reason}} when is_pid(server) and reason in [:unknown_process, :not_instrumented] ->
-        process_numbers(rest, recording, until, found)
+        pids(rest, recording, until, found)
 
       error ->
         error
     end
   end
 
-  defp site_numbers(recording, filters) do
+  defp site_keys(recording, filters) do
     with true <- Keyword.has_key?(filters, :mfa), {:ok, sites} <- sites(recording, filters) do
       {:ok, Enum.map(sites, &elem(&1, 0))}
     else
@@ -303,7 +359,7 @@ defmodule ElixirScope.Query do
     end
   end
 
-  @doc "The sites of the functions that `:mfa` names, or all: `{number, site}` as the native library gives them."
+  @doc "The sites of the functions that `:mfa` names, or all: `{key, site}` as the native library gives them."
   @spec sites(Recording.t(), keyword) :: {:ok, [{non_neg_integer, tuple}]} | {:error, Error.t()}
   def sites(recording, filters) do
     with {:ok, pattern} <- pattern(filters) do

@@ -130,11 +130,14 @@ defmodule ElixirScope.Recorder do
   def terminate(_reason, recording), do: finish(recording)
 
   defp begin(options) do
-    native = Map.merge(options, %{name: run_name(), node: Atom.to_string(node()), vm: vm(), notify: self()})
+    native =
+      options
+      |> Map.merge(overflow(options))
+      |> Map.merge(%{name: run_name(), node: Atom.to_string(node()), vm: vm(), notify: self()})
 
     case Native.start(native) do
       {:ok, {handle, path}} ->
-        recording = %Recording{handle: handle, path: path, live?: true}
+        recording = %Recording{handle: handle, path: path, live?: true, overflow: options.overflow}
         :persistent_term.put(@published, recording)
         Switch.turn(:on)
         {:ok, recording}
@@ -142,6 +145,21 @@ defmodule ElixirScope.Recorder do
       {:error, {reason, message}} ->
         Error.new(String.to_atom(reason), message <> advice(reason))
     end
+  end
+
+  defp overflow(%{overflow: overflow, trigger: trigger}) do
+    block =
+      case overflow do
+        {:block, microseconds} -> microseconds
+        _policy -> 0
+      end
+
+    %{
+      overwrite: overflow == :overwrite,
+      block: block,
+      trigger_raise: :raise in trigger,
+      trigger_exit: :exit in trigger
+    }
   end
 
   defp finish(nil), do: :ok

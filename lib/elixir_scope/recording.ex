@@ -6,9 +6,15 @@ defmodule ElixirScope.Recording do
   """
 
   @enforce_keys [:handle, :path]
-  defstruct [:handle, :path, live?: false]
+  # `overflow` is known of the recordings of this VM.
+  defstruct [:handle, :path, :overflow, live?: false]
 
-  @type t :: %__MODULE__{handle: reference, path: Path.t(), live?: boolean}
+  @type t :: %__MODULE__{
+          handle: reference,
+          path: Path.t(),
+          live?: boolean,
+          overflow: :drop_new | :overwrite | {:block, pos_integer} | nil
+        }
 
   defimpl Inspect do
     def inspect(recording, _opts) do

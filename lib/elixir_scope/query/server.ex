@@ -13,32 +13,28 @@ defmodule ElixirScope.Query.Server do
 
   @type t :: pid | atom | {:global, term} | {:via, module, term} | String.t()
 
-  @doc "The number of the process in the recording."
-  @spec find(Recording.t(), t, non_neg_integer) :: {:ok, non_neg_integer} | {:error, Error.t()}
+  @typedoc "The two numbers of a pid."
+  @type numbers :: {non_neg_integer, non_neg_integer}
+
+  @doc "The process in the recording."
+  @spec find(Recording.t(), t, non_neg_integer) :: {:ok, numbers} | {:error, Error.t()}
   def find(recording, server, time)
 
   def find(recording, pid, _time) when is_pid(pid) do
-    {:ok, {id, serial}} = numbers(pid)
-
-    case Native.find_process(recording.handle, id, serial) do
-      nil -> unknown(recording, pid)
-      process -> {:ok, process}
-    end
+    {:ok, process} = numbers(pid)
+    if Native.has_process(recording.handle, process), do: {:ok, process}, else: unknown(recording, pid)
   end
 
   def find(recording, text, _time) when is_binary(text) do
-    with {:ok, {id, serial}} <- numbers(text) do
-      case Native.find_process(recording.handle, id, serial) do
-        nil -> unknown(recording, text)
-        process -> {:ok, process}
-      end
+    with {:ok, process} <- numbers(text) do
+      if Native.has_process(recording.handle, process), do: {:ok, process}, else: unknown(recording, text)
     else
       :error -> bad(text)
     end
   end
 
   def find(recording, name, time) when is_atom(name) and name not in [nil, true, false] do
-    case named(recording, name, time) do
+    case Native.named(recording.handle, Atom.to_string(name), time) do
       nil -> find_alive(recording, name, time)
       process -> {:ok, process}
     end
@@ -53,7 +49,7 @@ defmodule ElixirScope.Query.Server do
   def find(_recording, other, _time), do: bad(other)
 
   @doc "The two numbers of a local pid; of any form `#PID<n.id.serial>` and `<n.id.serial>` of its text."
-  @spec numbers(pid | String.t()) :: {:ok, {non_neg_integer, non_neg_integer}} | :error
+  @spec numbers(pid | String.t()) :: {:ok, numbers} | :error
   def numbers(pid) when is_pid(pid), do: pid |> :erlang.pid_to_list() |> List.to_string() |> numbers()
 
   def numbers(text) do
@@ -65,24 +61,6 @@ defmodule ElixirScope.Query.Server do
 
   defp in_range(id, serial) when id < 0x100000000 and serial < 0x100000000, do: {:ok, {id, serial}}
   defp in_range(_id, _serial), do: :error
-
-  # The last process that had the name when it was first seen, and was seen by then.
-  defp named(recording, name, time) do
-    Native.processes(recording.handle, 0)
-    |> Enum.filter(fn {_number, _pid, first, _last, _events, _states, introductions} ->
-      first <= time and Enum.any?(introductions, &named?(&1, name))
-    end)
-    |> Enum.max_by(fn {_number, _pid, first, _last, _events, _states, _introductions} -> first end, fn ->
-      nil
-    end)
-    |> case do
-      nil -> nil
-      process -> elem(process, 0)
-    end
-  end
-
-  defp named?({_id, _time, :process, _pid, _site, _number, [%{name: name}]}, name), do: true
-  defp named?(_event, _name), do: false
 
   # Names of registries, and names taken after the first event, are known to this VM alone.
   defp find_alive(%Recording{live?: true} = recording, server, time) do
@@ -144,10 +122,10 @@ defmodule ElixirScope.Query.Server do
   end
 
   defp known(recording) do
-    processes = Native.processes(recording.handle, 0)
+    processes = Native.processes(recording.handle)
 
     named =
-      for {_number, pid, _first, _last, _events, states, introductions} <- processes, states > 0 do
+      for {pid, _first, _last, _events, states, introductions} <- processes, states > 0 do
         name = Enum.find_value(introductions, &name/1)
         if name, do: "#{inspect(name)} #{inspect(pid)}", else: inspect(pid)
       end

@@ -10,11 +10,13 @@
 
 mod brief;
 mod counts;
+mod overflow;
 mod pen;
 mod record;
 mod session;
 
 pub use counts::Counts;
+pub use overflow::{Overflow, Triggers};
 pub use pen::Pen;
 pub use record::{Origin, Outcome, count, record, record_brief};
 pub use session::{Limits, RingEnd, Session, Thread, current, generation, own};

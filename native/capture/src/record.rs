@@ -240,7 +240,9 @@ impl Local {
 #[inline]
 fn push(session: &Session, ring: &mut RingStart, kind: Kind, bytes: &[u8]) -> Outcome {
     // A refusal is counted in the ring, and shown by the drain.
-    if ring.producer.push(kind as u32, &[bytes]).is_err() {
+    if let Err(why) = ring.producer.offer(kind as u32, &[bytes])
+        && !session.refused(ring, why, kind as u32, &[bytes])
+    {
         return Outcome::Lost;
     }
     if ring.producer.waiting() > ring.producer.capacity() / 2 {

@@ -1,6 +1,6 @@
 //! What one recording shares between all threads of the VM.
 
-use crate::Counts;
+use crate::{Counts, Overflow, Triggers};
 use arc_swap::ArcSwapOption;
 use crossbeam_queue::SegQueue;
 use elixir_scope_clock::Clock;
@@ -61,6 +61,12 @@ pub struct Session {
     pub counts: Counts,
     /// What bounds it.
     pub limits: Limits,
+    /// What happens when a ring is full.
+    pub overflow: Overflow,
+    /// When a flight recording writes itself down.
+    pub triggers: Triggers,
+    /// One of them has, since this was looked at last.
+    pub(crate) triggered: AtomicBool,
     pub(crate) words: Known,
     pub(crate) processes: Known,
     pub(crate) sites: Known,
@@ -133,6 +139,18 @@ impl Session {
         rings: PathBuf,
         limits: Limits,
     ) -> Arc<Self> {
+        Self::with_overflow(clock, dictionary, sources, rings, limits, (Overflow::DropNew, Triggers::default()))
+    }
+
+    /// As [`Session::new`], with what happens when a ring is full.
+    pub fn with_overflow(
+        clock: Arc<Clock>,
+        dictionary: Dictionary,
+        sources: Sources,
+        rings: PathBuf,
+        limits: Limits,
+        (overflow, triggers): (Overflow, Triggers),
+    ) -> Arc<Self> {
         Arc::new(Session {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             clock,
@@ -140,6 +158,9 @@ impl Session {
             sources,
             counts: Counts::default(),
             limits,
+            overflow,
+            triggers,
+            triggered: AtomicBool::new(false),
             words: Known::new(1 << 16),
             processes: Known::new(1 << 14),
             sites: Known::new(1 << 14),
@@ -185,6 +206,21 @@ impl Session {
         std::iter::from_fn(|| self.fresh.pop())
     }
 
+    /// Whether the rings overwrite, and are drained only when somebody asks.
+    pub fn is_flight(&self) -> bool {
+        self.overflow == Overflow::Overwrite
+    }
+
+    /// Whether a trigger was pulled since [`Session::disarm`].
+    pub fn is_triggered(&self) -> bool {
+        self.triggered.load(Ordering::Acquire)
+    }
+
+    /// What triggered until now is being written down.
+    pub fn disarm(&self) {
+        self.triggered.store(false, Ordering::Release);
+    }
+
     /// Events lost so far without having reached a ring.
     pub fn undefined(&self) -> u64 {
         self.undefined.load(Ordering::Relaxed)
@@ -206,7 +242,8 @@ impl Session {
             Thread::Other => self.limits.other_ring,
         };
         let number = self.next_ring.fetch_add(1, Ordering::Relaxed);
-        let (producer, consumer) = file::create(&self.rings.join(format!("{number}.ring")), bytes)?;
+        let path = self.rings.join(format!("{number}.ring"));
+        let (producer, consumer) = file::create_with(&path, bytes, self.overflow.policy())?;
         self.fresh.push(RingEnd { number, consumer });
         Ok(RingStart { producer })
     }

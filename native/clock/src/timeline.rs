@@ -56,8 +56,17 @@ impl Timeline {
 
     /// The time of a tick.
     pub fn nanos(&self, ticks: Ticks) -> Nanos {
-        let piece = self.pieces.iter().rev().find(|piece| piece.from <= ticks);
-        piece.unwrap_or(&self.pieces[0]).nanos(ticks)
+        self.at(ticks).nanos(ticks)
+    }
+
+    /// The piece that holds for a tick.
+    pub fn at(&self, ticks: Ticks) -> Piece {
+        // Nearly always one of the last two: the last one may not hold yet.
+        let recent = self.pieces.iter().rev().take(2).find(|piece| piece.from <= ticks);
+        *recent.unwrap_or_else(|| {
+            let later = self.pieces.partition_point(|piece| piece.from <= ticks);
+            &self.pieces[later.saturating_sub(1)]
+        })
     }
 
     /// The same line up to `from`, going on from there at another rate. It neither jumps nor turns back.
@@ -75,5 +84,21 @@ impl Timeline {
     /// All pieces, oldest first.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_tick_finds_its_piece() {
+        let piece = |number: u64| Piece { from: Ticks(number * 100), at: Nanos(number * 1_000), rate: 10.0 };
+        let line = Timeline::from_pieces((1..=50).rev().map(piece).collect()).expect("pieces");
+        for ticks in 0..6_000 {
+            let holds = (ticks / 100).clamp(1, 50);
+            assert_eq!(line.at(Ticks(ticks)), piece(holds), "tick {ticks}");
+            assert_eq!(line.nanos(Ticks(ticks)), Nanos(ticks * 10));
+        }
     }
 }

@@ -42,7 +42,7 @@ pub struct Pid {
 }
 
 /// The meaning of a word or of a number in a segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Definition {
     /// An atom.
     Atom(String),

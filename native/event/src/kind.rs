@@ -110,5 +110,9 @@ numbered! {
         Damage = 3 "damage",
         /// The user had paused recording.
         Paused = 4 "paused",
+        /// The oldest segments were removed: they had become too many or too old.
+        Removed = 5 "removed",
+        /// Newer events of a flight recording took their place.
+        Overwritten = 6 "overwritten",
     }
 }

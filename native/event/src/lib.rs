@@ -14,6 +14,7 @@
 mod buffer;
 pub mod codec;
 mod definition;
+mod gap;
 mod kind;
 mod record;
 pub mod value;
@@ -21,6 +22,7 @@ pub mod varint;
 
 pub use buffer::{Buffer, Out};
 pub use definition::{Definition, Pid, Site};
+pub use gap::Gap;
 pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
 pub use record::{HEAD, Record};
 

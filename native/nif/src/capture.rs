@@ -265,10 +265,16 @@ capture!(raised, [4], ok, |env, args| {
     } else {
         2
     };
-    answer(record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
+    let outcome = record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
         values(env, pen, &args[2..]);
-    }))
+    });
+    if outcome != Outcome::Off
+        && let Some(session) = elixir_scope_capture::current()
+    {
+        session.raised(kind);
+    }
+    answer(outcome)
 });
 
 capture!(bind, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {

@@ -7,7 +7,8 @@ use crate::atoms;
 use crate::vm::{Env, Word};
 use elixir_scope_event::value::{self, CutKind, Token};
 use elixir_scope_event::{Definition, Malformed};
-use elixir_scope_query::Table;
+use elixir_scope_query::Volume;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many atoms and functions that this VM did not have may be made by reading recordings. The VM dies when its
@@ -19,7 +20,8 @@ static MADE: AtomicUsize = AtomicUsize::new(0);
 /// Reads values of one segment.
 pub struct Decoder<'a> {
     env: Env<'a>,
-    table: Table,
+    /// Whose definitions the values refer to.
+    volume: Option<Arc<Volume>>,
     /// Terms of definitions that were made already.
     made: ahash::AHashMap<u64, Word>,
 }
@@ -34,8 +36,8 @@ enum Open {
 }
 
 impl<'a> Decoder<'a> {
-    pub fn new(env: Env<'a>, table: Table) -> Self {
-        Decoder { env, table, made: ahash::AHashMap::new() }
+    pub fn new(env: Env<'a>, volume: Option<Arc<Volume>>) -> Self {
+        Decoder { env, volume, made: ahash::AHashMap::new() }
     }
 
     /// Takes one value off the front. `state` is the term that a state token stands for, when it is known.
@@ -131,8 +133,7 @@ impl<'a> Decoder<'a> {
 
     /// The term of a definition.
     pub fn definition(&self, number: u64) -> Word {
-        let definition = usize::try_from(number).ok().and_then(|number| self.table.get(number));
-        match definition.map(|definition| &**definition) {
+        match self.volume.as_ref().and_then(|volume| volume.definition(number)) {
             Some(Definition::Atom(text)) => self.atom(text),
             Some(Definition::Process(_, bytes) | Definition::Term(bytes)) => self.external(bytes),
             _ => self.cut(CutKind::Other, 0, &[]),

@@ -19,17 +19,18 @@ use std::collections::HashMap;
 #[derive(NifMap)]
 struct Wanted {
     kinds: Vec<String>,
-    processes: Option<Vec<usize>>,
-    sites: Option<Vec<usize>>,
+    processes: Option<Vec<(u32, u32)>>,
+    sites: Option<Vec<u64>>,
     since: u64,
     until: u64,
 }
 
 impl Wanted {
     fn filter(&self) -> Filter {
+        let pids = |wanted: &Vec<(u32, u32)>| wanted.iter().copied().map(pid).collect();
         Filter {
             kinds: self.kinds.iter().filter_map(|name| Kind::from_name(name)).collect(),
-            processes: self.processes.clone(),
+            processes: self.processes.as_ref().map(pids),
             sites: self.sites.clone(),
             since: Nanos(self.since),
             until: Nanos(self.until),
@@ -37,21 +38,29 @@ impl Wanted {
     }
 }
 
-/// Makes terms of rows, with one decoder a segment.
+/// A process as Elixir names it: by the two numbers of its pid.
+fn pid((id, serial): (u32, u32)) -> Pid {
+    Pid { id, serial }
+}
+
+/// Makes terms of rows, with one decoder a segment. What many rows share is made once.
 struct Reader<'a, 'i> {
     env: Env<'a>,
     index: &'i Index,
     decoders: HashMap<usize, Decoder<'a>>,
+    pids: HashMap<Pid, Term<'a>>,
+    sites: HashMap<u64, Term<'a>>,
 }
 
 impl<'a, 'i> Reader<'a, 'i> {
     fn new(env: Env<'a>, index: &'i Index) -> Self {
-        Reader { env, index, decoders: HashMap::new() }
+        Reader { env, index, decoders: HashMap::new(), pids: HashMap::new(), sites: HashMap::new() }
     }
 
-    fn decoder(&mut self, segment: usize) -> &mut Decoder<'a> {
+    fn decoder(&mut self, volume: usize) -> &mut Decoder<'a> {
         let (env, index) = (self.env, self.index);
-        self.decoders.entry(segment).or_insert_with(|| Decoder::new(vm::Env::of(env), index.table(segment)))
+        let new = || Decoder::new(vm::Env::of(env), index.volume(volume).cloned());
+        self.decoders.entry(volume).or_insert_with(new)
     }
 
     /// The number of a payload and its values. Bytes that are malformed end the values.
@@ -60,7 +69,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let Ok(number) = varint::take(&mut rest) else { return (0, Vec::new()) };
         let state = if names_state(rest) { self.state_before(row) } else { None };
         let env = self.env;
-        let decoder = self.decoder(row.segment);
+        let decoder = self.decoder(row.volume);
         let mut values = Vec::new();
         while let (false, Ok(word)) = (rest.is_empty(), decoder.take(&mut rest, state)) {
             values.push(vm::term(env, word));
@@ -71,12 +80,12 @@ impl<'a, 'i> Reader<'a, 'i> {
     /// The state that a state token in a row's payload stands for, unless a later one may be among what is missing.
     fn state_before(&mut self, row: &Row) -> Option<Word> {
         let before = self.index.state_before(row.process?, row.id)?;
-        if self.index.has_gap(before.time, row.time) {
+        if self.index.may_have_changed(before.time, row.time) {
             return None;
         }
         let mut rest = &before.payload[..];
         varint::take(&mut rest).ok()?;
-        self.decoder(before.segment).take(&mut rest, None).ok()
+        self.decoder(before.volume).take(&mut rest, None).ok()
     }
 
     fn event(&mut self, row: &Row) -> Term<'a> {
@@ -86,26 +95,27 @@ impl<'a, 'i> Reader<'a, 'i> {
         (row.id, row.time.0, kind, pid, site, number, values).encode(self.env)
     }
 
-    fn pid(&mut self, process: Option<usize>) -> Term<'a> {
-        let process = process.and_then(|process| self.index.processes().get(process));
-        match process {
-            None => atoms::nil().encode(self.env),
-            Some(process) => {
-                let external = process.external.clone();
-                let word = self.decoder(0).external(&external);
-                vm::term(self.env, word)
-            }
+    fn pid(&mut self, pid: Option<Pid>) -> Term<'a> {
+        let Some(pid) = pid else { return atoms::nil().encode(self.env) };
+        if let Some(known) = self.pids.get(&pid) {
+            return *known;
         }
+        let Some(external) = self.index.external(pid) else { return atoms::nil().encode(self.env) };
+        let word = self.decoder(0).external(external);
+        let term = vm::term(self.env, word);
+        self.pids.insert(pid, term);
+        term
     }
 
-    fn site(&mut self, site: Option<usize>) -> Term<'a> {
-        match site.and_then(|site| self.index.sites().get(site)) {
-            None => atoms::nil().encode(self.env),
-            Some(site) => {
-                let site = site.clone();
-                self.site_tuple(&site)
-            }
+    fn site(&mut self, key: Option<u64>) -> Term<'a> {
+        let Some(key) = key else { return atoms::nil().encode(self.env) };
+        if let Some(known) = self.sites.get(&key) {
+            return *known;
         }
+        let Some(site) = self.index.site(key) else { return atoms::nil().encode(self.env) };
+        let term = self.site_tuple(site);
+        self.sites.insert(key, term);
+        term
     }
 
     fn site_tuple(&mut self, site: &Site) -> Term<'a> {
@@ -161,10 +171,10 @@ fn calls<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, limit: u
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
-fn state_at<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: usize, time: u64) -> Term<'a> {
+fn state_at<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), time: u64) -> Term<'a> {
     let index = handle.recording.index();
     let mut reader = Reader::new(env, &index);
-    match index.state_at(process, Nanos(time)) {
+    match index.state_at(pid(process), Nanos(time)) {
         StateAnswer::Known(row) => (atoms::known(), reader.event(&row)).encode(env),
         StateAnswer::Lost(row) => (atoms::lost(), reader.event(&row)).encode(env),
         StateAnswer::Before(first) => (atoms::before(), first.0).encode(env),
@@ -172,34 +182,40 @@ fn state_at<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: usize, time:
     }
 }
 
+/// Whether a process is in the recording.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn find_process(handle: ResourceArc<Handle>, id: u32, serial: u32) -> Option<usize> {
-    handle.recording.index().process(Pid { id, serial })
+fn has_process(handle: ResourceArc<Handle>, process: (u32, u32)) -> bool {
+    handle.recording.index().external(pid(process)).is_some()
 }
 
-/// `{number, pid, first, last, events, states, introductions}` of every process from number `from` on.
+/// The last process that had a name when it was seen first, and was seen by a time.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn processes<'a>(env: Env<'a>, handle: ResourceArc<Handle>, from: usize) -> Term<'a> {
+fn named(handle: ResourceArc<Handle>, name: String, time: u64) -> Option<(u32, u32)> {
+    let found = handle.recording.index().named(&name, Nanos(time));
+    found.map(|Pid { id, serial }| (id, serial))
+}
+
+/// `{pid, first, last, events, states, introductions}` of every process.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn processes<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     let index = handle.recording.index();
     let mut reader = Reader::new(env, &index);
-    let all = index.processes().iter().enumerate().skip(from);
-    let process = |(number, process): (usize, &elixir_scope_query::Process)| {
-        let rows = index.introductions(number);
+    let process = |process: elixir_scope_query::Process| {
+        let rows = index.introductions(process.pid);
         let introductions: Vec<Term<'a>> = rows.iter().map(|row| reader.event(row)).collect();
-        let pid = reader.pid(Some(number));
         let (first, last) = (process.first.0, process.last.0);
-        (number, pid, first, last, process.events, process.states() as u64, introductions).encode(env)
+        (reader.pid(Some(process.pid)), first, last, process.events, process.states, introductions).encode(env)
     };
-    all.map(process).collect::<Vec<_>>().encode(env)
+    index.processes().into_iter().map(process).collect::<Vec<_>>().encode(env)
 }
 
-/// `{number, site}` of every site.
+/// `{key, site}` of every site.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     let index = handle.recording.index();
     let mut reader = Reader::new(env, &index);
-    let sites = index.sites().iter().map(|site| reader.site_tuple(site)).collect::<Vec<_>>();
-    sites.into_iter().enumerate().collect::<Vec<_>>().encode(env)
+    let site = |site: &Site| (site.key, reader.site_tuple(site)).encode(env);
+    index.sites().into_iter().map(site).collect::<Vec<_>>().encode(env)
 }
 
 fn state(handle: &Handle) -> rustler::Atom {
@@ -213,10 +229,10 @@ fn state(handle: &Handle) -> rustler::Atom {
     }
 }
 
-/// `{state, started, time of the last event | nil}`.
+/// `{state, started, until when the recording is known}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn bounds<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
-    let last = handle.recording.index().span().map(|(_, last)| last.0);
+    let last = handle.recording.index().until().0;
     (state(&handle), handle.recording.manifest.started.0, last).encode(env)
 }
 
@@ -244,6 +260,7 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
         ("events", index.next_event().encode(env)),
         ("processes", index.processes().len().encode(env)),
         ("functions", functions.encode(env)),
+        ("segments", index.segments().encode(env)),
         ("bytes", index.bytes().encode(env)),
         ("span", span.encode(env)),
         ("gaps", gaps.encode(env)),

@@ -3,7 +3,7 @@
 use crate::atoms;
 use crate::meaning::Live;
 use crate::vm::OwnEnv;
-use elixir_scope_capture::{self as capture, Session};
+use elixir_scope_capture::{self as capture, Overflow, Session, Triggers};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Sources};
 use elixir_scope_event::Kind;
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use rustler::{Atom, Binary, Env, LocalPid, NewBinary, NifMap, OwnedEnv, ResourceArc};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A recording as Elixir holds it. A live one ends when its handle is collected.
 pub struct Handle {
@@ -64,7 +65,25 @@ struct Start {
     state_bytes: usize,
     depth: usize,
     elements: usize,
+    /// Whether full rings overwrite, else for how many microseconds a thread waits for room.
+    overwrite: bool,
+    block: u64,
+    trigger_raise: bool,
+    trigger_exit: bool,
+    trigger_ms: u64,
     notify: LocalPid,
+}
+
+impl Start {
+    fn overflow(&self) -> (Overflow, Triggers) {
+        let overflow = match self.block {
+            _ if self.overwrite => Overflow::Overwrite,
+            0 => Overflow::DropNew,
+            block => Overflow::Block(Duration::from_micros(block)),
+        };
+        let (errors, exits) = (self.trigger_raise, self.trigger_exit);
+        (overflow, Triggers { errors, exits, interval: Duration::from_millis(self.trigger_ms) })
+    }
 }
 
 #[rustler::nif(schedule = "DirtyIo")]
@@ -100,7 +119,9 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
         depth: options.depth,
         elements: options.elements,
     };
-    let session = Session::new(clock, dictionary, Sources::new(path.sources()), path.rings(), limits);
+    let sources = Sources::new(path.sources());
+    let overflow = options.overflow();
+    let session = Session::with_overflow(clock, dictionary, sources, path.rings(), limits, overflow);
     let meaning = Live { session: Arc::clone(&session), env: Mutex::new(OwnEnv::new()) };
     let shelf = writer.shelf();
     let recorder = Recorder::start(
@@ -159,6 +180,22 @@ fn flush(handle: ResourceArc<Handle>) -> Atom {
         recorder.flush();
     }
     atoms::ok()
+}
+
+#[rustler::nif(schedule = "DirtyIo")]
+fn snapshot(handle: ResourceArc<Handle>) -> Atom {
+    if let Some(recorder) = &handle.recorder {
+        recorder.snapshot();
+    }
+    atoms::ok()
+}
+
+/// Of a flight recording that runs: how often it was written down, until when it is known, and since when nothing has
+/// been overwritten, as of the last [`flush`].
+#[rustler::nif]
+fn flight(handle: ResourceArc<Handle>) -> Option<(u64, u64, u64)> {
+    let flight = handle.recorder.as_ref()?.status().flight?;
+    Some((flight.snapshots, flight.known_until.0, flight.covers_from.0))
 }
 
 #[rustler::nif]

@@ -59,6 +59,11 @@ fn moment(last: &mut u64) -> u64 {
     *last
 }
 
+/// A process of the program.
+fn pid(number: u64) -> Pid {
+    Pid { id: (number % PROCESSES) as u32 + 1, serial: 0 }
+}
+
 fn query(c: &mut Criterion) {
     let (_dir, writer) = store();
     let segments = writer.shelf().segments();
@@ -69,7 +74,7 @@ fn query(c: &mut Criterion) {
     group.bench_function("state_at", |b| {
         b.iter_batched(
             || moment(&mut last).max(EVENTS),
-            |moment| match index.state_at(black_box(moment as usize % PROCESSES as usize), Nanos(moment)) {
+            |moment| match index.state_at(black_box(pid(moment)), Nanos(moment)) {
                 StateAnswer::Known(row) => row,
                 answer => panic!("expected a state, found {answer:?}"),
             },
@@ -85,6 +90,13 @@ fn query(c: &mut Criterion) {
                 assert_eq!(page.rows.len(), 1_000);
                 page
             },
+            BatchSize::SmallInput,
+        )
+    });
+    group.bench_function("event by its number", |b| {
+        b.iter_batched(
+            || moment(&mut last) / 1_000,
+            |id| index.event(black_box(id)).expect("an event").site,
             BatchSize::SmallInput,
         )
     });

@@ -7,12 +7,14 @@
 //! Where events are missing, two different calls of one function could be taken for one. So a call whose time
 //! touches a gap is shown with its end unknown.
 
-use crate::events::Filter;
+use crate::filter::Filter;
 use crate::index::Index;
 use crate::row::Row;
-use ahash::AHashMap;
+use crate::volume::Volume;
+use ahash::{AHashMap, AHashSet};
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::{Kind, varint};
+use elixir_scope_event::{Kind, Pid, varint};
+use elixir_scope_segment::Event;
 
 /// How a call ended.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ pub struct Call {
 }
 
 struct Frame {
-    site: Option<usize>,
+    site: Option<u64>,
     id: u64,
     /// The call event that began the chain of tail calls, its own when it is the first; `None` when nobody knows.
     chain: Option<u64>,
@@ -69,122 +71,193 @@ struct Carried {
     since: Nanos,
 }
 
+/// The kinds of events that calls are put together from.
+const FRAMES: [Kind; 4] = [Kind::Call, Kind::Return, Kind::Raise, Kind::Tail];
+
 impl Index {
     /// Up to `limit` calls whose beginning matches the filter, in the order of their beginnings. The kinds of the
     /// filter are not looked at.
     pub fn calls(&self, filter: &Filter, limit: usize) -> Vec<Call> {
         let wanted = Filter { kinds: vec![Kind::Call], ..filter.clone() };
-        let mut answer: Vec<Call> = Vec::new();
-        let mut open = 0usize;
-        let mut stacks: AHashMap<usize, Stack> = AHashMap::new();
-        let after_start = |block: &&crate::index::BlockRef| block.events > 0 && block.latest >= filter.since;
-        for block_ref in self.blocks.iter().filter(after_start) {
-            let full = answer.len() >= limit || block_ref.earliest > filter.until;
-            if full && open == 0 {
-                break;
-            }
-            let volume = block_ref.segment as usize;
-            let Some(block) = self.volumes[volume].segment.block(block_ref.offset) else { continue };
-            for event in block.events().flatten() {
-                let Some(process) = self.process_of(volume, &event) else { continue };
-                let about_process = filter.processes.as_ref().is_none_or(|wanted| wanted.contains(&process));
-                if !about_process {
-                    continue;
+        // Of other processes nothing has to be known.
+        let processes = match &filter.sites {
+            None => filter.processes.clone(),
+            Some(_) => Some(self.callers(&wanted, limit)),
+        };
+        let read = Filter { kinds: FRAMES.to_vec(), processes, since: filter.since, ..Filter::default() };
+        let mut walk = Walk::new(self, filter.since == Nanos(0), limit);
+        'all: for (number, volume) in self.volumes.iter().enumerate() {
+            let (read, wanted) = (read.resolve(volume), wanted.resolve(volume));
+            let mut names = Names::new(volume);
+            for block in volume.parts.iter().flat_map(|part| read.blocks(part)) {
+                let full = walk.answer.len() >= limit || block.earliest > filter.until;
+                if full && walk.open == 0 {
+                    break 'all;
                 }
-                let stack = stacks.entry(process).or_default();
-                // A state may be noted between a tail call and the call that it is.
-                let frames = matches!(event.kind, Kind::Call | Kind::Return | Kind::Raise | Kind::Tail);
-                let seen = if frames { stack.seen.replace(event.time) } else { stack.seen };
-                let site = self.site_of(volume, &event);
-                if matches!(event.kind, Kind::Return | Kind::Raise | Kind::Tail) {
-                    // The function called last ended without having been seen.
-                    stack.drop_carried(&mut answer, &mut open);
-                }
-                match event.kind {
-                    Kind::Call => {
-                        let carried = stack.carried.is_some();
-                        let (mut calls, chain) = stack.take_carried(self, event.time, &mut answer, &mut open);
-                        if answer.len() < limit && wanted.matches(self, volume, &event) {
-                            calls.push(answer.len());
-                            open += 1;
-                            answer.push(Call {
-                                begin: self.row(volume, &event),
-                                parent: stack.parent(self, event.time),
-                                chain,
-                                tail: false,
-                                ending: Ending::Open,
-                            });
-                        }
-                        // Without a tail event before it this call begins a chain, if nothing is missing there.
-                        let since = seen.or((filter.since == Nanos(0)).then_some(Nanos(0)));
-                        let first = since.is_some_and(|since| !self.has_gap(since, event.time));
-                        let chain = if carried { chain } else { first.then_some(event.id) };
-                        stack.frames.push(Frame { site, id: event.id, chain, time: event.time, calls });
+                let Some(block) = volume.read(block) else { continue };
+                for event in block.events().flatten() {
+                    if FRAMES.contains(&event.kind)
+                        && read.wants_process(event.process)
+                        && let Some(pid) = names.pid(event.process)
+                    {
+                        walk.take(number, &event, pid, names.key(event.site), wanted.matches(&event));
                     }
-                    Kind::Return | Kind::Raise => {
-                        let Some(at) = stack.frames.iter().rposition(|frame| frame.site == site) else {
-                            continue;
-                        };
-                        for frame in stack.frames.drain(at + 1..) {
-                            close(frame.calls, &mut answer, &mut open, |_| Ending::Unknown);
-                        }
-                        let frame = stack.frames.pop().expect("it was found");
-                        if frame.calls.is_empty() {
-                            continue;
-                        }
-                        let row = self.row(volume, &event);
-                        close(frame.calls, &mut answer, &mut open, |call| {
-                            if self.has_gap(call.begin.time, row.time) {
-                                Ending::Unknown
-                            } else if row.kind == Kind::Return {
-                                Ending::Returned(row.clone())
-                            } else {
-                                Ending::Raised(row.clone())
-                            }
-                        });
-                    }
-                    Kind::Tail => {
-                        // 1: to code that is not instrumented, so nobody will say how it ended.
-                        let followed = varint::take(&mut &event.payload[..]) == Ok(0);
-                        let Some(at) = stack.frames.iter().rposition(|frame| frame.site == site) else {
-                            // Its own call is missing, and so is what the next call goes on with.
-                            let unknown = Carried { calls: Vec::new(), chain: None, since: event.time };
-                            stack.carried = followed.then_some(unknown);
-                            continue;
-                        };
-                        for frame in stack.frames.drain(at + 1..) {
-                            close(frame.calls, &mut answer, &mut open, |_| Ending::Unknown);
-                        }
-                        let frame = stack.frames.pop().expect("it was found");
-                        let sure = |call: &usize| !self.has_gap(answer[*call].begin.time, event.time);
-                        let (calls, unsure): (Vec<_>, Vec<_>) = frame.calls.into_iter().partition(sure);
-                        close(unsure, &mut answer, &mut open, |_| Ending::Unknown);
-                        for call in &calls {
-                            answer[*call].tail = true;
-                        }
-                        if followed {
-                            // Another call of the same function may be the one that ended.
-                            let chain = frame.chain.filter(|_| !self.has_gap(frame.time, event.time));
-                            stack.carried = Some(Carried { calls, chain, since: event.time });
-                        } else {
-                            close(calls, &mut answer, &mut open, |_| Ending::Unknown);
-                        }
-                    }
-                    _ => {}
                 }
             }
         }
-        let end = self.span().map_or(Nanos(0), |(_, last)| last);
-        for call in answer.iter_mut().filter(|call| matches!(call.ending, Ending::Open)) {
-            if self.has_gap(call.begin.time, end) {
+        walk.finish()
+    }
+
+    /// The processes that made the first `limit` events of a filter.
+    fn callers(&self, wanted: &Filter, limit: usize) -> Vec<Pid> {
+        let (mut pids, mut left) = (AHashSet::new(), limit);
+        for volume in &self.volumes {
+            let resolved = wanted.resolve(volume);
+            for block in volume.parts.iter().flat_map(|part| resolved.blocks(part)) {
+                let Some(block) = volume.read(block) else { continue };
+                for event in block.events().flatten().filter(|event| resolved.matches(event)) {
+                    if left == 0 {
+                        return pids.into_iter().collect();
+                    }
+                    left -= 1;
+                    pids.extend(volume.pid(event.process));
+                }
+            }
+        }
+        pids.into_iter().collect()
+    }
+}
+
+/// What the numbers of a segment stand for, each looked up once.
+struct Names<'a> {
+    volume: &'a Volume,
+    pids: AHashMap<u32, Option<Pid>>,
+    keys: AHashMap<u32, Option<u64>>,
+}
+
+impl<'a> Names<'a> {
+    fn new(volume: &'a Volume) -> Self {
+        Names { volume, pids: AHashMap::new(), keys: AHashMap::new() }
+    }
+
+    fn pid(&mut self, number: Option<u32>) -> Option<Pid> {
+        *self.pids.entry(number?).or_insert_with(|| self.volume.pid(number))
+    }
+
+    fn key(&mut self, number: Option<u32>) -> Option<u64> {
+        *self.keys.entry(number?).or_insert_with(|| self.volume.key(number))
+    }
+}
+
+/// A walk over the events of a recording, in order.
+struct Walk<'a> {
+    index: &'a Index,
+    /// Whether it began with the first event of all.
+    from_start: bool,
+    limit: usize,
+    answer: Vec<Call>,
+    /// How many of the answer have not ended.
+    open: usize,
+    stacks: AHashMap<Pid, Stack>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(index: &'a Index, from_start: bool, limit: usize) -> Self {
+        Walk { index, from_start, limit, answer: Vec::new(), open: 0, stacks: AHashMap::new() }
+    }
+
+    fn take(&mut self, volume: usize, event: &Event<'_>, pid: Pid, site: Option<u64>, wanted: bool) {
+        let Walk { index, answer, open, .. } = self;
+        let stack = self.stacks.entry(pid).or_default();
+        let seen = stack.seen.replace(event.time);
+        if event.kind != Kind::Call {
+            // The function called last ended without having been seen.
+            stack.drop_carried(answer, open);
+        }
+        match event.kind {
+            Kind::Call => {
+                let carried = stack.carried.is_some();
+                let (mut calls, chain) = stack.take_carried(index, event.time, answer, open);
+                if wanted && answer.len() < self.limit {
+                    calls.push(answer.len());
+                    *open += 1;
+                    answer.push(Call {
+                        begin: index.row(volume, event),
+                        parent: stack.parent(index, event.time),
+                        chain,
+                        tail: false,
+                        ending: Ending::Open,
+                    });
+                }
+                // Without a tail event before it this call begins a chain, if nothing is missing there.
+                let since = seen.or(self.from_start.then_some(Nanos(0)));
+                let first = since.is_some_and(|since| !index.has_gap(since, event.time));
+                let chain = if carried { chain } else { first.then_some(event.id) };
+                stack.frames.push(Frame { site, id: event.id, chain, time: event.time, calls });
+            }
+            Kind::Return | Kind::Raise => {
+                let Some(frame) = stack.leave(site, answer, open) else { return };
+                if frame.calls.is_empty() {
+                    return;
+                }
+                let row = index.row(volume, event);
+                close(frame.calls, answer, open, |call| {
+                    if index.has_gap(call.begin.time, row.time) {
+                        Ending::Unknown
+                    } else if row.kind == Kind::Return {
+                        Ending::Returned(row.clone())
+                    } else {
+                        Ending::Raised(row.clone())
+                    }
+                });
+            }
+            _ => {
+                // 1: to code that is not instrumented, so nobody will say how it ended.
+                let followed = varint::take(&mut &event.payload[..]) == Ok(0);
+                let Some(frame) = stack.leave(site, answer, open) else {
+                    // Its own call is missing, and so is what the next call goes on with.
+                    let unknown = Carried { calls: Vec::new(), chain: None, since: event.time };
+                    stack.carried = followed.then_some(unknown);
+                    return;
+                };
+                let sure = |call: &usize| !index.has_gap(answer[*call].begin.time, event.time);
+                let (calls, unsure): (Vec<_>, Vec<_>) = frame.calls.into_iter().partition(sure);
+                close(unsure, answer, open, |_| Ending::Unknown);
+                for call in &calls {
+                    answer[*call].tail = true;
+                }
+                if followed {
+                    // Another call of the same function may be the one that ended.
+                    let chain = frame.chain.filter(|_| !index.has_gap(frame.time, event.time));
+                    stack.carried = Some(Carried { calls, chain, since: event.time });
+                } else {
+                    close(calls, answer, open, |_| Ending::Unknown);
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<Call> {
+        let end = self.index.span().map_or(Nanos(0), |(_, last)| last);
+        for call in self.answer.iter_mut().filter(|call| matches!(call.ending, Ending::Open)) {
+            if self.index.has_gap(call.begin.time, end) {
                 call.ending = Ending::Unknown;
             }
         }
-        answer
+        self.answer
     }
 }
 
 impl Stack {
+    /// Takes off the frame of a site, which ends. Those within it ended without having been seen.
+    fn leave(&mut self, site: Option<u64>, answer: &mut [Call], open: &mut usize) -> Option<Frame> {
+        let at = self.frames.iter().rposition(|frame| frame.site == site)?;
+        for frame in self.frames.drain(at + 1..) {
+            close(frame.calls, answer, open, |_| Ending::Unknown);
+        }
+        self.frames.pop()
+    }
+
     /// The innermost open call, unless its end may be among events that are missing.
     fn parent(&self, index: &Index, now: Nanos) -> Option<u64> {
         self.frames.last().filter(|frame| !index.has_gap(frame.time, now)).map(|frame| frame.id)

@@ -1,43 +1,17 @@
-//! What is where. Built from blocks alone, and extended as they come.
+//! What is where in a run, at one moment. Built from blocks alone, and extended as they come.
 
-use crate::row::{Row, Table};
-use ahash::AHashMap;
+use crate::breaks::Breaks;
+use crate::part::Part;
+use crate::row::Row;
+use crate::volume::Volume;
+use ahash::{AHashMap, AHashSet};
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::value::{self, Token};
-use elixir_scope_event::{Definition, Kind, LossCause, Pid, Site, varint};
-use elixir_scope_segment::layout::BlockHead;
-use elixir_scope_segment::{Block, Damage, Event, Item, Segment};
+use elixir_scope_event::{Definition, Gap, Pid, Site};
+use elixir_scope_segment::{Damage, Event, Place, Segment};
 use std::sync::Arc;
 
-/// Where an event lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) segment: u32,
-    pub(crate) block: u32,
-    pub(crate) id: u64,
-    pub(crate) time: Nanos,
-}
-
-/// A block, by what can rule it out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BlockRef {
-    pub(crate) segment: u32,
-    pub(crate) offset: usize,
-    pub(crate) first_event: u64,
-    pub(crate) events: u32,
-    pub(crate) earliest: Nanos,
-    pub(crate) latest: Nanos,
-}
-
-impl BlockRef {
-    /// Number of the event after its last.
-    pub(crate) fn end(&self) -> u64 {
-        self.first_event.saturating_add(u64::from(self.events))
-    }
-}
-
 /// A process that made events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its numbers.
     pub pid: Pid,
@@ -49,278 +23,232 @@ pub struct Process {
     pub last: Nanos,
     /// Its events.
     pub events: u64,
-    pub(crate) introductions: Vec<Place>,
-    pub(crate) states: Vec<Place>,
+    /// Those of them that are states.
+    pub states: u64,
 }
 
-impl Process {
-    /// How many states of it were recorded.
-    pub fn states(&self) -> usize {
-        self.states.len()
-    }
-}
-
-/// An interval in which events are missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Why.
-    pub cause: LossCause,
-    /// How many; 0 when that is unknown.
-    pub count: u64,
-    /// From when.
-    pub from: Nanos,
-    /// Until when.
-    pub to: Nanos,
-}
-
-/// The part of the index that belongs to one segment.
-pub(crate) struct Volume {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) table: Table,
-    /// By number of definition: the process or site of the index.
-    processes: AHashMap<u32, usize>,
-    sites: AHashMap<u32, usize>,
-    scanned: usize,
-}
-
-/// What is where in a recording.
-#[derive(Default)]
+/// What is where in a recording. A copy is cheap, and shows the recording as it was then.
+#[derive(Clone)]
 pub struct Index {
-    pub(crate) volumes: Vec<Volume>,
-    pub(crate) blocks: Vec<BlockRef>,
-    processes: Vec<Process>,
-    by_pid: AHashMap<Pid, usize>,
-    sites: Vec<Site>,
-    by_key: AHashMap<u64, usize>,
-    gaps: Vec<Gap>,
-    damage: Vec<Damage>,
+    pub(crate) volumes: Vec<Arc<Volume>>,
+    breaks: Breaks,
+    /// The parts that tell of gaps.
+    gapped: Vec<Arc<Part>>,
     span: Option<(Nanos, Nanos)>,
-    events: u64,
-    paused: Option<Nanos>,
+    until: Nanos,
+    next_event: u64,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Index {
+            volumes: Vec::new(),
+            breaks: Breaks::new(),
+            gapped: Vec::new(),
+            span: None,
+            until: Nanos(0),
+            next_event: 0,
+        }
+    }
 }
 
 impl Index {
-    /// Reads the blocks that are new.
+    /// Whether there is anything in the segments that this index does not know.
+    pub fn is_behind(&self, segments: &[Arc<Segment>]) -> bool {
+        self.volumes.len() != segments.len()
+            || self.volumes.iter().zip(segments).any(|(volume, segment)| {
+                !Arc::ptr_eq(&volume.segment, segment) || volume.scanned < segment.len()
+            })
+    }
+
+    /// Reads the blocks that are new, and forgets the segments that are not there any more.
     pub fn extend(&mut self, segments: &[Arc<Segment>]) {
-        for segment in &segments[self.volumes.len().min(segments.len())..] {
-            self.volumes.push(Volume {
-                segment: Arc::clone(segment),
-                table: Table::default(),
-                processes: AHashMap::new(),
-                sites: AHashMap::new(),
-                scanned: 0,
-            });
+        let old = std::mem::take(&mut self.volumes);
+        let goes_on = old.len() <= segments.len()
+            && old.iter().zip(segments).all(|(volume, segment)| Arc::ptr_eq(&volume.segment, segment));
+        let mut kept = old.into_iter().peekable();
+        for segment in segments {
+            while kept.next_if(|volume| volume.segment.head().number < segment.head().number).is_some() {}
+            let known = kept.next_if(|volume| Arc::ptr_eq(&volume.segment, segment));
+            self.volumes.push(known.unwrap_or_else(|| Arc::new(Volume::new(segment))));
         }
-        for number in 0..self.volumes.len() {
-            if self.volumes[number].scanned < self.volumes[number].segment.len() {
-                self.scan(number);
+        for (number, segment) in segments.iter().enumerate() {
+            if self.volumes[number].scanned < segment.len()
+                && let Some(part) = Arc::make_mut(&mut self.volumes[number]).extend()
+                && goes_on
+            {
+                self.add(&part, segment.head().remnant);
+            }
+        }
+        if !goes_on {
+            self.start_over();
+        }
+        let parts = self.volumes.iter().flat_map(|volume| &volume.parts);
+        self.gapped = parts.filter(|part| part.has_gaps()).cloned().collect();
+    }
+
+    /// What follows from the order of the parts is put together anew: segments were removed, or others took their places.
+    fn start_over(&mut self) {
+        let fresh = Index { volumes: std::mem::take(&mut self.volumes), ..Index::default() };
+        *self = fresh;
+        for volume in self.volumes.clone() {
+            volume.parts.iter().for_each(|part| self.add(part, volume.segment.head().remnant));
+        }
+    }
+
+    fn add(&mut self, part: &Part, remnant: bool) {
+        self.breaks.add(part, remnant);
+        for block in &part.blocks {
+            self.until = self.until.max(block.until);
+            self.next_event = block.end();
+            if block.events > 0 {
+                let (first, last) = self.span.unwrap_or((block.earliest, block.latest));
+                self.span = Some((first.min(block.earliest), last.max(block.latest)));
             }
         }
     }
 
-    fn scan(&mut self, number: usize) {
-        let segment = Arc::clone(&self.volumes[number].segment);
-        let mut scan = segment.scan(self.volumes[number].scanned);
-        for found in scan.by_ref() {
-            match found {
-                Ok(block) => self.add_block(number, &block),
-                Err(damage) => self.add_damage(damage),
-            }
-        }
-        self.volumes[number].scanned = scan.offset();
-    }
-
+    /// A file of the run that cannot be read at all.
     pub(crate) fn add_damage(&mut self, damage: Damage) {
-        self.open_gap();
-        self.damage.push(damage);
+        self.breaks.add_damage(damage);
     }
 
-    /// Nobody can say what was there: it reaches to the end of time until a block follows. Blocks overlap in time
-    /// by as much as a thread was stopped between stamping an event and publishing it, so the blocks on both sides
-    /// of a gap belong to it.
-    fn open_gap(&mut self) {
-        if self.gaps.last().is_none_or(|gap| gap.to != Nanos(u64::MAX)) {
-            let before = self.blocks.iter().rfind(|block| block.events > 0);
-            let from = before.map_or(Nanos(0), |block| block.earliest);
-            self.gaps.push(Gap { cause: LossCause::Damage, count: 0, from, to: Nanos(u64::MAX) });
-        }
-    }
-
-    /// A block follows: what is missing before it, by the numbers of its events, is missing up to its time.
-    fn close_gap(&mut self, head: &BlockHead) {
-        let missing = head.first_event.saturating_sub(self.events);
-        if missing > 0 {
-            self.open_gap();
-        }
-        if let Some(open) = self.gaps.last_mut().filter(|gap| gap.to == Nanos(u64::MAX)) {
-            (open.to, open.count) = (head.latest.max(open.from), missing);
-        }
-    }
-
-    fn add_block(&mut self, number: usize, block: &Block<'_>) {
-        let head = block.head;
-        if head.events > 0 {
-            self.close_gap(&head);
-            let (first, last) = self.span.unwrap_or((head.earliest, head.latest));
-            self.span = Some((first.min(head.earliest), last.max(head.latest)));
-        }
-        self.events = head.first_event.saturating_add(u64::from(head.events));
-        let at = self.blocks.len() as u32;
-        self.blocks.push(BlockRef {
-            segment: number as u32,
-            offset: block.offset,
-            first_event: head.first_event,
-            events: head.events,
-            earliest: head.earliest,
-            latest: head.latest,
-        });
-        for item in block.items() {
-            match item {
-                Ok(Item::Definition(id, definition)) => self.add_definition(number, id, definition),
-                Ok(Item::Event(event)) => self.add_event(number, at, &event),
-                // Its checksum was right, so this is a bug of the writer or a forged file.
-                Err(error) => self.add_damage(Damage {
-                    file: self.volumes[number].segment.path().to_path_buf(),
-                    offset: block.offset as u64,
-                    bytes: u64::from(head.body),
-                    what: error.to_string(),
-                }),
-            }
-        }
-    }
-
-    fn add_definition(&mut self, number: usize, id: u32, definition: Definition) {
-        match &definition {
-            Definition::Process(pid, external) => {
-                let process = self.process_numbered(*pid, external);
-                self.volumes[number].processes.insert(id, process);
-            }
-            Definition::Site(site) => {
-                let index = *self.by_key.entry(site.key).or_insert_with(|| {
-                    self.sites.push(site.clone());
-                    self.sites.len() - 1
-                });
-                self.volumes[number].sites.insert(id, index);
-            }
-            _ => {}
-        }
-        let segment_bytes = self.volumes[number].segment.len();
-        let table = Arc::make_mut(&mut self.volumes[number].table);
-        let hole = Arc::new(Definition::Unknown(0));
-        // Definitions of a damaged block leave holes; a forged number must not ask for all memory. A definition is
-        // longer than a byte.
-        if (id as usize) < segment_bytes {
-            if table.len() <= id as usize {
-                table.resize(id as usize + 1, hole);
-            }
-            table[id as usize] = Arc::new(definition);
-        }
-    }
-
-    fn process_numbered(&mut self, pid: Pid, external: &[u8]) -> usize {
-        *self.by_pid.entry(pid).or_insert_with(|| {
-            self.processes.push(Process {
-                pid,
-                external: external.to_vec(),
-                first: Nanos(u64::MAX),
-                last: Nanos(0),
-                events: 0,
-                introductions: Vec::new(),
-                states: Vec::new(),
-            });
-            self.processes.len() - 1
-        })
-    }
-
-    fn add_event(&mut self, number: usize, block: u32, event: &Event<'_>) {
-        match event.kind {
-            Kind::Gap => self.gaps.extend(read_gap(event.payload)),
-            // The end of a recording is a pause too, and may follow one.
-            Kind::Pause => drop(self.paused.get_or_insert(event.time)),
-            Kind::Resume => {
-                let pause = |from| Gap { cause: LossCause::Paused, count: 0, from, to: event.time };
-                // Kept before the last gap, which may be one that is still open.
-                let at = self.gaps.len().saturating_sub(1);
-                self.gaps.splice(at..at, self.paused.take().map(pause));
-            }
-            _ => {}
-        }
-        let Some(process) = self.process_of(number, event) else { return };
-        let place = Place { segment: number as u32, block, id: event.id, time: event.time };
-        let process = &mut self.processes[process];
-        process.first = process.first.min(event.time);
-        process.last = process.last.max(event.time);
-        process.events += 1;
-        match event.kind {
-            Kind::State => process.states.push(place),
-            Kind::Process => process.introductions.push(place),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn process_of(&self, volume: usize, event: &Event<'_>) -> Option<usize> {
-        self.volumes[volume].processes.get(&event.process?).copied()
-    }
-
-    pub(crate) fn site_of(&self, volume: usize, event: &Event<'_>) -> Option<usize> {
-        self.volumes[volume].sites.get(&event.site?).copied()
+    /// The definitions that rows of a volume refer to.
+    pub fn volume(&self, number: usize) -> Option<&Arc<Volume>> {
+        self.volumes.get(number)
     }
 
     pub(crate) fn row(&self, volume: usize, event: &Event<'_>) -> Row {
+        let definitions = &self.volumes[volume];
         Row {
             id: event.id,
             time: event.time,
             kind: event.kind,
-            process: self.process_of(volume, event),
-            site: self.site_of(volume, event),
-            segment: volume,
+            process: definitions.pid(event.process),
+            site: definitions.key(event.site),
+            volume,
             payload: event.payload.to_vec(),
         }
     }
 
-    /// The event at a place.
-    pub(crate) fn row_at(&self, place: Place) -> Option<Row> {
-        let volume = place.segment as usize;
-        let offset = self.blocks.get(place.block as usize)?.offset;
-        let block = self.volumes.get(volume)?.segment.block(offset)?;
-        let event = block.events().flatten().find(|event| event.id == place.id)?;
+    /// The event at a place of a block of a part.
+    pub(crate) fn row_at(&self, volume: usize, part: &Part, block: u32, place: &Place) -> Option<Row> {
+        let block = self.volumes[volume].read(part.blocks.get(block as usize)?)?;
+        let event = block.events_from(place).next()?.ok()?;
         Some(self.row(volume, &event))
     }
 
-    /// The definitions that rows of a segment refer to.
-    pub fn table(&self, segment: usize) -> Table {
-        self.volumes.get(segment).map(|volume| Arc::clone(&volume.table)).unwrap_or_default()
-    }
-
-    /// All processes, in the order in which they were seen.
-    pub fn processes(&self) -> &[Process] {
-        &self.processes
+    /// The event with a number.
+    pub fn event(&self, id: u64) -> Option<Row> {
+        let found = self.volumes.iter().enumerate().rev();
+        let (volume, block) =
+            found.into_iter().find_map(|(number, volume)| Some((number, volume.holds(id)?)))?;
+        let block = self.volumes[volume].read(block)?;
+        let found = block.events_after(id).next()?.ok().filter(|event| event.id == id)?;
+        Some(self.row(volume, &found))
     }
 
     /// The process with these numbers.
-    pub fn process(&self, pid: Pid) -> Option<usize> {
-        self.by_pid.get(&pid).copied()
+    pub fn process(&self, pid: Pid) -> Option<Process> {
+        let mut found: Option<Process> = None;
+        for volume in &self.volumes {
+            let Some(number) = volume.process(pid) else { continue };
+            let Some(Definition::Process(_, external)) = volume.definition(u64::from(number)) else { continue };
+            let process = found.get_or_insert_with(|| Process::new(pid, external));
+            volume.parts_of(number).for_each(|(_, part)| process.add(part));
+        }
+        found
+    }
+
+    /// The pid of a process in the external term format.
+    pub fn external(&self, pid: Pid) -> Option<&[u8]> {
+        self.volumes.iter().find_map(|volume| match volume.definition(u64::from(volume.process(pid)?)) {
+            Some(Definition::Process(_, external)) => Some(&external[..]),
+            _ => None,
+        })
+    }
+
+    /// All processes, in the order in which they were seen.
+    pub fn processes(&self) -> Vec<Process> {
+        let mut found: AHashMap<Pid, Process> = AHashMap::new();
+        for volume in &self.volumes {
+            for (number, part) in volume.parts.iter().flat_map(|part| part.processes()) {
+                if let Some(Definition::Process(pid, external)) = volume.definition(u64::from(number)) {
+                    found.entry(*pid).or_insert_with(|| Process::new(*pid, external)).add(part);
+                }
+            }
+        }
+        let mut processes: Vec<_> = found.into_values().collect();
+        processes.sort_by_key(|process| (process.first, process.pid));
+        processes
+    }
+
+    /// The last process that had a name when it was seen first, and was seen by `time`.
+    pub fn named(&self, name: &str, time: Nanos) -> Option<Pid> {
+        let parts = self.volumes.iter().flat_map(|volume| volume.parts.iter().map(move |part| (volume, part)));
+        let named = parts.flat_map(|(volume, part)| {
+            part.named(name).iter().filter_map(|(since, number)| Some((*since, volume.pid(Some(*number))?)))
+        });
+        named.filter(|(since, _)| *since <= time).max_by_key(|(since, _)| *since).map(|(_, pid)| pid)
+    }
+
+    /// What a process said of itself, oldest first.
+    pub fn introductions(&self, pid: Pid) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (number, volume) in self.volumes.iter().enumerate() {
+            let Some(process) = volume.process(pid) else { continue };
+            for (part, known) in volume.parts_of(process) {
+                let introductions = known.introductions.iter();
+                rows.extend(
+                    introductions.filter_map(|(block, place)| self.row_at(number, part, *block, place)),
+                );
+            }
+        }
+        rows
     }
 
     /// All sites, in the order in which they were seen.
-    pub fn sites(&self) -> &[Site] {
-        &self.sites
+    pub fn sites(&self) -> Vec<&Site> {
+        let mut seen = AHashSet::new();
+        let definitions =
+            self.volumes.iter().flat_map(|volume| &volume.parts).flat_map(|part| part.definitions());
+        let sites = definitions.filter_map(|definition| match &**definition {
+            Definition::Site(site) => Some(site),
+            _ => None,
+        });
+        sites.filter(|site| seen.insert(site.key)).collect()
     }
 
-    /// What is missing, in the order in which it was found.
-    pub fn gaps(&self) -> &[Gap] {
-        &self.gaps
+    /// The site with a key.
+    pub fn site(&self, key: u64) -> Option<&Site> {
+        self.volumes.iter().find_map(|volume| match volume.definition(u64::from(volume.site(key)?)) {
+            Some(Definition::Site(site)) => Some(site),
+            _ => None,
+        })
+    }
+
+    /// What is missing, by time.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let told = self.gapped.iter().flat_map(|part| part.gaps());
+        let mut gaps: Vec<_> = self.breaks.gaps.iter().chain(told).cloned().collect();
+        gaps.sort_by_key(|gap| (gap.from, gap.to, gap.cause));
+        gaps
     }
 
     /// Whether events may be missing between two times, both included.
     pub fn has_gap(&self, from: Nanos, to: Nanos) -> bool {
-        self.paused.is_some_and(|since| since < to)
-            || self.gaps.iter().any(|gap| gap.from <= to && gap.to >= from)
+        self.may_have_changed(from, to) || self.gapped.iter().any(|part| part.removed(from, to))
+    }
+
+    /// Whether a state that was known at `from` may have changed by `to` without being seen. Of segments that were
+    /// removed the last states are kept.
+    pub fn may_have_changed(&self, from: Nanos, to: Nanos) -> bool {
+        self.breaks.touch(from, to) || self.gapped.iter().any(|part| part.lost(from, to))
     }
 
     /// What could not be read.
     pub fn damage(&self) -> &[Damage] {
-        &self.damage
+        &self.breaks.damage
     }
 
     /// Bytes of the segments up to the end of their last blocks.
@@ -328,22 +256,37 @@ impl Index {
         self.volumes.iter().map(|volume| volume.scanned as u64).sum()
     }
 
+    /// How many segments there are.
+    pub fn segments(&self) -> usize {
+        self.volumes.len()
+    }
+
     /// The earliest and the latest time of an event.
     pub fn span(&self) -> Option<(Nanos, Nanos)> {
         self.span
     }
 
+    /// Until when the recording is complete: what happened before is in it, or in one of its gaps.
+    pub fn until(&self) -> Nanos {
+        self.span.map_or(self.until, |(_, last)| last.max(self.until))
+    }
+
     /// Number of the next event.
     pub fn next_event(&self) -> u64 {
-        self.events
+        self.next_event
     }
 }
 
-fn read_gap(mut payload: &[u8]) -> Option<Gap> {
-    let cause = LossCause::from_number(u8::try_from(varint::take(&mut payload).ok()?).ok()?)?;
-    let mut number = || match value::take(&mut payload) {
-        Ok(Token::Integer(number)) => Some(number as u64),
-        _ => None,
-    };
-    Some(Gap { cause, count: number()?, from: Nanos(number()?), to: Nanos(number()?) })
+impl Process {
+    fn new(pid: Pid, external: &[u8]) -> Self {
+        let (first, last) = (Nanos(u64::MAX), Nanos(0));
+        Process { pid, external: external.to_vec(), first, last, events: 0, states: 0 }
+    }
+
+    fn add(&mut self, part: &crate::part::ProcessPart) {
+        self.events += part.events;
+        self.states += part.states;
+        self.first = self.first.min(part.first);
+        self.last = self.last.max(part.last);
+    }
 }

@@ -1,24 +1,32 @@
 //! Answers about the past, over the segments of one run.
 //!
 //! A [`Recording`] is a shelf of segments and an [`Index`] of what is in them. The index is a pure function of the
-//! blocks and grows with them: each query first reads the blocks that are new, so a live recording, a finished one
-//! and a recovered one are asked in the same way.
+//! fronts of the blocks and grows with them: a query first reads those that are new, so a live recording, a finished one
+//! and a recovered one are asked in the same way. An index never changes once it is given out; a new one shares with it
+//! all that stayed.
 //!
 //! Useful for: events by time, process, site and kind; calls with their returns; the state of a process at a moment.
 //!
 //! This room knows nothing of rings, threads or the VM: values stay encoded.
 #![forbid(unsafe_code)]
 
+mod breaks;
 mod calls;
 mod events;
+mod filter;
 mod index;
+mod part;
 mod recording;
 mod row;
 mod states;
+mod volume;
 
 pub use calls::{Call, Ending};
-pub use events::{Filter, Page};
-pub use index::{Gap, Index, Process};
+pub use elixir_scope_event::Gap;
+pub use events::Page;
+pub use filter::Filter;
+pub use index::{Index, Process};
 pub use recording::Recording;
-pub use row::{Row, Table};
+pub use row::Row;
 pub use states::StateAnswer;
+pub use volume::Volume;

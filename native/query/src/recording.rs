@@ -1,9 +1,9 @@
 //! A recording that can be asked.
 
 use crate::index::Index;
+use arc_swap::ArcSwap;
 use elixir_scope_segment::Damage;
 use elixir_scope_store::{Manifest, RunPath, Shelf};
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
 /// A run, live or not, with its index.
@@ -13,7 +13,7 @@ pub struct Recording {
     /// Who recorded it.
     pub manifest: Manifest,
     shelf: Arc<Shelf>,
-    index: Mutex<Index>,
+    index: ArcSwap<Index>,
 }
 
 impl Recording {
@@ -22,13 +22,21 @@ impl Recording {
         let mut index = Index::default();
         index.extend(&shelf.segments());
         damage.into_iter().for_each(|found| index.add_damage(found));
-        Recording { run, manifest, shelf, index: Mutex::new(index) }
+        Recording { run, manifest, shelf, index: ArcSwap::from_pointee(index) }
     }
 
-    /// The index, with everything that is in the store now. Other queries wait while it is held.
-    pub fn index(&self) -> MutexGuard<'_, Index> {
-        let mut index = self.index.lock();
-        index.extend(&self.shelf.segments());
+    /// The index, with everything that is in the store now. Nobody waits: neither the drain nor other queries, and what
+    /// was given does not change any more. Two that ask at once may both read the blocks that are new.
+    pub fn index(&self) -> Arc<Index> {
+        let known = self.index.load_full();
+        let segments = self.shelf.segments();
+        if !known.is_behind(&segments) {
+            return known;
+        }
+        let mut index = Index::clone(&known);
+        index.extend(&segments);
+        let index = Arc::new(index);
+        self.index.store(Arc::clone(&index));
         index
     }
 }

@@ -1,11 +1,7 @@
 //! What a query hands out.
 
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::{Definition, Kind};
-use std::sync::Arc;
-
-/// The definitions of a segment, by number. Growing segments share what they had.
-pub type Table = Arc<Vec<Arc<Definition>>>;
+use elixir_scope_event::{Kind, Pid};
 
 /// An event with what is needed to read it.
 #[derive(Clone, Debug)]
@@ -16,12 +12,12 @@ pub struct Row {
     pub time: Nanos,
     /// What happened.
     pub kind: Kind,
-    /// Its process, by number in the index.
-    pub process: Option<usize>,
-    /// Its site, by number in the index.
-    pub site: Option<usize>,
-    /// The segment whose definitions the payload refers to, by number in the index.
-    pub segment: usize,
+    /// Its process.
+    pub process: Option<Pid>,
+    /// The key of its site.
+    pub site: Option<u64>,
+    /// The volume of the index whose definitions the payload refers to.
+    pub volume: usize,
     /// What the kind says it holds.
     pub payload: Vec<u8>,
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, number, plain, program, record};
+use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, pid, plain, program, record};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Kind;
 use elixir_scope_query::{Call, Ending, Filter, Index, StateAnswer};
@@ -32,13 +32,12 @@ fn wish() -> impl Strategy<Value = Wish> {
 }
 
 impl Wish {
-    fn filter(&self, index: &Index) -> Filter {
-        let site = |key: &u64| index.sites().iter().position(|site| site.key == *key);
-        let process = |process: &usize| number(index, *process);
+    fn filter(&self) -> Filter {
+        let pids = |wanted: &Vec<usize>| wanted.iter().map(|process| pid(*process)).collect();
         Filter {
             kinds: self.kinds.clone(),
-            processes: self.processes.as_ref().map(|wanted| wanted.iter().filter_map(process).collect()),
-            sites: self.sites.as_ref().map(|wanted| wanted.iter().filter_map(site).collect()),
+            processes: self.processes.as_ref().map(pids),
+            sites: self.sites.clone(),
             since: Nanos(self.since),
             until: Nanos(self.until),
         }
@@ -61,7 +60,7 @@ impl Wish {
 fn all(index: &Index, filter: &Filter) -> Vec<(u64, Plain)> {
     let page = index.events(filter, 0, usize::MAX);
     assert_eq!(page.next, None);
-    page.rows.iter().map(|row| (row.id, plain(index, row))).collect()
+    page.rows.iter().map(|row| (row.id, plain(row))).collect()
 }
 
 /// An ending in words that can be compared.
@@ -82,7 +81,7 @@ proptest! {
         program in program(true), wish in wish(), limit in 1usize..40, small: bool,
     ) {
         let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
-        let filter = wish.filter(&index);
+        let filter = wish.filter();
         let numbered = (0..).zip(truth.events.iter().cloned());
         let expected: Vec<(u64, Plain)> = numbered.filter(|(_, event)| wish.wants(event)).collect();
         prop_assert_eq!(&all(&index, &filter), &expected);
@@ -90,7 +89,7 @@ proptest! {
         while let Some(start) = from {
             let page = index.events(&filter, start, limit);
             prop_assert!(page.rows.len() == limit || page.next.is_none());
-            paged.extend(page.rows.iter().map(|row| (row.id, plain(&index, row))));
+            paged.extend(page.rows.iter().map(|row| (row.id, plain(row))));
             from = page.next;
         }
         prop_assert_eq!(paged, expected);
@@ -102,18 +101,14 @@ proptest! {
     ) {
         let Recorded { truth, index, .. } = record(&program, 1 << 20);
         for (process, moment) in (0..PROCESSES).flat_map(|process| moments.iter().map(move |moment| (process, *moment))) {
-            let Some(number) = number(&index, process) else {
-                prop_assert!(!truth.events.iter().any(|event| event.process == Some(process)));
-                continue;
-            };
             let states: Vec<(u64, &Plain)> = (0..)
                 .zip(&truth.events)
                 .filter(|(_, event)| event.kind == Kind::State && event.process == Some(process))
                 .collect();
             let expected = states.iter().rfind(|(_, event)| event.time <= moment);
-            match (index.state_at(number, Nanos(moment)), expected) {
+            match (index.state_at(pid(process), Nanos(moment)), expected) {
                 (StateAnswer::Known(row), Some((id, state))) => {
-                    prop_assert_eq!((row.id, &plain(&index, &row)), (*id, *state));
+                    prop_assert_eq!((row.id, &plain(&row)), (*id, *state));
                     prop_assert!(!truth.has_gap(state.time, moment));
                 }
                 (StateAnswer::Lost(row), Some((id, state))) => {
@@ -130,10 +125,10 @@ proptest! {
     #[test]
     fn the_state_before_an_event_is_the_last_one_with_a_lower_number(program in program(true)) {
         let Recorded { truth, index, .. } = record(&program, 1 << 20);
-        for (process, number) in (0..PROCESSES).filter_map(|process| Some((process, number(&index, process)?))) {
+        for process in 0..PROCESSES {
             let mut before = None;
             for (id, event) in (0u64..).zip(&truth.events) {
-                prop_assert_eq!(index.state_before(number, id).map(|row| row.id), before);
+                prop_assert_eq!(index.state_before(pid(process), id).map(|row| row.id), before);
                 if event.kind == Kind::State && event.process == Some(process) {
                     before = Some(id);
                 }
@@ -196,9 +191,9 @@ proptest! {
     ) {
         let Recorded { index, .. } = record(&program, 2_000);
         let every = index.calls(&Filter::default(), usize::MAX);
-        let filter = wish.filter(&index);
+        let filter = wish.filter();
         let matching = index.calls(&filter, usize::MAX);
-        let wanted = |call: &&Call| Wish { kinds: vec![], ..wish.clone() }.wants(&plain(&index, &call.begin));
+        let wanted = |call: &&Call| Wish { kinds: vec![], ..wish.clone() }.wants(&plain(&call.begin));
         let expected: Vec<&Call> = every.iter().filter(wanted).collect();
         prop_assert_eq!(matching.len(), expected.len());
         for (shown, expected) in matching.iter().zip(expected) {
@@ -224,7 +219,7 @@ proptest! {
         prop_assert_eq!(index.gaps(), grown.gaps());
         prop_assert_eq!((index.span(), index.next_event()), (grown.span(), grown.next_event()));
         prop_assert_eq!(index.sites(), grown.sites());
-        prop_assert_eq!(format!("{:?}", index.processes()), format!("{:?}", grown.processes()));
+        prop_assert_eq!(index.processes(), grown.processes());
         for (from, to) in [(0, 50), (100, 101), (200, 600), (599, 600)] {
             let answer = index.has_gap(Nanos(from), Nanos(to));
             prop_assert_eq!(answer, grown.has_gap(Nanos(from), Nanos(to)));
@@ -243,7 +238,7 @@ fn a_recording_that_ends_while_paused_is_unknown_from_the_pause_on() {
     // 10: the state; 20: paused by the user; 30: the end.
     assert!(!index.has_gap(Nanos(10), Nanos(20)));
     assert!(index.has_gap(Nanos(21), Nanos(29)));
-    assert!(matches!(index.state_at(0, Nanos(25)), StateAnswer::Lost(_)));
+    assert!(matches!(index.state_at(pid(0), Nanos(25)), StateAnswer::Lost(_)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use elixir_scope_clock::{Nanos, Ticks, Timeline};
 use elixir_scope_event::{LossCause, Record};
 use elixir_scope_ring::file::Mapped;
-use elixir_scope_ring::{Consumer, Position};
+use elixir_scope_ring::{Consumer, Gone, Position};
 use elixir_scope_segment::RingMark;
 use elixir_scope_store::{Meaning, StoreError, Writer};
 
@@ -22,6 +22,10 @@ pub struct Tap {
     since: Nanos,
     /// Until when the last pass looked.
     until: Nanos,
+    /// What the ring had lost by itself when the store was told last: overwritten, or damaged.
+    gone: Gone,
+    /// The time of the last record that was taken. The ring's later ones are not older.
+    latest: Nanos,
 }
 
 /// What one pass found.
@@ -36,7 +40,8 @@ pub struct Drained {
 impl Tap {
     /// Begins with a ring whose losses up to `told` are in the store; new ones happened after `since`.
     pub fn new(ring: u32, consumer: Consumer<Mapped>, told: Position, since: Nanos) -> Self {
-        Tap { ring, consumer, told, seen: told, since, until: since }
+        let gone = consumer.gone();
+        Tap { ring, consumer, told, seen: told, since, until: since, gone, latest: since }
     }
 
     /// Looks at the losses that the next [`drain`] tells the store of.
@@ -52,6 +57,18 @@ impl Tap {
     /// Bytes that can be read.
     pub fn refresh(&mut self) -> u64 {
         self.consumer.refresh()
+    }
+
+    /// What the ring has lost by itself: overwritten before it was read, or damaged.
+    pub fn gone(&self) -> Gone {
+        self.consumer.gone()
+    }
+
+    /// When the oldest record that can be read was made, if any that the store was not told of was lost before it.
+    pub(crate) fn covers_from(&mut self) -> Option<Ticks> {
+        self.refresh();
+        let oldest = self.next_ticks();
+        oldest.filter(|_| self.gone() != self.gone)
     }
 
     /// Steps over everything that can be read, and counts it. Its room is not given back.
@@ -88,6 +105,40 @@ impl Tap {
         causes.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
     }
 
+    /// The frame at hand came later than what is missing before it.
+    #[inline]
+    fn tell_gone(&mut self, head: Option<Ticks>, now: Nanos, line: &Timeline, writer: &mut Writer) -> u64 {
+        let gone = self.consumer.gone();
+        if gone == self.gone { 0 } else { self.tell_changed(gone, head, now, line, writer) }
+    }
+
+    #[cold]
+    fn tell_changed(
+        &mut self,
+        gone: Gone,
+        head: Option<Ticks>,
+        now: Nanos,
+        line: &Timeline,
+        writer: &mut Writer,
+    ) -> u64 {
+        let told = std::mem::replace(&mut self.gone, gone);
+        let head = head.filter(|ticks| *ticks > UNREADABLE).map(|ticks| line.nanos(ticks));
+        let to = head.unwrap_or(now).max(self.latest);
+        let new = |now: u64, told: u64| (now > told).then_some(now - told);
+        let causes = [
+            (LossCause::Overwritten, new(gone.overwritten, told.overwritten)),
+            (LossCause::Damage, new(gone.damaged, told.damaged)),
+            // 0: how many, nobody knows.
+            (LossCause::Damage, new(gone.uncounted, told.uncounted).map(|_| 0)),
+        ];
+        let mut sum: u64 = 0;
+        for (cause, count) in causes.into_iter().filter_map(|(cause, count)| Some((cause, count?))) {
+            writer.gap(self.ring, cause, count, self.latest, to);
+            sum = sum.saturating_add(count);
+        }
+        sum
+    }
+
     fn mark(&self, tail: u64) -> RingMark {
         let Position { lost_full, lost_oversize, .. } = self.told;
         RingMark { ring: self.ring, tail, lost_full, lost_oversize }
@@ -104,7 +155,8 @@ impl Tap {
 /// A lost event has no time. It was stamped before the look that found it counted, so before `until`; and a ring was
 /// full then of frames that were stamped before it, so the first frame of the pass that follows the look before is
 /// older. The gap goes from the one to the other. It comes before the events of the pass, so that no mark can say
-/// that they were kept and the loss was not.
+/// that they were kept and the loss was not. What a ring has lost by itself (overwritten, damaged) lies between two of its
+/// own frames, and is told between them.
 ///
 /// # Errors
 /// When the store cannot take more; the rings then keep what was not committed.
@@ -123,16 +175,20 @@ pub fn drain(
     let now = line.nanos(until);
     for (tap, head) in taps.iter_mut().zip(&heads) {
         let first = head.filter(|ticks| *ticks > UNREADABLE && *ticks <= until);
-        found.lost =
-            found.lost.saturating_add(tap.tell_losses(first.map(|ticks| line.nanos(ticks)), now, writer));
+        let lost = tap.tell_losses(first.map(|ticks| line.nanos(ticks)), now, writer);
+        let gone = tap.tell_gone(*head, now, line, writer);
+        found.lost = found.lost.saturating_add(lost).saturating_add(gone);
     }
     while let Some((first, limit)) = earliest(&heads, until) {
         let tap = &mut taps[first];
         loop {
             let frame = tap.consumer.peek().expect("its head was seen");
             let parsed = Record::parse(frame.tag, &frame.body);
-            let pushed =
-                parsed.and_then(|record| writer.push(tap.ring, line.nanos(record.ticks), &record, meaning));
+            let pushed = parsed.and_then(|record| {
+                let time = line.nanos(record.ticks);
+                tap.latest = tap.latest.max(time);
+                writer.push(tap.ring, time, &record, meaning)
+            });
             match pushed {
                 Ok(()) => found.events += 1,
                 Err(_) => {
@@ -142,6 +198,8 @@ pub fn drain(
             }
             tap.consumer.advance();
             heads[first] = tap.next_ticks();
+            let gone = tap.tell_gone(heads[first], now, line, writer);
+            found.lost = found.lost.saturating_add(gone);
             if writer.is_due() || heads[first].is_none_or(|ticks| ticks > limit) {
                 break;
             }

@@ -11,4 +11,4 @@ mod thread;
 
 pub use drain::{Drained, Tap, drain};
 pub use recover::{Recovered, recover};
-pub use thread::{Observer, Recorder, Status};
+pub use thread::{Flight, Observer, Recorder, Status};

@@ -38,20 +38,35 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
     // Asked first: a VM that stops meanwhile removes its rings only after its last block is written.
     let live = run.is_live();
     let (mut segments, mut damage) = (Vec::new(), Vec::new());
+    // A run that was ended has no rings; a VM that was killed left them, and its last segment as it was.
+    let ended = !live && !run.rings().is_dir();
     let mut files = RunPath::files(&run.segments(), "seg");
-    files.pop_if(|last| Segment::never_began(last));
-    for path in files {
-        match if live { Segment::open_growing(&path) } else { Segment::open(&path) } {
+    if !ended {
+        files.pop_if(|last| Segment::never_began(last));
+    }
+    let last = files.len().saturating_sub(1);
+    for (number, path) in files.iter().enumerate() {
+        let opened = match live {
+            true => Segment::open_growing(path),
+            false if number == last && ended => Segment::open_sealed(path),
+            false => Segment::open(path),
+        };
+        match opened {
             Ok(segment) => segments.push(Arc::new(segment)),
             Err(found) => damage.push(found),
         }
+    }
+    // A VM that was killed between writing a remnant and removing the one before it leaves both: the later one holds
+    // all that is needed of what lay before it.
+    if let Some(last) = segments.iter().rposition(|segment| segment.head().remnant) {
+        segments.drain(..last);
     }
     if let (true, Some(first)) = (segments.is_empty(), damage.first()) {
         return Err(StoreError::Damaged(first.file.clone(), first.what.clone()));
     }
     let shelf = Shelf::of(segments);
     let mut recovered = Recovered { manifest, shelf, damage, from_rings: 0, live };
-    if !live && run.rings().is_dir() {
+    if !live && !ended {
         recovered.read_rings(run)?;
     }
     Ok(recovered)
@@ -108,10 +123,9 @@ impl Recovered {
             writer.gap(ring, LossCause::Damage, 0, last, end);
         }
         let found = drain(&mut taps, until, &line, &mut writer, &Dead(meanings))?;
-        for tap in &mut taps {
-            let bytes = tap.refresh();
+        for tap in &taps {
+            let bytes = tap.gone().bytes;
             if bytes > 0 {
-                writer.gap(tap.ring(), LossCause::Damage, 0, last, end);
                 let path = run.rings().join(format!("{}.ring", tap.ring()));
                 self.damage
                     .push(Damage { bytes, ..damage(&path, 0, "expected whole frames in the ring".into()) });
@@ -127,13 +141,17 @@ impl Recovered {
     /// The last mark of each ring, the latest time, and the number of the next event.
     fn last_marks(&self) -> (BTreeMap<u32, RingMark>, Nanos, u64) {
         let (mut marks, mut last, mut next) = (BTreeMap::new(), self.manifest.started, 0);
-        for segment in self.shelf.segments().iter() {
+        // Each block that has marks has one for every ring, so the last segment with blocks says it all.
+        for segment in self.shelf.segments().iter().rev() {
             for block in segment.scan(0).flatten() {
-                last = last.max(block.head.latest);
-                next = block.head.first_event.saturating_add(u64::from(block.head.events));
+                last = last.max(block.head.latest).max(block.head.until);
+                next = block.head.end();
                 for mark in block.marks().unwrap_or_default() {
                     marks.insert(mark.ring, mark);
                 }
+            }
+            if !marks.is_empty() {
+                break;
             }
         }
         (marks, last, next)

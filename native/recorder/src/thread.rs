@@ -3,7 +3,7 @@
 use crate::drain::{Tap, drain};
 use ahash::AHashMap;
 use elixir_scope_capture::Session;
-use elixir_scope_clock::Nanos;
+use elixir_scope_clock::{Nanos, Ticks};
 use elixir_scope_event::{Kind, LossCause};
 use elixir_scope_ring::Position;
 use elixir_scope_store::{Meaning, Run, RunPath, Shelf, StoreError, Writer};
@@ -17,8 +17,11 @@ use std::time::{Duration, Instant};
 /// How long events may wait to be written, unless a ring is half full or somebody asks.
 const QUIET: Duration = Duration::from_millis(10);
 
-/// How often the line from ticks to time is corrected.
+/// How often it is looked whether the line from ticks to time is to be corrected.
 const ADJUST: Duration = Duration::from_secs(1);
+
+/// How often a flight recording looks for rings and corrects the line, when nobody asks for anything.
+const FLIGHT: Duration = ADJUST;
 
 /// Bytes of a segment in memory for what is said at a failure.
 const NOTES: usize = 4096;
@@ -38,6 +41,19 @@ pub struct Status {
     pub lost: u64,
     /// Why recording stopped by itself, if it did.
     pub failure: Option<String>,
+    /// Of a flight recording that runs: how often it was written down, until when, and what the rings hold.
+    pub flight: Option<Flight>,
+}
+
+/// The rings of a flight recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// How often they were written down.
+    pub snapshots: u64,
+    /// Everything that was written down had been captured by then.
+    pub known_until: Nanos,
+    /// Of all events since then none has been overwritten, as of the last look.
+    pub covers_from: Nanos,
 }
 
 struct Shared {
@@ -54,6 +70,9 @@ struct Progress {
     stop: bool,
     ended: bool,
     failure: Option<String>,
+    /// Somebody asked for what the rings of a flight recording hold.
+    snapshot: bool,
+    flight: Flight,
 }
 
 /// A recording in progress: its run, its session and its drain thread.
@@ -79,6 +98,8 @@ struct Drain {
     /// Until when the last pass looked, and the one before it.
     since: Nanos,
     before: Nanos,
+    /// When the rings of a flight recording were written down last because of a trigger.
+    triggered: Option<Instant>,
     run: Run,
 }
 
@@ -112,8 +133,11 @@ impl Recorder {
             taps: Vec::new(),
             undefined: 0,
             counted: AHashMap::new(),
+            triggered: None,
             run,
         };
+        let begun = drain.since;
+        shared.progress.lock().flight = Flight { snapshots: 0, known_until: begun, covers_from: begun };
         let spawned = std::thread::Builder::new().name("elixir_scope".into()).spawn(move || drain.run());
         let thread = spawned.map_err(StoreError::io("start the drain thread for", path.dir()))?;
         session.set_drain(thread.thread().clone());
@@ -136,10 +160,21 @@ impl Recorder {
         &self.shelf
     }
 
-    /// Waits until everything that was captured before this call is in the store, or the thread has ended.
+    /// Waits until everything that was captured before this call is in the store, or the thread has ended. Of a flight
+    /// recording the rings are only looked at: see [`Status::flight`].
     pub fn flush(&self) {
+        self.ask(false);
+    }
+
+    /// As [`Recorder::flush`], and writes down what the rings of a flight recording hold.
+    pub fn snapshot(&self) {
+        self.ask(true);
+    }
+
+    fn ask(&self, snapshot: bool) {
         let mut progress = self.shared.progress.lock();
         progress.asked += 1;
+        progress.snapshot |= snapshot;
         let ticket = progress.asked;
         self.session.wake();
         while progress.done < ticket && !progress.ended {
@@ -164,10 +199,15 @@ impl Recorder {
 
     /// The counts so far.
     pub fn status(&self) -> Status {
+        let (failure, ended, flight) = {
+            let progress = self.shared.progress.lock();
+            (progress.failure.clone(), progress.ended, progress.flight)
+        };
         Status {
             events: self.shared.events.load(Ordering::Relaxed),
             lost: self.shared.lost.load(Ordering::Relaxed),
-            failure: self.shared.progress.lock().failure.clone(),
+            failure,
+            flight: (self.session.is_flight() && !ended).then_some(flight),
         }
     }
 }
@@ -199,12 +239,21 @@ impl Drain {
     fn drain_until_stopped(&mut self) -> Result<(), StoreError> {
         let mut adjusted = Instant::now();
         loop {
-            let (asked, stop) = {
-                let progress = self.shared.progress.lock();
-                (progress.asked, progress.stop)
+            let (asked, stop, snapshot) = {
+                let mut progress = self.shared.progress.lock();
+                (progress.asked, progress.stop, std::mem::take(&mut progress.snapshot))
             };
             self.session.awake();
-            self.pass()?;
+            if !self.session.is_flight() {
+                self.pass()?;
+            } else if snapshot || stop || self.is_triggered() {
+                self.session.disarm();
+                self.pass()?;
+                self.tell_flight(true);
+            } else {
+                self.take_fresh_rings();
+                self.tell_flight(false);
+            }
             {
                 let mut progress = self.shared.progress.lock();
                 progress.done = asked;
@@ -215,9 +264,10 @@ impl Drain {
             }
             if adjusted.elapsed() >= ADJUST {
                 adjusted = Instant::now();
-                let piece = self.session.clock.adjust();
-                let written = self.session.dictionary.define_piece(piece);
-                written.map_err(StoreError::io("write", self.run.path().dictionary()))?;
+                if let Some(piece) = self.session.clock.adjust() {
+                    let written = self.session.dictionary.define_piece(piece);
+                    written.map_err(StoreError::io("write", self.run.path().dictionary()))?;
+                }
             }
             let asked_again = {
                 let progress = self.shared.progress.lock();
@@ -226,9 +276,30 @@ impl Drain {
             if !asked_again {
                 // Also when events were found: a block for every handful of them would cost more than they do. A
                 // wake-up between the look at `asked` and this line is kept by the park token.
-                std::thread::park_timeout(QUIET);
+                std::thread::park_timeout(if self.session.is_flight() { FLIGHT } else { QUIET });
             }
         }
+    }
+
+    /// Whether something happened because of which the rings are written down, and that is due.
+    fn is_triggered(&mut self) -> bool {
+        let interval = self.session.triggers.interval;
+        let due = self.session.is_triggered() && self.triggered.is_none_or(|last| last.elapsed() >= interval);
+        if due {
+            self.triggered = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Publishes what is known of the rings of a flight recording.
+    fn tell_flight(&mut self, written: bool) {
+        let covers: Option<Ticks> = self.taps.iter_mut().filter_map(Tap::covers_from).max();
+        let covers = covers.map(|ticks| self.session.clock.nanos(ticks));
+        let flight = &mut self.shared.progress.lock().flight;
+        if written {
+            (flight.snapshots, flight.known_until) = (flight.snapshots + 1, self.since);
+        }
+        flight.covers_from = covers.unwrap_or_default().max(flight.known_until);
     }
 
     /// One look at all rings.

@@ -51,7 +51,7 @@ fn killed() -> &'static Files {
             .map(pid_word)
             .for_each(|word| dictionary.define_word(word, Words.word(word).unwrap()).unwrap());
         dictionary.define_site(common::site(1)).unwrap();
-        let limits = Limits { segment_bytes: 2048, block_bytes: 300 };
+        let limits = Limits { segment_bytes: 2048, record_bytes: 0, block_bytes: 300, ..Limits::default() };
         let mut writer = Writer::create(run.path(), limits).unwrap();
         let (mut producers, mut taps) = (Vec::new(), Vec::new());
         for ring in 0..2 {
@@ -148,21 +148,24 @@ fn ask_everything(index: &Index) {
     for row in rows(index) {
         for token in tokens(&row.payload) {
             if let Token::Reference(number) = token {
-                let _ = index.table(row.segment).get(number as usize);
+                let _ = index.volume(row.volume).and_then(|volume| volume.definition(number));
             }
         }
         let _ = value::check(&row.payload);
     }
     let filter = Filter { since: Nanos(time(100)), ..Filter::default() };
     let _ = (index.calls(&Filter::default(), usize::MAX), index.calls(&filter, 10));
-    for process in 0..=index.processes().len() {
+    for pid in index.processes().iter().map(|process| process.pid).chain([Pid { id: 9, serial: 9 }]) {
         for number in (0..EVENTS + 20).step_by(20) {
-            let _ = (index.state_at(process, Nanos(time(number))), index.state_before(process, number));
+            let _ = (index.state_at(pid, Nanos(time(number))), index.state_before(pid, number));
         }
-        let _ = index.introductions(process);
+        let _ = (index.introductions(pid), index.process(pid), index.named("name", Nanos(u64::MAX)));
     }
     let _ =
         (index.gaps(), index.damage(), index.sites(), index.span(), index.has_gap(Nanos(0), Nanos(u64::MAX)));
+    for id in (0..EVENTS + 20).step_by(7) {
+        assert!(index.event(id).is_none_or(|row| row.id == id));
+    }
     let _ = index.events(&filter, EVENTS / 2, 10);
 }
 
@@ -194,7 +197,7 @@ fn shows_the_truth_and_its_gaps(index: &Index) {
         assert_eq!(row.time, Nanos(time(number)));
         assert_eq!(row.kind == Kind::State, is_state(number));
         // Whose it was may be among what is damaged.
-        let shown = row.process.map(|process| index.processes()[process].pid.id);
+        let shown = row.process.map(|pid| pid.id);
         assert!(shown.is_none_or(|shown| shown == pid(number)), "event {number} of another process");
         assert!(std::mem::take(&mut missing[number as usize]), "event {number} twice");
     }
@@ -203,9 +206,9 @@ fn shows_the_truth_and_its_gaps(index: &Index) {
         assert!(index.has_gap(at, at), "event {number} is missing without a gap: {:?}", index.gaps());
     }
     for id in 1..=PROCESSES as u32 {
-        let Some(process) = index.process(Pid { id, serial: 0 }) else { continue };
         for number in 0..EVENTS {
-            if let StateAnswer::Known(row) = index.state_at(process, Nanos(time(number) + 5)) {
+            let moment = Nanos(time(number) + 5);
+            if let StateAnswer::Known(row) = index.state_at(Pid { id, serial: 0 }, moment) {
                 let truly = (0..=number).rfind(|number| is_state(*number) && pid(*number) == id);
                 assert_eq!(Some(self::number(&row.payload)), truly, "state of {id} after event {number}");
             }
@@ -266,7 +269,7 @@ fn two_damaged_blocks_one_after_the_other_are_one_gap_that_ends() {
     let segment = elixir_scope_segment::Segment::open(&path).unwrap();
     let offsets: Vec<usize> = segment.scan(0).map(|block| block.unwrap().offset).collect();
     let bytes = files.get_mut("segments/000002.seg").unwrap();
-    offsets[1..3].iter().for_each(|offset| bytes[offset + 70] ^= 1);
+    offsets[1..3].iter().for_each(|offset| bytes[offset + 80] ^= 1);
     let harmed = tempfile::tempdir().unwrap();
     let recording = opened(&write(harmed.path(), &files).unwrap()).unwrap();
     let index = recording.index();

@@ -16,10 +16,17 @@ fn push(c: &mut Criterion) {
             })
         });
         let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("1.ring");
+        let overwrite = elixir_scope_ring::Policy::Overwrite;
+        let (mut producer, _) =
+            elixir_scope_ring::file::create_with(&path, 1 << 20, overwrite).expect("a ring");
+        group.bench_function(format!("push {len} bytes, overwriting"), |b| {
+            b.iter(|| producer.push(1, black_box(&[&body[..]])))
+        });
         let path = dir.path().join("0.ring");
         let (mut producer, mut consumer) = elixir_scope_ring::file::create(&path, 1 << 20).expect("a ring");
         let mut count = 0u32;
-        group.bench_function(format!("push {len} bytes"), |b| {
+        group.bench_function(format!("push {len} bytes, and read it"), |b| {
             b.iter(|| {
                 count += 1;
                 if count.is_multiple_of(1_000) {

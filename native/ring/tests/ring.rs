@@ -1,164 +1,191 @@
-//! The ring against a plain queue, and each way in which rings of others have failed.
+//! Rings in files: what a dead process leaves, and what damage does to it.
 
-use elixir_scope_ring::{Refused, file};
-use proptest::prelude::*;
-use std::collections::VecDeque;
+mod common;
 
-type Ends = (elixir_scope_ring::Producer<file::Mapped>, elixir_scope_ring::Consumer<file::Mapped>);
+use common::{drain, number, push, rest};
+use elixir_scope_ring::{Consumer, Gone, Policy, Producer, file};
+use std::path::{Path, PathBuf};
 
-fn ring(capacity: u64) -> (tempfile::TempDir, Ends) {
+type Ends = (Producer<file::Mapped>, Consumer<file::Mapped>);
+
+const DATA: usize = 4096;
+const POLICIES: [Policy; 2] = [Policy::DropNew, Policy::Overwrite];
+
+fn ring(capacity: u64, policy: Policy) -> (tempfile::TempDir, PathBuf, Ends) {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let ends = file::create(&dir.path().join("0.ring"), capacity).expect("a ring");
-    (dir, ends)
+    let path = dir.path().join("0.ring");
+    let ends = file::create_with(&path, capacity, policy).expect("a ring");
+    (dir, path, ends)
 }
 
-fn drain(consumer: &mut elixir_scope_ring::Consumer<file::Mapped>) -> Vec<(u32, Vec<u8>)> {
-    consumer.refresh();
-    let mut frames = Vec::new();
-    while let Some(frame) = consumer.peek() {
-        frames.push((frame.tag, frame.body.to_vec()));
-        consumer.advance();
-    }
-    consumer.release();
-    frames
+/// The numbers of the frames of a dead ring, each looked at as a whole, and what is missing.
+fn open(path: &Path) -> (Vec<u64>, Gone) {
+    let mut reader = file::open(path).expect("opened");
+    reader.refresh();
+    let numbers = rest(&mut reader).iter().map(number).collect();
+    (numbers, reader.gone())
 }
 
-proptest! {
-    #[test]
-    fn behaves_as_a_queue_and_counts_what_it_refuses(
-        steps in proptest::collection::vec((0usize..900, any::<bool>()), 1..400)
-    ) {
-        let (_dir, (mut producer, mut consumer)) = ring(4096);
-        let (mut model, mut refused) = (VecDeque::new(), 0u64);
-        for (number, (len, read)) in steps.into_iter().enumerate() {
-            let body = vec![number as u8; len];
-            match producer.push(number as u32, &[&body[..len / 2], &body[len / 2..]]) {
-                Ok(()) => model.push_back((number as u32, body)),
-                Err(Refused::Full) => refused += 1,
-                Err(Refused::Oversize) => panic!("{len} bytes fit a quarter of the ring"),
-            }
-            if read {
-                prop_assert_eq!(drain(&mut consumer), model.drain(..).collect::<Vec<_>>());
-            }
-        }
-        prop_assert_eq!(drain(&mut consumer), model.drain(..).collect::<Vec<_>>());
-        prop_assert_eq!(consumer.position().lost_full, refused);
-    }
+fn frame_at(number: u64) -> usize {
+    40 * number as usize % 4096
 }
 
-#[test]
-fn wraps_at_every_offset() {
-    let (_dir, (mut producer, mut consumer)) = ring(4096);
-    for len in (0..=1016).cycle().take(20_000) {
-        producer.push(len as u32, &[&vec![len as u8; len]]).expect("the ring is empty");
-        assert_eq!(drain(&mut consumer), [(len as u32, vec![len as u8; len])]);
-    }
-}
-
-#[test]
-fn a_frame_larger_than_the_ring_is_refused_and_counted_and_nothing_hangs() {
-    let (_dir, (mut producer, mut consumer)) = ring(4096);
-    assert_eq!(producer.push(1, &[&[0; 1017]]), Err(Refused::Oversize));
-    assert_eq!(producer.push(1, &[&[0; 1 << 20]]), Err(Refused::Oversize));
-    producer.push(2, &[b"small"]).expect("room");
-    assert_eq!(drain(&mut consumer), [(2, b"small".to_vec())]);
-    assert_eq!(consumer.position().lost_oversize, 2);
+/// Frames of 40 bytes: they lap a ring of 4096 bytes, and a filler of 16 bytes lies at its end.
+fn push_all(producer: &mut Producer<file::Mapped>, numbers: std::ops::Range<u64>) -> Vec<u64> {
+    numbers.filter(|number| push(producer, *number, 32).is_ok()).collect()
 }
 
 #[test]
 fn a_dead_process_leaves_its_frames_in_the_file() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("0.ring");
-    let (mut producer, mut consumer) = file::create(&path, 4096).expect("a ring");
-    for number in 0..10u32 {
-        producer.push(number, &[&number.to_le_bytes()]).expect("room");
+    for policy in POLICIES {
+        let (_dir, path, (mut producer, mut consumer)) = ring(4096, policy);
+        push_all(&mut producer, 0..10);
+        // The reader keeps three, and dies before it gives their room back.
+        consumer.refresh();
+        (0..3).for_each(|_| consumer.advance());
+        let kept = consumer.position().tail;
+        drop((producer, consumer));
+        let mut reader = file::open(&path).expect("opened");
+        reader.skip_to(kept);
+        let numbers: Vec<u64> = rest(&mut reader).iter().map(number).collect();
+        assert_eq!(numbers, (3..10).collect::<Vec<_>>());
+        assert_eq!(reader.gone(), Gone::default());
     }
-    // The reader keeps three, and dies before it gives their room back.
-    consumer.refresh();
-    (0..3).for_each(|_| consumer.advance());
-    let kept = consumer.position().tail;
-    drop((producer, consumer));
+}
 
+#[test]
+fn what_was_overwritten_since_the_last_reading_is_counted_when_the_process_is_dead() {
+    let (_dir, path, (mut producer, mut consumer)) = ring(4096, Policy::Overwrite);
+    push_all(&mut producer, 0..50);
+    assert_eq!(drain(&mut consumer).len(), 50);
+    let kept = consumer.position().tail;
+    push_all(&mut producer, 50..1000);
     let mut reader = file::open(&path).expect("opened");
     reader.skip_to(kept);
-    let tags: Vec<u32> = std::iter::from_fn(|| {
-        let tag = reader.peek()?.tag;
-        reader.advance();
-        Some(tag)
-    })
-    .collect();
-    assert_eq!(tags, (3..10).collect::<Vec<_>>());
+    let numbers: Vec<u64> = rest(&mut reader).iter().map(number).collect();
+    assert_eq!(numbers, (1000 - numbers.len() as u64..1000).collect::<Vec<_>>());
+    assert_eq!(reader.gone(), Gone { overwritten: 950 - numbers.len() as u64, ..Gone::default() });
+    // The reader kept more before it died than it could say in the ring: how many, nobody knows.
+    let mut reader = file::open(&path).expect("opened");
+    reader.skip_to(kept + 40);
+    assert_eq!(rest(&mut reader).len(), numbers.len());
+    assert_eq!(reader.gone(), Gone { uncounted: 1, ..Gone::default() });
 }
 
+/// Every byte of the data, with every kind of change: no frame is shown that was not pushed, the others are, and those
+/// that are missing are counted.
 #[test]
-fn any_damage_to_the_file_is_an_error_or_a_shorter_ring() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("0.ring");
-    let (mut producer, _consumer) = file::create(&path, 4096).expect("a ring");
-    for number in 0..20u32 {
-        producer.push(number, &[&[7; 40]]).expect("room");
-    }
-    let whole = std::fs::read(&path).expect("read");
-    for (at, value) in (0..136).chain(4096..4600).flat_map(|at| [(at, 0xFF), (at, 0), (at, 0x81)]) {
-        let mut bytes = whole.clone();
-        bytes[at] = value;
+fn a_flipped_byte_of_the_data_takes_one_frame_and_that_is_counted() {
+    for policy in POLICIES {
+        let (dir, path, (mut producer, mut consumer)) = ring(4096, policy);
+        // Into the second lap, so that older frames lie behind the head.
+        push_all(&mut producer, 0..60);
+        drain(&mut consumer);
+        let pushed = push_all(&mut producer, 60..150);
+        let whole = std::fs::read(&path).expect("read");
+        let (before, gone) = open(&path);
+        assert_eq!((before.len() as u64, gone), (90, Gone::default()));
         let damaged = dir.path().join("damaged");
-        std::fs::write(&damaged, &bytes).expect("written");
-        if let Ok(mut reader) = file::open(&damaged) {
-            reader.refresh();
-            let mut frames = 0;
-            while reader.peek().is_some() {
-                reader.advance();
-                frames += 1;
-            }
-            assert!(frames <= 4096 / 8);
+        for (at, flip) in (DATA..DATA + 4096).zip([1u8, 0x80, 0xFF, 0x10].into_iter().cycle()) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            std::fs::write(&damaged, &bytes).expect("written");
+            let (numbers, gone) = open(&damaged);
+            let missing = pushed.len() - numbers.len();
+            assert!(numbers.iter().all(|number| pushed.contains(number)), "{policy:?}, byte {at}");
+            assert!(numbers.is_sorted() && missing <= 1, "{policy:?}, byte {at}: {missing} are missing");
+            assert_eq!((gone.damaged, gone.uncounted), (missing as u64, 0), "{policy:?}, byte {at}");
         }
     }
-    for len in [0, 1, 64, 4096, 8191] {
-        let short = dir.path().join("short");
-        std::fs::write(&short, &whole[..len]).expect("written");
-        assert!(file::open(&short).is_err(), "{len} bytes are no ring");
+}
+
+/// Many frames in a row, all bytes of them.
+#[test]
+fn damage_to_many_frames_is_counted_exactly() {
+    let (_dir, path, (mut producer, mut consumer)) = ring(4096, Policy::DropNew);
+    push_all(&mut producer, 0..60);
+    drain(&mut consumer);
+    push_all(&mut producer, 60..150);
+    for value in [0, 0xFF] {
+        let mut bytes = std::fs::read(&path).expect("read");
+        bytes[DATA + frame_at(70) + 4..DATA + frame_at(80)].fill(value);
+        let file = path.with_extension("damaged");
+        std::fs::write(&file, &bytes).expect("written");
+        let (numbers, gone) = open(&file);
+        assert_eq!(numbers, (60..70).chain(80..150).collect::<Vec<_>>());
+        assert_eq!((gone.damaged, gone.uncounted), (10, 0));
     }
 }
 
 #[test]
-fn two_threads_pass_every_frame_in_order() {
-    const FRAMES: u32 = 200_000;
-    let (_dir, (mut producer, mut consumer)) = ring(1 << 14);
-    let writer = std::thread::spawn(move || {
-        let mut sent = 0;
-        while sent < FRAMES {
-            match producer.push(sent, &[&sent.to_le_bytes(), &vec![sent as u8; (sent % 60) as usize]]) {
-                Ok(()) => sent += 1,
-                Err(_) => std::hint::spin_loop(),
+fn any_damage_to_the_head_is_an_error_or_shows_nothing_that_was_not_pushed() {
+    for policy in POLICIES {
+        let (dir, path, (mut producer, _consumer)) = ring(4096, policy);
+        let pushed = push_all(&mut producer, 0..150);
+        let whole = std::fs::read(&path).expect("read");
+        let damaged = dir.path().join("damaged");
+        for (at, value) in (0..144).flat_map(|at| [(at, 0xFF), (at, 0), (at, 0x81)]) {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            std::fs::write(&damaged, &bytes).expect("written");
+            if let Ok(mut reader) = file::open(&damaged) {
+                reader.refresh();
+                let numbers: Vec<u64> = rest(&mut reader).iter().map(number).collect();
+                assert!(numbers.is_sorted() && numbers.iter().all(|number| pushed.contains(number)));
             }
         }
-    });
-    let mut expected = 0;
-    while expected < FRAMES {
-        for (tag, body) in drain(&mut consumer) {
-            assert_eq!(tag, expected);
-            assert_eq!(body[..4], expected.to_le_bytes());
-            assert!(body[4..].iter().all(|byte| *byte == expected as u8));
-            expected += 1;
+        for len in [0, 1, 64, 4096, 8191] {
+            std::fs::write(&damaged, &whole[..len]).expect("written");
+            assert!(file::open(&damaged).is_err(), "{len} bytes are no ring");
         }
     }
-    writer.join().expect("the writer ends");
+}
+
+/// A head that was set back to an earlier frame: the count of frames shows that some are missing.
+#[test]
+fn frames_above_a_damaged_head_are_counted() {
+    let (_dir, path, (mut producer, _consumer)) = ring(4096, Policy::DropNew);
+    push_all(&mut producer, 0..20);
+    let mut bytes = std::fs::read(&path).expect("read");
+    // The low bits, which are the count modulo 8, are those of 20 frames.
+    bytes[64..72].copy_from_slice(&(16 * 40 + 20 % 8u64).to_le_bytes());
+    std::fs::write(&path, &bytes).expect("written");
+    let (numbers, gone) = open(&path);
+    assert_eq!(numbers, (0..16).collect::<Vec<_>>());
+    assert_eq!(gone, Gone { damaged: 4, ..Gone::default() });
+}
+
+#[test]
+fn a_frame_of_an_earlier_lap_is_not_taken_for_one_of_this_lap() {
+    let (_dir, path, (mut producer, mut consumer)) = ring(4096, Policy::DropNew);
+    let old = push_all(&mut producer, 0..102);
+    assert_eq!(old.len(), 102);
+    let stale = std::fs::read(&path).expect("read");
+    drain(&mut consumer);
+    push_all(&mut producer, 102..150);
+    // Some frames of the second lap never reached the disk.
+    let mut bytes = std::fs::read(&path).expect("read");
+    let (from, to) = (DATA + frame_at(3), DATA + frame_at(6));
+    bytes[from..to].copy_from_slice(&stale[from..to]);
+    std::fs::write(&path, &bytes).expect("written");
+    let (numbers, gone) = open(&path);
+    assert!(numbers.iter().all(|number| !(105..108).contains(number) && *number >= 102), "{numbers:?}");
+    assert_eq!(numbers.len() as u64 + gone.damaged, 48);
 }
 
 #[test]
 fn a_position_beyond_an_older_copy_of_the_ring_leaves_nothing_to_read() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("0.ring");
-    let (mut producer, mut consumer) = file::create(&path, 4096).expect("a ring");
-    (0..3).for_each(|number| producer.push(number, &[&[0; 8]]).expect("room"));
-    let copy = dir.path().join("copy.ring");
-    std::fs::copy(&path, &copy).expect("copied");
-    (3..9).for_each(|number| producer.push(number, &[&[0; 8]]).expect("room"));
-    drain(&mut consumer);
-    let mut older = file::open(&copy).expect("opened");
-    older.skip_to(consumer.position().tail);
-    assert!(older.peek().is_none(), "all of the copy's frames had been kept");
+    for policy in POLICIES {
+        let (dir, path, (mut producer, mut consumer)) = ring(4096, policy);
+        push_all(&mut producer, 0..3);
+        let copy = dir.path().join("copy.ring");
+        std::fs::copy(&path, &copy).expect("copied");
+        push_all(&mut producer, 3..9);
+        drain(&mut consumer);
+        let mut older = file::open(&copy).expect("opened");
+        older.skip_to(consumer.position().tail);
+        assert!(older.peek().is_none(), "all of the copy's frames had been kept");
+    }
 }
 
 #[test]
@@ -179,15 +206,27 @@ fn a_ring_whose_making_was_not_finished_is_told_from_a_damaged_one() {
 #[test]
 fn counters_that_no_ring_can_have_are_refused() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("0.ring");
-    drop(file::create(&path, 4096).expect("a ring"));
-    let whole = std::fs::read(&path).expect("read");
-    for (head, tail) in [(8, u64::MAX - 7), (0, 8), (4096 + 8, 0), (12, 0), (16, 4)] {
-        let mut bytes = whole.clone();
-        bytes[64..72].copy_from_slice(&u64::to_le_bytes(head));
-        bytes[128..136].copy_from_slice(&u64::to_le_bytes(tail));
-        std::fs::write(&path, bytes).expect("written");
-        let error = file::open(&path).err().expect("refused");
-        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "head {head}, tail {tail}");
+    for (policy, oldest) in [(Policy::DropNew, 128), (Policy::Overwrite, 96)] {
+        let path = dir.path().join(format!("{oldest}.ring"));
+        drop(file::create_with(&path, 4096, policy).expect("a ring"));
+        let whole = std::fs::read(&path).expect("read");
+        for (head, tail) in [(8, u64::MAX - 7), (0, 8), (4096 + 8, 0)] {
+            let mut bytes = whole.clone();
+            bytes[64..72].copy_from_slice(&u64::to_le_bytes(head));
+            bytes[oldest..oldest + 8].copy_from_slice(&u64::to_le_bytes(tail));
+            std::fs::write(&path, bytes).expect("written");
+            let error = file::open(&path).err().expect("refused");
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "head {head}, tail {tail}");
+        }
     }
+}
+
+#[test]
+fn the_file_of_a_dead_process_is_not_changed() {
+    let (_dir, path, (mut producer, _consumer)) = ring(4096, Policy::Overwrite);
+    push_all(&mut producer, 0..500);
+    let before = std::fs::read(&path).expect("read");
+    let mut reader = file::open(&path).expect("opened");
+    assert!(!drain(&mut reader).is_empty());
+    assert_eq!(std::fs::read(&path).expect("read"), before);
 }

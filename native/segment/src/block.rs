@@ -1,34 +1,22 @@
 //! The records of a block, read.
 //!
-//! A record is a definition (tag 0, length, bytes by `event::codec`) or an event:
+//! A record is an event:
 //!
 //! | field | bytes |
 //! |---|---|
-//! | kind | 1 |
-//! | ring | number |
-//! | distance in time to the event before | zigzag number |
-//! | process: number of its definition plus one, 0 for none | number |
+//! | kind, and flags (see [`crate::layout`]) | 1 |
+//! | ring, unless it is that of the record before | number |
+//! | distance in time to the record before; 0 for the first, whose time the front tells | zigzag number |
+//! | process: number of its definition plus one, 0 for none; unless it is that of the record before | number |
 //! | site: likewise | number |
-//! | length of the payload | number |
+//! | length of the payload, unless that is a number alone | number |
 //! | payload | as many |
 
-use crate::layout::{BlockHead, DEFINITION};
+use crate::front::{self, Front, Place, RingMark, Sync, take_bytes, take_u32};
+use crate::layout::{BARE, BlockHead, KIND, SAME_PROCESS, SAME_RING, SYNC};
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::{Definition, Kind, Malformed, codec, varint};
-
-/// How far a ring had been read when a block was written, and what the ring had lost by then. After a crash, what
-/// lies beyond it in the ring is not in the store yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RingMark {
-    /// The ring's number in its run.
-    pub ring: u32,
-    /// Bytes read from it.
-    pub tail: u64,
-    /// Events it had refused because it was full.
-    pub lost_full: u64,
-    /// Events it had refused because they were too large.
-    pub lost_oversize: u64,
-}
+use elixir_scope_event::{Kind, Malformed, varint};
+use std::borrow::Cow;
 
 /// An event of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,23 +37,15 @@ pub struct Event<'a> {
     pub payload: &'a [u8],
 }
 
-/// A record of a block.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Item<'a> {
-    /// The meaning of a number, from here on.
-    Definition(u32, Definition),
-    /// An event.
-    Event(Event<'a>),
-}
-
 /// A block whose head is whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Block<'a> {
     /// What the head says.
     pub head: BlockHead,
     /// Offset of the block in its segment.
     pub offset: usize,
-    pub(crate) body: &'a [u8],
+    pub(crate) front: &'a [u8],
+    pub(crate) records: Cow<'a, [u8]>,
 }
 
 impl<'a> Block<'a> {
@@ -74,78 +54,118 @@ impl<'a> Block<'a> {
     /// # Errors
     /// When the bytes are malformed.
     pub fn marks(&self) -> Result<Vec<RingMark>, Malformed> {
-        Ok(self.split()?.0)
+        front::marks(self.front)
     }
 
-    /// The records, in order. After an error there are no more.
-    pub fn items(&self) -> impl Iterator<Item = Result<Item<'a>, Malformed>> + use<'a> {
-        let start = self.split().map(|(_, records)| records);
-        let mut rest = start.unwrap_or_default();
-        let mut failed = start.err();
-        let (mut event, mut definition) = (self.head.first_event, self.head.first_definition);
-        let mut time = self.head.base;
-        std::iter::from_fn(move || {
-            if let Some(error) = failed.take() {
-                return Some(Err(error));
-            }
-            if rest.is_empty() {
-                return None;
-            }
-            let item = take(&mut rest, event, definition, time);
-            match &item {
-                Ok(Item::Event(taken)) => (event, time) = (event.wrapping_add(1), taken.time),
-                Ok(Item::Definition(..)) => definition = definition.wrapping_add(1),
-                Err(_) => rest = &[],
-            }
-            Some(item)
-        })
+    /// What is in the block.
+    ///
+    /// # Errors
+    /// When the bytes are malformed.
+    pub fn front(&self) -> Result<Front, Malformed> {
+        Front::parse(self.front, self.head.definitions, self.head.earliest)
     }
 
-    /// The events alone.
-    pub fn events(&self) -> impl Iterator<Item = Result<Event<'a>, Malformed>> + use<'a> {
-        self.items().filter_map(|item| match item {
-            Ok(Item::Event(event)) => Some(Ok(event)),
-            Ok(Item::Definition(..)) => None,
-            Err(error) => Some(Err(error)),
-        })
+    /// The states, introductions, gaps and pauses, in order. After an error there are no more.
+    pub fn places(&self) -> impl Iterator<Item = Result<Place, Malformed>> + use<'a> {
+        let rest = self.front.get(self.head.places as usize..).unwrap_or_default();
+        front::places(rest, self.head.earliest)
     }
 
-    fn split(&self) -> Result<(Vec<RingMark>, &'a [u8]), Malformed> {
-        let mut rest = self.body;
-        let mut marks = Vec::new();
-        for _ in 0..self.head.marks {
-            marks.push(RingMark {
-                ring: take_u32(&mut rest)?,
-                tail: varint::take(&mut rest)?,
-                lost_full: varint::take(&mut rest)?,
-                lost_oversize: varint::take(&mut rest)?,
-            });
+    /// The events, in order. After an error there are no more.
+    pub fn events(&self) -> Events<'_> {
+        self.events_at(0, front::sync(self.front, self.head.events, 0))
+    }
+
+    /// The event of a number, and those after it.
+    pub fn events_after(&self, id: u64) -> impl Iterator<Item = Result<Event<'_>, Malformed>> {
+        let ordinal = id.saturating_sub(self.head.first_event).min(u64::from(self.head.events)) as u32;
+        let events =
+            self.events_at(ordinal - ordinal % SYNC, front::sync(self.front, self.head.events, ordinal));
+        events.skip_while(move |event| event.is_ok_and(|event| event.id < id))
+    }
+
+    fn events_at(&self, ordinal: u32, sync: Option<Sync>) -> Events<'_> {
+        let Some(Sync { offset, time }) = sync else { return Events::none() };
+        self.events_from_offset(ordinal, offset, time)
+    }
+
+    fn events_from_offset(&self, ordinal: u32, offset: u32, time: Nanos) -> Events<'_> {
+        let id = self.head.first_event.wrapping_add(u64::from(ordinal));
+        let rest = self.records.get(offset as usize..).unwrap_or_default();
+        Events { rest, before: Context { id, ring: 0, time, process: None }, known: Some(time) }
+    }
+
+    /// The event at a place, and those after it.
+    pub fn events_from(&self, place: &Place) -> Events<'_> {
+        self.events_from_offset(place.ordinal, place.offset, place.time)
+    }
+}
+
+/// A walk over the events of a block.
+pub struct Events<'a> {
+    rest: &'a [u8],
+    before: Context,
+    /// The time of the next event, where its distance to the one before says nothing.
+    known: Option<Nanos>,
+}
+
+/// What a record leaves out.
+#[derive(Clone, Copy)]
+struct Context {
+    id: u64,
+    ring: u32,
+    time: Nanos,
+    process: Option<u32>,
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Result<Event<'a>, Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
         }
-        Ok((marks, rest))
+        let event = self.take();
+        if event.is_err() {
+            self.rest = &[];
+        }
+        Some(event)
     }
 }
 
-fn take<'a>(rest: &mut &'a [u8], id: u64, definition: u32, before: Nanos) -> Result<Item<'a>, Malformed> {
-    let (&tag, after) = rest.split_first().ok_or(Malformed("a record"))?;
-    *rest = after;
-    if tag == DEFINITION {
-        return Ok(Item::Definition(definition, codec::decode(take_bytes(rest)?)?));
+impl<'a> Events<'a> {
+    fn none() -> Self {
+        Events { rest: &[], before: Context { id: 0, ring: 0, time: Nanos(0), process: None }, known: None }
     }
-    let kind = Kind::from_number(tag).ok_or(Malformed("a kind of event"))?;
-    let ring = take_u32(rest)?;
-    let time = Nanos(before.0.wrapping_add_signed(varint::unzigzag(varint::take(rest)?)));
-    let (process, site) = (take_u32(rest)?.checked_sub(1), take_u32(rest)?.checked_sub(1));
-    let payload = take_bytes(rest)?;
-    Ok(Item::Event(Event { id, kind, ring, time, process, site, payload }))
+
+    #[inline]
+    fn take(&mut self) -> Result<Event<'a>, Malformed> {
+        let Events { rest, before, known } = self;
+        let (&first, after) = rest.split_first().ok_or(Malformed("a record"))?;
+        *rest = after;
+        let kind = Kind::from_number(first & KIND).ok_or(Malformed("a kind of event"))?;
+        let ring = if first & SAME_RING == 0 { take_u32(rest)? } else { before.ring };
+        let distance = varint::unzigzag(varint::take(rest)?);
+        let time = known.take().unwrap_or(Nanos(before.time.0.wrapping_add_signed(distance)));
+        let process = if first & SAME_PROCESS == 0 { take_u32(rest)?.checked_sub(1) } else { before.process };
+        let site = take_u32(rest)?.checked_sub(1);
+        let payload = if first & BARE == 0 { take_bytes(rest)? } else { take_number(rest)? };
+        let id = before.id;
+        *before = Context { id: id.wrapping_add(1), ring, time, process };
+        Ok(Event { id, kind, ring, time, process, site, payload })
+    }
 }
 
-fn take_u32(rest: &mut &[u8]) -> Result<u32, Malformed> {
-    u32::try_from(varint::take(rest)?).map_err(|_| Malformed("a number of 32 bits"))
+/// The bytes of one number.
+fn take_number<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let whole = *rest;
+    varint::take(rest)?;
+    Ok(&whole[..whole.len() - rest.len()])
 }
 
-fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
-    let len = usize::try_from(varint::take(rest)?).map_err(|_| Malformed("a length in memory"))?;
-    let (bytes, after) = rest.split_at_checked(len).ok_or(Malformed("as many bytes as announced"))?;
-    *rest = after;
-    Ok(bytes)
+/// Whether a payload is one number and nothing else, written as short as it can be.
+pub(crate) fn is_number(payload: &[u8]) -> bool {
+    let mut rest = payload;
+    varint::take(&mut rest).is_ok() && rest.is_empty()
 }

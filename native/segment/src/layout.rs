@@ -3,7 +3,17 @@
 use elixir_scope_clock::Nanos;
 
 /// The version of the format that this code writes, and the only one that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+
+/// What to do about bytes of another version of the format.
+pub fn other_version(found: u32) -> String {
+    let advice = match found {
+        1 | 2 => "ElixirScope 0.1 wrote it and opens it",
+        newer if newer > VERSION => "a newer ElixirScope wrote it and opens it",
+        _ => "no ElixirScope wrote it",
+    };
+    format!("expected format version {VERSION}, found {found}: {advice}")
+}
 
 /// The first bytes of a segment file.
 pub const SEGMENT_MAGIC: [u8; 8] = *b"ESSEGMNT";
@@ -15,13 +25,25 @@ pub const BLOCK_MAGIC: [u8; 4] = *b"ESBK";
 pub const SEGMENT_HEAD: usize = 32;
 
 /// Bytes of the head of a block.
-pub const BLOCK_HEAD: usize = 64;
+pub const BLOCK_HEAD: usize = 72;
 
 /// Blocks begin at multiples of this.
 pub const ALIGN: usize = 8;
 
-/// The tag of a definition among the records of a block; event kinds have the other numbers.
-pub const DEFINITION: u8 = 0;
+/// Set in the first byte of a record: it came through the same ring as the one before.
+pub const SAME_RING: u8 = 0x20;
+
+/// Likewise: of the same process.
+pub const SAME_PROCESS: u8 = 0x40;
+
+/// Likewise: its payload is a number and nothing else, and has no length.
+pub const BARE: u8 = 0x80;
+
+/// The rest of that byte: the kind.
+pub const KIND: u8 = 0x1F;
+
+/// At least every so many events one can be read without those before it.
+pub const SYNC: u32 = 128;
 
 /// The header of a segment.
 ///
@@ -31,7 +53,7 @@ pub const DEFINITION: u8 = 0;
 /// | 8 | 4 | format version |
 /// | 12 | 4 | number of the segment in its run, from 1 |
 /// | 16 | 8 | number of the first event |
-/// | 24 | 4 | zero |
+/// | 24 | 4 | flags: 1 a remnant, 2 packed |
 /// | 28 | 4 | CRC-32 of bytes 0 to 27 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHead {
@@ -41,6 +63,10 @@ pub struct SegmentHead {
     pub number: u32,
     /// Number of its first event.
     pub first_event: u64,
+    /// Whether it holds what is still needed of segments that were removed, and not all events of its time.
+    pub remnant: bool,
+    /// Whether its records were packed after it had been sealed.
+    pub packed: bool,
 }
 
 impl SegmentHead {
@@ -51,6 +77,7 @@ impl SegmentHead {
         bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.number.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.first_event.to_le_bytes());
+        bytes[24] = u8::from(self.remnant) | u8::from(self.packed) << 1;
         let sum = crc32fast::hash(&bytes[..28]);
         bytes[28..32].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -72,12 +99,19 @@ impl SegmentHead {
         }
         let (version, sum) = (u32_at(head, 8), u32_at(head, 28));
         if version != VERSION {
-            return Err(format!("expected format version {VERSION}, found {version}"));
+            return Err(other_version(version));
         }
         if sum != crc32fast::hash(&head[..28]) {
             return Err("expected the header's checksum to match, it does not".into());
         }
-        Ok(SegmentHead { version, number: u32_at(head, 12), first_event: u64_at(head, 16) })
+        let flags = u32_at(head, 24);
+        Ok(SegmentHead {
+            version,
+            number: u32_at(head, 12),
+            first_event: u64_at(head, 16),
+            remnant: flags & 1 != 0,
+            packed: flags & 2 != 0,
+        })
     }
 }
 
@@ -90,13 +124,15 @@ impl SegmentHead {
 /// | 8 | 8 | number of the first event |
 /// | 16 | 4 | events |
 /// | 20 | 4 | number of the first definition |
-/// | 24 | 8 | time of the first event; each event gives its distance to the one before |
-/// | 32 | 8 | earliest time |
-/// | 40 | 8 | latest time |
-/// | 48 | 4 | ring marks |
-/// | 52 | 4 | CRC-32 of the body |
-/// | 56 | 4 | definitions |
-/// | 60 | 4 | CRC-32 of bytes 0 to 59 |
+/// | 24 | 4 | definitions |
+/// | 28 | 4 | bytes of the front, with which the body begins; the rest are the records |
+/// | 32 | 4 | offset of the places within the front |
+/// | 36 | 4 | bytes of the records when they are unpacked; 0: they are not packed |
+/// | 40 | 8 | earliest time |
+/// | 48 | 8 | latest time |
+/// | 56 | 8 | until when the recording is complete with this block |
+/// | 64 | 4 | CRC-32 of the body |
+/// | 68 | 4 | CRC-32 of bytes 0 to 67 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHead {
     /// Bytes of the body.
@@ -109,14 +145,18 @@ pub struct BlockHead {
     pub first_definition: u32,
     /// Definitions in the block.
     pub definitions: u32,
-    /// Time of the first event.
-    pub base: Nanos,
+    /// Bytes of the front.
+    pub front: u32,
+    /// Offset of the places within the front.
+    pub places: u32,
+    /// Bytes of the records when they are unpacked; 0: they are not packed.
+    pub unpacked: u32,
     /// Earliest time.
     pub earliest: Nanos,
     /// Latest time.
     pub latest: Nanos,
-    /// Ring marks at the front of the body.
-    pub marks: u32,
+    /// Until when the recording is complete with this block.
+    pub until: Nanos,
     /// CRC-32 of the body.
     pub sum: u32,
 }
@@ -130,21 +170,23 @@ impl BlockHead {
         bytes[8..16].copy_from_slice(&self.first_event.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.events.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.first_definition.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.base.0.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.earliest.0.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.latest.0.to_le_bytes());
-        bytes[48..52].copy_from_slice(&self.marks.to_le_bytes());
-        bytes[52..56].copy_from_slice(&self.sum.to_le_bytes());
-        bytes[56..60].copy_from_slice(&self.definitions.to_le_bytes());
-        let sum = crc32fast::hash(&bytes[..60]);
-        bytes[60..64].copy_from_slice(&sum.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.definitions.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.front.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.places.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.unpacked.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.earliest.0.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.latest.0.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.until.0.to_le_bytes());
+        bytes[64..68].copy_from_slice(&self.sum.to_le_bytes());
+        let sum = crc32fast::hash(&bytes[..68]);
+        bytes[68..72].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
 
     /// The head at the front of the bytes, when its magic and checksum are right.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let head = bytes.first_chunk::<BLOCK_HEAD>()?;
-        if head[0..4] != BLOCK_MAGIC || u32_at(head, 60) != crc32fast::hash(&head[..60]) {
+        if head[0..4] != BLOCK_MAGIC || u32_at(head, 68) != crc32fast::hash(&head[..68]) {
             return None;
         }
         Some(BlockHead {
@@ -152,13 +194,20 @@ impl BlockHead {
             first_event: u64_at(head, 8),
             events: u32_at(head, 16),
             first_definition: u32_at(head, 20),
-            base: Nanos(u64_at(head, 24)),
-            earliest: Nanos(u64_at(head, 32)),
-            latest: Nanos(u64_at(head, 40)),
-            marks: u32_at(head, 48),
-            sum: u32_at(head, 52),
-            definitions: u32_at(head, 56),
+            definitions: u32_at(head, 24),
+            front: u32_at(head, 28),
+            places: u32_at(head, 32),
+            unpacked: u32_at(head, 36),
+            earliest: Nanos(u64_at(head, 40)),
+            latest: Nanos(u64_at(head, 48)),
+            until: Nanos(u64_at(head, 56)),
+            sum: u32_at(head, 64),
         })
+    }
+
+    /// Number of the event after the last of the block.
+    pub fn end(&self) -> u64 {
+        self.first_event.saturating_add(u64::from(self.events))
     }
 
     /// Bytes from this block's first byte to the next block's.

@@ -12,10 +12,16 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod builder;
+mod front;
 pub mod layout;
+mod pack;
 mod reader;
 mod writer;
 
-pub use block::{Block, Event, Item, RingMark};
+pub use block::{Block, Event, Events};
+pub use builder::BlockBuilder;
+pub use front::{Calibration, Front, Place, ProcessEntry, RingMark, SiteEntry};
+pub use pack::pack;
 pub use reader::{Damage, Segment};
-pub use writer::{BlockBuilder, SegmentWriter};
+pub use writer::SegmentWriter;

@@ -1,8 +1,11 @@
 //! Reading a segment, while it grows or after its writer is gone.
 
 use crate::block::Block;
-use crate::layout::{ALIGN, BLOCK_HEAD, BlockHead, SEGMENT_HEAD, SegmentHead};
+use crate::layout::{ALIGN, BLOCK_HEAD, BLOCK_MAGIC, BlockHead, SEGMENT_HEAD, SegmentHead};
+use crate::pack::unpack;
+use elixir_scope_clock::Nanos;
 use elixir_scope_mapping::AppendMap;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -27,14 +30,25 @@ pub struct Segment {
     path: PathBuf,
     head: SegmentHead,
     map: Arc<AppendMap>,
+    /// Whether its writer has given back the room that it did not use: then nothing follows the last block.
+    sealed: bool,
 }
 
 impl Segment {
     pub(crate) fn new(path: PathBuf, head: SegmentHead, map: Arc<AppendMap>) -> Self {
-        Segment { path, head, map }
+        Segment { path, head, map, sealed: false }
     }
 
-    /// Opens a file that nobody writes any more.
+    /// Opens a file that its writer has sealed.
+    ///
+    /// # Errors
+    /// As [`Segment::open`].
+    pub fn open_sealed(path: &Path) -> Result<Self, Damage> {
+        Ok(Segment { sealed: true, ..Self::open(path)? })
+    }
+
+    /// Opens a file that nobody writes any more. Its writer may have been killed: then it ends in the zeroes that it
+    /// was made of, or in a block that was not finished.
     ///
     /// # Errors
     /// A [`Damage`] of the whole file, when it cannot be opened or its header is wrong.
@@ -86,12 +100,22 @@ impl Segment {
         self.len() <= SEGMENT_HEAD
     }
 
+    /// The latest time of an event, by the heads of its blocks alone.
+    pub fn latest(&self) -> Nanos {
+        let (bytes, mut offset, mut latest) = (self.map.bytes(), SEGMENT_HEAD, Nanos(0));
+        while let Some(head) = bytes.get(offset..).and_then(BlockHead::parse) {
+            latest = latest.max(head.latest);
+            offset += head.span();
+        }
+        latest
+    }
+
     /// The block at an offset that [`Segment::scan`] gave; its checksum is not looked at again.
     pub fn block(&self, offset: usize) -> Option<Block<'_>> {
         let bytes = self.map.bytes().get(offset..)?;
         let head = BlockHead::parse(bytes)?;
         let body = bytes.get(BLOCK_HEAD..)?.get(..head.body as usize)?;
-        Some(Block { head, offset, body })
+        block(head, offset, body).ok()
     }
 
     /// The blocks from `offset` on (0: all), checked, with whatever damage lies between them. The last item of a
@@ -99,6 +123,18 @@ impl Segment {
     pub fn scan(&self, offset: usize) -> Scan<'_> {
         Scan { segment: self, bytes: self.map.bytes(), offset: offset.max(SEGMENT_HEAD) }
     }
+}
+
+/// A block of its parts.
+fn block(head: BlockHead, offset: usize, body: &[u8]) -> Result<Block<'_>, &'static str> {
+    let (front, records) = body
+        .split_at_checked(head.front as usize)
+        .ok_or("expected the front of a block to lie within its body, it does not")?;
+    let records = match head.unpacked {
+        0 => Cow::Borrowed(records),
+        bytes => Cow::Owned(unpack(records, bytes as usize).ok_or("expected packed records, they are none")?),
+    };
+    Ok(Block { head, offset, front, records })
 }
 
 /// Where the last block ends whose head is whole. Read, not mapped: the file may become shorter behind it.
@@ -131,8 +167,7 @@ impl<'a> Iterator for Scan<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.bytes.get(self.offset..).unwrap_or_default();
-        // A file that was not sealed ends in the zeroes that it was made of.
-        if rest.iter().take(BLOCK_HEAD).all(|byte| *byte == 0) {
+        if rest.is_empty() || self.ends_here(rest) {
             return None;
         }
         let mut pass = None;
@@ -145,9 +180,18 @@ impl<'a> Iterator for Scan<'a> {
                     "expected the checksum of a block's body to match, it does not"
                 }
                 Some(body) => {
-                    let block = Block { head, offset: self.offset, body };
-                    self.offset = self.bytes.len().min(self.offset + head.span());
-                    return Some(Ok(block));
+                    let found = block(head, self.offset, body);
+                    let next = self.bytes.len().min(self.offset + head.span());
+                    match found {
+                        Ok(block) => {
+                            self.offset = next;
+                            return Some(Ok(block));
+                        }
+                        Err(what) => {
+                            pass = Some(next - self.offset);
+                            what
+                        }
+                    }
                 }
             },
         };
@@ -164,10 +208,20 @@ impl<'a> Iterator for Scan<'a> {
 }
 
 impl Scan<'_> {
+    /// Whether the writer came no further: a block is written before its head, so the head is still zeroes, and nothing
+    /// whole follows. A head that was lost later has blocks behind it, or lies in a file that was sealed.
+    fn ends_here(&self, rest: &[u8]) -> bool {
+        let unwritten = rest.iter().take(BLOCK_HEAD).all(|byte| *byte == 0);
+        unwritten && !self.segment.sealed && self.resume(rest) == rest.len()
+    }
+
     /// Bytes to pass over: up to the next head of a block that is whole, or to the end.
     fn resume(&self, rest: &[u8]) -> usize {
-        let starts = (ALIGN - self.offset % ALIGN..rest.len()).step_by(ALIGN);
-        // SEGMENT_HEAD is a multiple of ALIGN, so blocks begin at multiples of ALIGN in the file.
-        starts.into_iter().find(|at| BlockHead::parse(&rest[*at..]).is_some()).unwrap_or(rest.len())
+        // Blocks begin at multiples of ALIGN in the file. The magic is looked at first: the room that a killed writer
+        // left is megabytes of zeroes.
+        let mut starts = (ALIGN - self.offset % ALIGN..rest.len()).step_by(ALIGN);
+        let begins =
+            |at: &usize| rest[*at..].starts_with(&BLOCK_MAGIC) && BlockHead::parse(&rest[*at..]).is_some();
+        starts.find(begins).unwrap_or(rest.len())
     }
 }

@@ -9,19 +9,23 @@
 //! ```
 //!
 //! [`Writer`] turns records of the rings into events of segments; [`Shelf`] is the set of segments that readers look
-//! at, published without a lock; [`Run`] is the folder and its lock.
+//! at, published without a lock; [`Keeper`] packs the segments that are sealed and removes the oldest; [`Run`] is the folder
+//! and its lock.
 //!
 //! This room knows nothing of rings, threads and queries.
 #![forbid(unsafe_code)]
 
 mod error;
+mod keeper;
 mod manifest;
 mod meaning;
+mod remnant;
 mod run;
 mod shelf;
 mod writer;
 
 pub use error::StoreError;
+pub use keeper::{Keeper, Retention};
 pub use manifest::Manifest;
 pub use meaning::Meaning;
 pub use run::{Run, RunPath};

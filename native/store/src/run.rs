@@ -55,6 +55,11 @@ impl RunPath {
         self.0.join("segments")
     }
 
+    /// A file that is being written to take the place of a segment.
+    pub(crate) fn draft(&self, number: u32) -> PathBuf {
+        self.segments().join(format!("{number:06}.draft"))
+    }
+
     /// The file of a segment.
     pub fn segment(&self, number: u32) -> PathBuf {
         self.segments().join(format!("{number:06}.seg"))

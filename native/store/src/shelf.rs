@@ -24,8 +24,22 @@ impl Shelf {
 
     /// Adds a segment at the end.
     pub fn push(&self, segment: Arc<Segment>) {
-        let mut segments = Vec::clone(&self.segments.load());
-        segments.push(segment);
-        self.segments.store(Arc::new(segments));
+        self.segments.rcu(|segments| {
+            let mut segments = Vec::clone(segments);
+            segments.push(Arc::clone(&segment));
+            segments
+        });
+    }
+
+    /// Puts a segment in the place of some that follow each other, which must be there.
+    pub fn replace(&self, old: &[Arc<Segment>], new: &Arc<Segment>) {
+        self.segments.rcu(|segments| {
+            let mut segments = Vec::clone(segments);
+            let first = old.first().and_then(|old| segments.iter().position(|found| Arc::ptr_eq(found, old)));
+            if let Some(first) = first {
+                segments.splice(first..first + old.len(), [Arc::clone(new)]);
+            }
+            segments
+        });
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{Meaning, RunPath, Shelf, StoreError};
 use ahash::AHashMap;
-use elixir_scope_clock::Nanos;
-use elixir_scope_event::{Definition, Kind, LossCause, Malformed, Record, Site, value, varint};
-use elixir_scope_segment::{BlockBuilder, RingMark, SegmentWriter};
+use elixir_scope_clock::{Nanos, Piece};
+use elixir_scope_event::{Definition, Gap, Kind, LossCause, Malformed, Record, Site, value, varint};
+use elixir_scope_segment::{BlockBuilder, Calibration, RingMark, SegmentWriter};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,13 +13,27 @@ use std::sync::Arc;
 pub struct Limits {
     /// Bytes of a segment; its disk space is reserved when it begins.
     pub segment_bytes: usize,
+    /// Bytes of the largest record: a quarter of the largest ring. Where it needs more, a segment is larger than
+    /// `segment_bytes`. 0: segments are never larger.
+    pub record_bytes: usize,
+    /// A segment is sealed when it has been written to for so many nanoseconds, however short it is; `None`: never.
+    pub segment_age: Option<u64>,
     /// A block is written when its records reach this many bytes, or when the rings are empty.
     pub block_bytes: usize,
 }
 
+impl Limits {
+    /// What must be free for one more block: it ends with the record that makes it due, and the front and the definitions
+    /// take as much again, with something to spare.
+    fn reserve(&self) -> usize {
+        2 * (self.block_bytes + self.record_bytes) + (1 << 19)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Limits { segment_bytes: 64 << 20, block_bytes: 64 << 10 }
+        let (segment_bytes, record_bytes, block_bytes) = (16 << 20, 1 << 20, 64 << 10);
+        Limits { segment_bytes, record_bytes, segment_age: None, block_bytes }
     }
 }
 
@@ -36,6 +50,9 @@ pub struct Writer {
     sites: AHashMap<u64, u32>,
     definitions: u32,
     payload: Vec<u8>,
+    /// Until when the recording is complete, and until when it was when the segment got its first block.
+    until: Nanos,
+    began: Option<Nanos>,
 }
 
 enum Place {
@@ -49,6 +66,8 @@ impl Writer {
     /// # Errors
     /// When the file cannot be made.
     pub fn create(run: &RunPath, limits: Limits) -> Result<Self, StoreError> {
+        let room = if limits.record_bytes > 0 { 2 * limits.reserve() } else { 0 };
+        let limits = Limits { segment_bytes: limits.segment_bytes.max(room), ..limits };
         Self::begin(Place::Files(run.clone()), limits, Arc::default(), 1, 0)
     }
 
@@ -82,6 +101,8 @@ impl Writer {
             sites: AHashMap::new(),
             definitions: 0,
             payload: Vec::new(),
+            until: Nanos(0),
+            began: None,
         })
     }
 
@@ -116,11 +137,8 @@ impl Writer {
 
     /// Adds the fact that events are missing. Its time is the beginning of the gap.
     pub fn gap(&mut self, ring: u32, cause: LossCause, count: u64, from: Nanos, to: Nanos) {
-        let mut payload = vec![cause as u8];
-        for number in [count, from.0, to.0] {
-            value::put(&mut payload, value::Token::Integer(number as i64));
-        }
-        self.block.event(Kind::Gap, ring, from, (None, None), &payload);
+        let gap = Gap { cause, count, from, to };
+        self.block.event(Kind::Gap, ring, from, (None, None), &gap.payload());
     }
 
     /// Adds the fact that a site was called so often since this was said last.
@@ -134,6 +152,25 @@ impl Writer {
     /// Adds an event of the recording itself, without a process.
     pub fn note(&mut self, kind: Kind, time: Nanos) {
         self.block.event(kind, u32::MAX, time, (None, None), &[0]);
+    }
+
+    /// Says what times are made with from now on, and what the system clock says.
+    pub fn calibrate(&mut self, piece: Piece, wall: Nanos) {
+        self.block.calibrate(Calibration { piece, wall });
+    }
+
+    /// Says that everything that happened before this time has been pushed.
+    pub fn complete(&mut self, until: Nanos) {
+        self.block.complete(until);
+        self.until = self.until.max(until);
+    }
+
+    /// Writes a block even when nothing was pushed: whoever opens the run later knows how long nothing happened.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub fn beat(&mut self) -> Result<(), StoreError> {
+        self.write()
     }
 
     /// Says how far a ring has been read with the records pushed so far.
@@ -167,9 +204,10 @@ impl Writer {
     /// # Errors
     /// When a new segment is needed and cannot be made: what was pushed is kept, and may be tried again.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        if self.block.is_empty() {
-            return Ok(());
-        }
+        if self.block.is_empty() { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
         if !self.segment.append(&mut self.block) {
             // Numbers of definitions hold within one segment. A block never waits for a new segment: room for the
             // largest is left at the end of each (see `roll`), so this is a segment that was made too small.
@@ -178,15 +216,18 @@ impl Writer {
                 "expected room for a block in the segment; make segments larger".into(),
             ));
         }
+        self.began.get_or_insert(self.until);
         self.roll()
     }
 
     /// Begins a new segment when the present one may not take another block.
     fn roll(&mut self) -> Result<(), StoreError> {
-        // A block ends with the record that makes it due, and a record is at most a quarter of a ring. Half a
-        // segment is left free at most.
-        let reserve = (self.limits.block_bytes + (5 << 20)).min(self.limits.segment_bytes / 2);
-        if self.segment.len() + reserve <= self.limits.segment_bytes {
+        // Half a segment is left free at most.
+        let reserve = self.limits.reserve().min(self.limits.segment_bytes / 2);
+        let full = self.segment.len() + reserve > self.limits.segment_bytes;
+        let age = self.began.map_or(0, |began| self.until.0.saturating_sub(began.0));
+        let old = self.limits.segment_age.is_some_and(|most| age >= most);
+        if !full && !old {
             return Ok(());
         }
         let next = self.place.segment(self.limits.segment_bytes, self.number + 1, self.segment.next_event())?;
@@ -196,7 +237,7 @@ impl Writer {
         let path = full.segment().path().to_path_buf();
         self.words.clear();
         self.sites.clear();
-        self.definitions = 0;
+        (self.definitions, self.began) = (0, None);
         full.seal().map_err(StoreError::io("seal", path))
     }
 

@@ -3,7 +3,6 @@
 use elixir_scope_clock::{Nanos, Ticks};
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, Record, Site};
-use elixir_scope_segment::Item;
 use elixir_scope_store::{Limits, Manifest, Meaning, Run, Shelf, Writer};
 use std::sync::Arc;
 
@@ -36,15 +35,12 @@ fn events(shelf: &Shelf) -> u64 {
     for segment in shelf.segments().iter() {
         let mut atoms = Vec::new();
         assert_eq!(segment.head().first_event, events);
-        for item in segment.scan(0).flat_map(|block| block.unwrap().items().collect::<Vec<_>>()) {
-            match item.unwrap() {
-                Item::Definition(_, Definition::Atom(name)) => atoms.push(name),
-                Item::Definition(_, other) => panic!("{other:?}"),
-                Item::Event(event) => {
-                    let Ok(Token::Reference(atom)) = value::take(&mut &event.payload[1..]) else { panic!() };
-                    assert_eq!(atoms[atom as usize], format!("{events:0>1000}"));
-                    events += 1;
-                }
+        for block in segment.scan(0).map(Result::unwrap) {
+            atoms.extend(block.front().unwrap().definitions);
+            for event in block.events().map(Result::unwrap) {
+                let Ok(Token::Reference(atom)) = value::take(&mut &event.payload[1..]) else { panic!() };
+                assert_eq!(atoms[atom as usize], Definition::Atom(format!("{events:0>1000}")));
+                events += 1;
             }
         }
     }
@@ -67,7 +63,7 @@ fn a_block_that_no_segment_takes_is_an_error_and_what_was_written_stays() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = Manifest { started: Nanos(0), os_pid: 1, node: String::new(), vm: String::new() };
     let run = Run::create(dir.path(), "run", &manifest).unwrap();
-    let limits = Limits { segment_bytes: 4096, block_bytes: 1 << 20 };
+    let limits = Limits { segment_bytes: 4096, record_bytes: 0, block_bytes: 1 << 20, ..Limits::default() };
     let mut writer = Writer::create(run.path(), limits).unwrap();
     push(&mut writer, 0);
     writer.commit().unwrap();

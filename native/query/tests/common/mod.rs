@@ -1,9 +1,11 @@
 //! A made-up program whose every step is known, and a store that holds what of it was recorded.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use elixir_scope_clock::{Nanos, Ticks};
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, LossCause, Pid, Record, Site, varint};
 use elixir_scope_query::{Index, Row};
+use elixir_scope_segment::Segment;
 use elixir_scope_store::{Limits, Manifest, Meaning, Run, Writer};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -250,13 +252,24 @@ pub struct Recorded {
     pub truth: Truth,
     pub index: Index,
     pub grown: Index,
+    pub segments: Vec<Arc<Segment>>,
 }
 
 pub fn record(program: &[Step], segment_bytes: usize) -> Recorded {
+    record_and(program, segment_bytes, |_, _, _| {})
+}
+
+/// As [`record`], with something done after each commit.
+pub fn record_and(
+    program: &[Step],
+    segment_bytes: usize,
+    mut after: impl FnMut(&Run, &Writer, &Truth),
+) -> Recorded {
     let dir = tempfile::tempdir().unwrap();
     let manifest = Manifest { started: Nanos(0), os_pid: 1, node: String::new(), vm: String::new() };
     let run = Run::create(dir.path(), "run", &manifest).unwrap();
-    let mut writer = Writer::create(run.path(), Limits { segment_bytes, block_bytes: 1 << 16 }).unwrap();
+    let mut writer =
+        Writer::create(run.path(), Limits { segment_bytes, record_bytes: 0, ..Limits::default() }).unwrap();
     let (mut truth, mut grown) = (Truth::default(), Index::default());
     // Commit at the end, after what was lost has been told.
     let end = [Act::Tell, Act::Commit].map(|act| Step { process: 0, act, passed: 1, late: 0 });
@@ -266,12 +279,14 @@ pub fn record(program: &[Step], segment_bytes: usize) -> Recorded {
         }
         if step.act == Act::Commit {
             writer.commit().unwrap();
+            after(&run, &writer, &truth);
             grown.extend(&writer.shelf().segments());
         }
     }
     let mut index = Index::default();
-    index.extend(&writer.shelf().segments());
-    Recorded { truth, index, grown }
+    let segments = writer.shelf().segments().to_vec();
+    index.extend(&segments);
+    Recorded { truth, index, grown, segments }
 }
 
 fn push(writer: &mut Writer, event: &Plain) {
@@ -296,15 +311,14 @@ fn push(writer: &mut Writer, event: &Plain) {
     }
 }
 
-/// The number that the index gave a process of the program; `None` when no event of it was stored.
-pub fn number(index: &Index, process: usize) -> Option<usize> {
-    index.process(Pid { id: process as u32 + 1, serial: 0 })
+/// The pid of a process of the program.
+pub fn pid(process: usize) -> Pid {
+    Pid { id: process as u32 + 1, serial: 0 }
 }
 
 /// A row as an event of the program.
-pub fn plain(index: &Index, row: &Row) -> Plain {
-    let process = row.process.map(|process| index.processes()[process].pid.id as usize - 1);
-    let site = row.site.map(|site| index.sites()[site].key);
+pub fn plain(row: &Row) -> Plain {
+    let process = row.process.map(|pid| pid.id as usize - 1);
     assert!(varint::take(&mut &row.payload[..]).is_ok());
-    Plain { kind: row.kind, time: row.time.0, process, site, payload: row.payload.clone() }
+    Plain { kind: row.kind, time: row.time.0, process, site: row.site, payload: row.payload.clone() }
 }

@@ -140,7 +140,12 @@ impl Scene {
         let path = run.path().clone();
         let dictionary = Dictionary::create(&path.dictionary()).unwrap();
         dictionary.define_piece(clock.timeline().last()).unwrap();
-        let limits = Limits { segment_bytes: sizes.segment, block_bytes: sizes.block };
+        let limits = Limits {
+            segment_bytes: sizes.segment,
+            record_bytes: 0,
+            block_bytes: sizes.block,
+            ..Limits::default()
+        };
         let writer = Writer::create(&path, limits).unwrap();
         let bounds = Bounds {
             scheduler_ring: sizes.ring,
@@ -177,15 +182,16 @@ pub fn numbers(index: &Index) -> BTreeMap<u32, Vec<u64>> {
     let mut found: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
     let mut last: BTreeMap<u32, Nanos> = BTreeMap::new();
     for row in rows(index).iter().filter(|row| row.kind == Kind::Call) {
-        let pid = index.processes()[row.process.expect("all calls have a process")].pid.id;
-        assert_eq!(index.sites()[row.site.expect("all calls have a site")], site(u64::from(pid % 5 + 1)));
+        let pid = row.process.expect("all calls have a process").id;
+        let key = row.site.expect("all calls have a site");
+        assert_eq!(index.site(key), Some(&site(u64::from(pid % 5 + 1))));
         let before = last.insert(pid, row.time).unwrap_or_default();
         assert!(before <= row.time, "time goes back in process {pid} from {before:?} to {:?}", row.time);
         let mut payload = &row.payload[..];
         let number = varint::take(&mut payload).unwrap();
         let Ok(Token::Reference(atom)) = value::take(&mut payload) else { panic!("expected an atom") };
-        let atom = &index.table(row.segment)[atom as usize];
-        assert_eq!(**atom, Definition::Atom(format!("atom_{}", number % ATOMS)));
+        let atom = index.volume(row.volume).unwrap().definition(atom);
+        assert_eq!(atom, Some(&Definition::Atom(format!("atom_{}", number % ATOMS))));
         found.entry(pid).or_default().push(number);
     }
     found
