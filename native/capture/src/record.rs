@@ -78,7 +78,7 @@ pub fn record(kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>))
 /// Records one event whose payload is a number below 128 and so many short tokens; `next` gives them by their place, and
 /// is told which words have a meaning already: only those it may give. `None` when it is not such an event, or its
 /// process or site is not known: then nothing has been recorded, and [`record`] does it.
-#[inline]
+#[inline(always)]
 pub fn record_brief(
     kind: Kind,
     origin: &impl Origin,
@@ -178,7 +178,7 @@ impl Local {
         if met.unsourced { Outcome::Unsourced } else { Outcome::Known }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record_brief(
         &mut self,
         kind: Kind,
