@@ -72,13 +72,13 @@ thread_local! {
 /// Records one event of the calling process; `fill` writes its payload.
 #[inline]
 pub fn record(kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>)) -> Outcome {
-    with_local(origin, |local| local.record(kind, origin, fill))
+    with_local(origin, Outcome::Off, |local| local.record(kind, origin, fill))
 }
 
 /// Records one event whose payload is a number below 128 and so many short tokens; `next` gives them by their place, and
 /// is told which words have a meaning already: only those it may give. `None` when it is not such an event, or its
 /// process or site is not known: then nothing has been recorded, and [`record`] does it.
-#[inline]
+#[inline(always)]
 pub fn record_brief(
     kind: Kind,
     origin: &impl Origin,
@@ -86,39 +86,30 @@ pub fn record_brief(
     count: usize,
     next: impl FnMut(&Known, usize) -> Option<Short>,
 ) -> Option<Outcome> {
-    let mut brief = None;
-    let outcome = with_local(origin, |local| {
-        brief = local.record_brief(kind, origin, number, count, next);
-        Outcome::Off
-    });
-    match brief {
-        Some(outcome) => Some(outcome),
-        None if generation() == 0 => Some(outcome),
-        None => None,
-    }
+    with_local(origin, Some(Outcome::Off), |local| local.record_brief(kind, origin, number, count, next))
 }
 
 /// Counts one call of the origin's site, and records nothing of it.
 #[inline]
 pub fn count(origin: &impl Origin) -> Outcome {
-    with_local(origin, |local| local.count(origin))
+    with_local(origin, Outcome::Off, |local| local.count(origin))
 }
 
 #[inline]
-fn with_local(origin: &impl Origin, work: impl FnOnce(&mut Local) -> Outcome) -> Outcome {
+fn with_local<R>(origin: &impl Origin, off: R, work: impl FnOnce(&mut Local) -> R) -> R {
     let generation = generation();
     if generation == 0 {
-        return Outcome::Off;
+        return off;
     }
     LOCAL.with(|local| {
         // Held already only if the writer of a payload recorded, which no caller does.
-        let Ok(mut local) = local.try_borrow_mut() else { return Outcome::Off };
+        let Ok(mut local) = local.try_borrow_mut() else { return off };
         if !matches!(&*local, Some(local) if local.generation == generation) {
             join(&mut local, origin.thread());
         }
         match &mut *local {
             Some(local) => work(local),
-            None => Outcome::Off,
+            None => off,
         }
     })
 }
@@ -187,7 +178,7 @@ impl Local {
         if met.unsourced { Outcome::Unsourced } else { Outcome::Known }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record_brief(
         &mut self,
         kind: Kind,

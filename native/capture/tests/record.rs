@@ -1,10 +1,12 @@
 //! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
 
-use elixir_scope_capture::{Limits, Origin, Outcome, Session, Thread, count, current, record};
+use elixir_scope_capture::{
+    Limits, Origin, Outcome, Pen, Session, Thread, count, current, record, record_brief,
+};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Meanings, Sources};
 use elixir_scope_event::value::{self, Short, Token};
-use elixir_scope_event::{Definition, Kind, Pid, Record, Site, varint};
+use elixir_scope_event::{Buffer, Definition, Kind, Pid, Record, Site, varint};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -274,6 +276,71 @@ fn words_in_a_row_wait_for_their_meaning() {
     assert!(seen.len() == 2 && seen.iter().all(|one| one.words == words));
     let meanings = scene.meanings();
     assert!(words.iter().all(|word| meanings.words[word] == Definition::Atom(format!("atom_{word}"))));
+}
+
+#[test]
+fn a_brief_record_is_the_record_that_the_pen_writes() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 20);
+    let caller = Caller::new(1, 1);
+    let word = |at: u64| at << 6 | 11;
+    let numbers = [0, -1, 63, 64, -64, -65, 8_191, 8_192, -8_192, -8_193, 1 << 40, i64::MAX, i64::MIN];
+    let tokens: Vec<Short> = numbers
+        .into_iter()
+        .flat_map(|number| [Short::Integer(number), Short::Nil, Short::Word(word(number as u64 & 7))])
+        .collect();
+    let brief = |count: usize, from: usize| {
+        record_brief(Kind::Call, &caller, count as u8, count, |known, place| {
+            Some(tokens[from + place]).filter(|token| match token {
+                Short::Word(word) => known.contains(*word),
+                _ => true,
+            })
+        })
+    };
+    assert_eq!(brief(1, 0), None, "the process is not known yet");
+    let first = record(Kind::Call, &caller, |pen| {
+        pen.number(0);
+        (0..8).for_each(|at| pen.word(word(at), || Definition::Atom(format!("atom_{at}"))));
+    });
+    assert_eq!(first, Outcome::New, "nothing was recorded before");
+    assert_eq!(brief(14, 0), None, "more than are brief");
+    let mut expected = Vec::new();
+    for count in 0..=13 {
+        for from in 0..tokens.len() - count {
+            let mut bytes = Buffer::default();
+            let mut pen = Pen::new(&scene.session, &mut bytes);
+            pen.number(count as u64);
+            for token in &tokens[from..from + count] {
+                match *token {
+                    Short::Nil => pen.token(Token::Nil),
+                    Short::Integer(number) => pen.integer(number),
+                    Short::Word(word) => pen.word(word, || unreachable!("it is known")),
+                }
+            }
+            assert_eq!(brief(count, from), Some(Outcome::Known));
+            expected.push(bytes.as_slice().to_vec());
+        }
+    }
+    let unknown = record_brief(Kind::Call, &caller, 1, 1, |known, _| {
+        Some(Short::Word(word(99))).filter(|_| known.contains(word(99)))
+    });
+    assert_eq!(unknown, None);
+    scene.session.pause();
+    assert_eq!(brief(1, 0), Some(Outcome::Off));
+    let mut consumer = elixir_scope_ring::file::open(&scene.rings()[0]).unwrap();
+    consumer.refresh();
+    consumer.advance();
+    let mut last = 0;
+    for payload in expected {
+        let frame = consumer.peek().unwrap();
+        let record = Record::parse(frame.tag, &frame.body).unwrap();
+        assert_eq!((record.process, record.site), (pid_word(1), 1));
+        assert!(record.ticks.0 >= last);
+        last = record.ticks.0;
+        assert_eq!(record.payload, payload);
+        consumer.advance();
+    }
+    assert!(consumer.peek().is_none());
 }
 
 #[test]
