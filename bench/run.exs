@@ -1,4 +1,5 @@
 Code.require_file("hot_path.exs", __DIR__)
+Code.require_file("encoding.exs", __DIR__)
 Code.require_file("cost.exs", __DIR__)
 Code.require_file("compile_time.exs", __DIR__)
 
@@ -17,6 +18,7 @@ These machines are noisy: read the ratios, each taken within one run; times are 
 Machine: #{cpu}, #{System.schedulers_online()} schedulers; Elixir #{System.version()} on OTP #{System.otp_release()}; #{Date.utc_today()}.
 
 #{Bench.HotPath.run()}
+#{Bench.Encoding.run()}
 #{Bench.Cost.run()}
 #{Bench.CompileTime.run()}
 """

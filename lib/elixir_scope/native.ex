@@ -67,6 +67,11 @@ defmodule ElixirScope.Native do
   def summary(_handle), do: absent(:summary)
   def verify(_handle, _segment), do: absent(:verify)
 
+  # Tests and benches of the encoder.
+  def layout(_used), do: absent(:layout)
+  def encoded(_term, _limited), do: absent(:encoded)
+  def weigh(_way, _term, _rounds, _limited), do: absent(:weigh)
+
   # `nif_error` tells compilers and type checkers that the true function may return anything.
   defp absent(function) do
     :erlang.nif_error(%ElixirScope.Error{

@@ -8,6 +8,7 @@
 //! it words and their meanings) and nothing of the store.
 #![forbid(unsafe_code)]
 
+mod brief;
 mod counts;
 mod overflow;
 mod pen;
@@ -17,5 +18,5 @@ mod session;
 pub use counts::Counts;
 pub use overflow::{Overflow, Triggers};
 pub use pen::Pen;
-pub use record::{Origin, Outcome, count, record};
+pub use record::{Origin, Outcome, count, record, record_brief};
 pub use session::{Limits, RingEnd, Session, Thread, current, generation, own};

@@ -1,19 +1,31 @@
 //! Writing the payload of one event.
 
 use crate::Session;
-use elixir_scope_event::Definition;
-use elixir_scope_event::value::{self, Token};
+use elixir_scope_dictionary::Known;
+use elixir_scope_event::value::{self, Short, Token};
 use elixir_scope_event::varint;
+use elixir_scope_event::{Buffer, Definition};
 
-/// Collects the payload of an event in the thread's buffer.
+/// Collects the payload of an event in a buffer, behind what lies there already.
 pub struct Pen<'a> {
-    pub(crate) session: &'a Session,
-    pub(crate) bytes: &'a mut Vec<u8>,
+    session: &'a Session,
+    bytes: &'a mut Buffer,
+    /// Where the payload begins.
+    from: usize,
+    /// Whether the meaning of a word could not be written.
     pub(crate) undefined: bool,
 }
 
-impl Pen<'_> {
+impl<'a> Pen<'a> {
+    /// A pen that appends to `bytes`.
+    #[inline]
+    pub fn new(session: &'a Session, bytes: &'a mut Buffer) -> Self {
+        let from = bytes.len();
+        Pen { session, bytes, from, undefined: false }
+    }
+
     /// The session that records.
+    #[inline]
     pub fn session(&self) -> &Session {
         self.session
     }
@@ -21,12 +33,12 @@ impl Pen<'_> {
     /// Bytes so far.
     #[inline]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.from
     }
 
     /// Whether nothing was written yet.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// The number at the front of the payload.
@@ -35,10 +47,24 @@ impl Pen<'_> {
         varint::put(self.bytes, number);
     }
 
-    /// One token of a value; words go through [`Pen::word`].
-    #[inline]
+    /// One token of a value; words go through [`Pen::word`], integers through
+    /// [`Pen::integer`].
+    #[inline(always)]
     pub fn token(&mut self, token: Token<'_>) {
         value::put(self.bytes, token);
+    }
+
+    /// An integer.
+    #[inline(always)]
+    pub fn integer(&mut self, number: i64) {
+        value::put_integer(self.bytes, number);
+    }
+
+    /// Tokens as long as `next` gives them and room for a few lasts; the answer is their number. `next` is told which
+    /// words have a meaning in the dictionary: only those it may give.
+    #[inline(always)]
+    pub fn short(&mut self, mut next: impl FnMut(&Known) -> Option<Short>) -> usize {
+        value::put_short(self.bytes, || next(&self.session.words))
     }
 
     /// A machine word of the VM. Its meaning is asked for, and written to the dictionary, the first time.

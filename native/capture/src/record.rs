@@ -1,9 +1,12 @@
 //! The one door of the hot path.
 
+use crate::brief::{BRIEF, Brief, PAYLOAD};
 use crate::session::{RingStart, Session, Thread, current, generation, is_own};
-use crate::{Pen, counts, session};
+use crate::{Pen, counts};
 use ahash::AHashMap;
-use elixir_scope_event::{Definition, Kind, Record, Site};
+use elixir_scope_dictionary::Known;
+use elixir_scope_event::value::Short;
+use elixir_scope_event::{Buffer, Definition, Kind, Out, Record, Site};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -43,10 +46,14 @@ pub enum Outcome {
 
 /// What a thread keeps between events.
 struct Local {
+    /// The session's.
+    generation: u64,
     session: Arc<Session>,
     thread: Thread,
     ring: Option<RingStart>,
-    bytes: Vec<u8>,
+    /// The record that is being made: its head, then its payload.
+    bytes: Buffer,
+    brief: Brief,
     counters: AHashMap<u64, Arc<AtomicU64>>,
 }
 
@@ -65,88 +72,132 @@ thread_local! {
 /// Records one event of the calling process; `fill` writes its payload.
 #[inline]
 pub fn record(kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>)) -> Outcome {
-    with_local(origin, |local| local.record(kind, origin, fill))
+    with_local(origin, Outcome::Off, |local| local.record(kind, origin, fill))
+}
+
+/// Records one event whose payload is a number below 128 and so many short tokens; `next` gives them by their place, and
+/// is told which words have a meaning already: only those it may give. `None` when it is not such an event, or its
+/// process or site is not known: then nothing has been recorded, and [`record`] does it.
+#[inline(always)]
+pub fn record_brief(
+    kind: Kind,
+    origin: &impl Origin,
+    number: u8,
+    count: usize,
+    next: impl FnMut(&Known, usize) -> Option<Short>,
+) -> Option<Outcome> {
+    with_local(origin, Some(Outcome::Off), |local| local.record_brief(kind, origin, number, count, next))
 }
 
 /// Counts one call of the origin's site, and records nothing of it.
 #[inline]
 pub fn count(origin: &impl Origin) -> Outcome {
-    with_local(origin, |local| local.count(origin))
+    with_local(origin, Outcome::Off, |local| local.count(origin))
 }
 
 #[inline]
-fn with_local(origin: &impl Origin, work: impl FnOnce(&mut Local) -> Outcome) -> Outcome {
+fn with_local<R>(origin: &impl Origin, off: R, work: impl FnOnce(&mut Local) -> R) -> R {
     let generation = generation();
     if generation == 0 {
-        return Outcome::Off;
+        return off;
     }
     LOCAL.with(|local| {
         // Held already only if the writer of a payload recorded, which no caller does.
-        let Ok(mut local) = local.try_borrow_mut() else { return Outcome::Off };
-        if !matches!(&*local, Some(local) if local.session.generation == generation) {
-            *local = join(origin.thread());
+        let Ok(mut local) = local.try_borrow_mut() else { return off };
+        if !matches!(&*local, Some(local) if local.generation == generation) {
+            join(&mut local, origin.thread());
         }
         match &mut *local {
             Some(local) => work(local),
-            None => Outcome::Off,
+            None => off,
         }
     })
 }
 
 /// Joins the calling thread to the session that records now.
 #[cold]
-fn join(thread: Thread) -> Option<Local> {
-    let session = current()?;
-    let ring = session.ring(thread).ok();
-    Some(Local { session, thread, ring, bytes: Vec::with_capacity(4096), counters: AHashMap::new() })
+fn join(local: &mut Option<Local>, thread: Thread) {
+    // The ring of the session before is given back first.
+    *local = None;
+    *local = current().map(|session| Local {
+        generation: session.generation,
+        thread,
+        ring: session.ring(thread).ok(),
+        bytes: Buffer::default(),
+        brief: Brief::default(),
+        counters: AHashMap::new(),
+        session,
+    });
+}
+
+/// What the first look at a process or a site found.
+struct Met {
+    /// The process is one of ours: nothing of it is recorded.
+    own: bool,
+    /// The process was not known.
+    new: bool,
+    /// The text of the site's source is not known yet.
+    unsourced: bool,
+    /// A meaning could not be written.
+    undefined: bool,
+}
+
+impl Met {
+    /// Both are known.
+    const BEFORE: Met = Met { own: false, new: false, unsourced: false, undefined: false };
 }
 
 impl Local {
     #[inline]
     fn record(&mut self, kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>)) -> Outcome {
-        let process = origin.process();
-        if is_own(process) {
+        let session = &*self.session;
+        let (process, site) = (origin.process(), origin.site());
+        let known = session.processes.contains(process) && session.sites.contains(site);
+        let met = if known { Met::BEFORE } else { meet(session, origin, process, site) };
+        if met.own {
             return Outcome::Off;
         }
-        let session = &*self.session;
         let ticks = session.clock.raw();
         self.bytes.clear();
-        let mut pen = Pen { session, bytes: &mut self.bytes, undefined: false };
+        self.bytes.extend(&Record { kind, ticks, process, site, payload: &[] }.head());
+        let mut pen = Pen::new(session, &mut self.bytes);
         fill(&mut pen);
-        let mut undefined = pen.undefined;
-        let site = origin.site();
-        let new = process != 0 && !session.processes.contains(process);
-        if new {
-            undefined |= session.dictionary.define_word(process, origin.process_meaning()).is_err();
-        }
-        let mut sourced = true;
-        if site != 0 && !session.sites.contains(site) {
-            let defined = define_site(session, origin);
-            undefined |= defined == Defined::Failed;
-            sourced = defined != Defined::Unsourced;
-        }
+        let undefined = met.undefined | pen.undefined;
         let Some(ring) = self.ring.as_mut().filter(|_| !undefined) else {
             session.count_undefined();
             return Outcome::Lost;
         };
-        let record = Record { kind, ticks, process, site, payload: &self.bytes };
-        // A refusal is counted in the ring, and shown by the drain.
-        let (tag, parts) = (kind as u32, [&record.head()[..], record.payload]);
-        if let Err(why) = ring.producer.offer(tag, &parts)
-            && !session.refused(ring, why, tag, &parts)
-        {
+        let pushed = push(session, ring, kind, self.bytes.as_slice());
+        if pushed == Outcome::Lost {
             return Outcome::Lost;
         }
-        if ring.producer.waiting() > ring.producer.capacity() / 2
-            && ring.producer.look() > ring.producer.capacity() / 2
-        {
-            session.wake();
-        }
-        if new {
+        if met.new {
             session.processes.add(process);
             return Outcome::New;
         }
-        if sourced { Outcome::Known } else { Outcome::Unsourced }
+        if met.unsourced { Outcome::Unsourced } else { Outcome::Known }
+    }
+
+    #[inline(always)]
+    fn record_brief(
+        &mut self,
+        kind: Kind,
+        origin: &impl Origin,
+        number: u8,
+        count: usize,
+        mut next: impl FnMut(&Known, usize) -> Option<Short>,
+    ) -> Option<Outcome> {
+        let session = &*self.session;
+        let (process, site) = (origin.process(), origin.site());
+        let known = session.processes.contains(process) && session.sites.contains(site);
+        if !known || count > BRIEF || session.limits.value_bytes < PAYLOAD {
+            return None;
+        }
+        let ring = self.ring.as_mut()?;
+        let record = Record { kind, ticks: session.clock.raw(), process, site, payload: &[] };
+        let words = &session.words;
+        let bytes = self.brief.make(&record, number, count, |place| next(words, place))?;
+        Some(push(session, ring, kind, bytes))
     }
 
     #[inline]
@@ -176,6 +227,46 @@ impl Local {
     }
 }
 
+/// Publishes a record.
+#[inline]
+fn push(session: &Session, ring: &mut RingStart, kind: Kind, bytes: &[u8]) -> Outcome {
+    // A refusal is counted in the ring, and shown by the drain.
+    if let Err(why) = ring.producer.offer(kind as u32, &[bytes])
+        && !session.refused(ring, why, kind as u32, &[bytes])
+    {
+        return Outcome::Lost;
+    }
+    if ring.producer.waiting() > ring.producer.capacity() / 2 {
+        wake(session, ring);
+    }
+    Outcome::Known
+}
+
+/// Looks at a process or a site that may be new, and writes what they mean.
+#[cold]
+fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met {
+    // A process of ours is never added to those that are known, so it always comes here.
+    if is_own(process) {
+        return Met { own: true, ..Met::BEFORE };
+    }
+    let new = process != 0 && !session.processes.contains(process);
+    let undefined = new && session.dictionary.define_word(process, origin.process_meaning()).is_err();
+    let defined = match site != 0 && !session.sites.contains(site) {
+        true => define_site(session, origin),
+        false => Defined::Whole,
+    };
+    let unsourced = defined == Defined::Unsourced;
+    Met { own: false, new, unsourced, undefined: undefined | (defined == Defined::Failed) }
+}
+
+/// Wakes the drain if the ring is still half full.
+#[cold]
+fn wake(session: &Session, ring: &mut RingStart) {
+    if ring.producer.look() > ring.producer.capacity() / 2 {
+        session.wake();
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Defined {
     Whole,
@@ -185,7 +276,7 @@ enum Defined {
 }
 
 #[cold]
-fn define_site(session: &session::Session, origin: &impl Origin) -> Defined {
+fn define_site(session: &Session, origin: &impl Origin) -> Defined {
     // A site whose literal does not hold its own key would be looked up in vain later.
     let site = origin.site_meaning().filter(|site| site.key == origin.site());
     let Some(site) = site else { return Defined::Failed };

@@ -95,8 +95,12 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 /// Pids of ElixirScope's own processes, which are never recorded. 0: no process.
 static OWN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
-/// From now on the process is one of ours.
+/// From now on the process, which is the calling one, is one of ours.
 pub fn own(process: u64) {
+    // Whether a process is ours is asked only while the session does not know it.
+    if let Some(session) = current() {
+        session.processes.remove(process);
+    }
     // A process of ours that was started again takes the place of the oldest.
     let mut next = process;
     for place in &OWN {

@@ -1,10 +1,12 @@
 //! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
 
-use elixir_scope_capture::{Limits, Origin, Outcome, Session, Thread, count, current, record};
+use elixir_scope_capture::{
+    Limits, Origin, Outcome, Pen, Session, Thread, count, current, record, record_brief,
+};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Meanings, Sources};
-use elixir_scope_event::value::{self, Token};
-use elixir_scope_event::{Definition, Kind, Pid, Record, Site, varint};
+use elixir_scope_event::value::{self, Short, Token};
+use elixir_scope_event::{Buffer, Definition, Kind, Pid, Record, Site, varint};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -200,6 +202,145 @@ fn the_first_event_of_a_process_is_new_and_the_later_ones_are_known() {
     let elsewhere = in_a_thread(|| numbered(&Caller::new(20, 3), 2));
     assert_eq!(elsewhere, Outcome::Known, "a process is known to all threads");
     assert_eq!(numbered(&Caller::new(0, 0), 3), Outcome::Known, "no process is never new");
+}
+
+#[test]
+fn a_process_that_becomes_ours_is_recorded_no_more() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    let (before, ours, others) = (Caller::new(70, 1), Caller::new(71, 1), Caller::new(72, 1));
+    elixir_scope_capture::own(pid_word(71));
+    assert_eq!(numbered(&ours, 0), Outcome::Off, "ours from the first event on");
+    assert_eq!(count(&ours), Outcome::Off);
+    assert_eq!(numbered(&before, 1), Outcome::New);
+    assert_eq!(numbered(&before, 2), Outcome::Known);
+    elixir_scope_capture::own(pid_word(70));
+    assert_eq!(numbered(&before, 3), Outcome::Off, "though the session knew it");
+    assert_eq!(numbered(&others, 4), Outcome::New);
+    let numbers: Vec<u64> = read(&scene.rings()[0]).iter().map(|one| one.number).collect();
+    assert_eq!(numbers, [1, 2, 4]);
+    assert_eq!((ours.asked.get(), scene.session.undefined()), (0, 0), "nothing is written of it");
+}
+
+#[test]
+fn an_event_larger_than_any_before_it_is_whole_and_so_is_the_next() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 20);
+    let caller = Caller::new(1, 1);
+    let sizes = [0, 5_000, 3, 70_000, 17, 200_000, 0];
+    for size in sizes {
+        let outcome = record(Kind::Call, &caller, |pen| {
+            assert!(pen.is_empty());
+            pen.number(size as u64);
+            pen.token(Token::Binary(&vec![size as u8; size]));
+        });
+        assert_ne!(outcome, Outcome::Lost);
+    }
+    let mut consumer = elixir_scope_ring::file::open(&scene.rings()[0]).unwrap();
+    consumer.refresh();
+    for size in sizes {
+        let frame = consumer.peek().unwrap();
+        let mut payload = Record::parse(frame.tag, &frame.body).unwrap().payload;
+        assert_eq!(varint::take(&mut payload), Ok(size as u64));
+        assert_eq!(value::take(&mut payload), Ok(Token::Binary(&vec![size as u8; size])));
+        assert!(payload.is_empty());
+        consumer.advance();
+    }
+    assert!(consumer.peek().is_none());
+}
+
+#[test]
+fn words_in_a_row_wait_for_their_meaning() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    let words: Vec<u64> = (1..=40).map(|word| word << 6 | 11).collect();
+    for round in 0..2 {
+        let mut taken = 0;
+        record(Kind::Call, &Caller::new(1, 1), |pen| {
+            pen.number(round);
+            let mut left = &words[..];
+            while let [first, after @ ..] = left {
+                let mut next = left.iter().copied();
+                let count =
+                    pen.short(|known| next.next().filter(|word| known.contains(*word)).map(Short::Word));
+                taken += count;
+                left = if count > 0 { &left[count..] } else { after };
+                if count == 0 {
+                    pen.word(*first, || Definition::Atom(format!("atom_{first}")));
+                }
+            }
+        });
+        assert_eq!(taken, if round == 0 { 0 } else { words.len() }, "round {round}");
+    }
+    let seen = read(&scene.rings()[0]);
+    assert!(seen.len() == 2 && seen.iter().all(|one| one.words == words));
+    let meanings = scene.meanings();
+    assert!(words.iter().all(|word| meanings.words[word] == Definition::Atom(format!("atom_{word}"))));
+}
+
+#[test]
+fn a_brief_record_is_the_record_that_the_pen_writes() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 20);
+    let caller = Caller::new(1, 1);
+    let word = |at: u64| at << 6 | 11;
+    let numbers = [0, -1, 63, 64, -64, -65, 8_191, 8_192, -8_192, -8_193, 1 << 40, i64::MAX, i64::MIN];
+    let tokens: Vec<Short> = numbers
+        .into_iter()
+        .flat_map(|number| [Short::Integer(number), Short::Nil, Short::Word(word(number as u64 & 7))])
+        .collect();
+    let brief = |count: usize, from: usize| {
+        record_brief(Kind::Call, &caller, count as u8, count, |known, place| {
+            Some(tokens[from + place]).filter(|token| match token {
+                Short::Word(word) => known.contains(*word),
+                _ => true,
+            })
+        })
+    };
+    assert_eq!(brief(1, 0), None, "the process is not known yet");
+    let first = record(Kind::Call, &caller, |pen| {
+        pen.number(0);
+        (0..8).for_each(|at| pen.word(word(at), || Definition::Atom(format!("atom_{at}"))));
+    });
+    assert_eq!(first, Outcome::New, "nothing was recorded before");
+    assert_eq!(brief(14, 0), None, "more than are brief");
+    let mut expected = Vec::new();
+    for count in 0..=13 {
+        for from in 0..tokens.len() - count {
+            let mut bytes = Buffer::default();
+            let mut pen = Pen::new(&scene.session, &mut bytes);
+            pen.number(count as u64);
+            for token in &tokens[from..from + count] {
+                match *token {
+                    Short::Nil => pen.token(Token::Nil),
+                    Short::Integer(number) => pen.integer(number),
+                    Short::Word(word) => pen.word(word, || unreachable!("it is known")),
+                }
+            }
+            assert_eq!(brief(count, from), Some(Outcome::Known));
+            expected.push(bytes.as_slice().to_vec());
+        }
+    }
+    let unknown = record_brief(Kind::Call, &caller, 1, 1, |known, _| {
+        Some(Short::Word(word(99))).filter(|_| known.contains(word(99)))
+    });
+    assert_eq!(unknown, None);
+    scene.session.pause();
+    assert_eq!(brief(1, 0), Some(Outcome::Off));
+    let mut consumer = elixir_scope_ring::file::open(&scene.rings()[0]).unwrap();
+    consumer.refresh();
+    consumer.advance();
+    let mut last = 0;
+    for payload in expected {
+        let frame = consumer.peek().unwrap();
+        let record = Record::parse(frame.tag, &frame.body).unwrap();
+        assert_eq!((record.process, record.site), (pid_word(1), 1));
+        assert!(record.ticks.0 >= last);
+        last = record.ticks.0;
+        assert_eq!(record.payload, payload);
+        consumer.advance();
+    }
+    assert!(consumer.peek().is_none());
 }
 
 #[test]

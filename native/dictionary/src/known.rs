@@ -27,6 +27,12 @@ impl Known {
         self.slot(word).store(word, Ordering::Release);
     }
 
+    /// Forgets a word.
+    pub fn remove(&self, word: u64) {
+        let _ = self.slot(word).compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    #[inline]
     fn slot(&self, word: u64) -> &AtomicU64 {
         // Fibonacci hashing: the tag bits of a word are the same for all atoms and for all pids.
         let index = word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
@@ -47,6 +53,8 @@ mod tests {
             known.add(word);
             assert!(known.contains(word));
         }
+        known.remove(98);
+        assert!(!known.contains(98) && known.contains(99), "another word is not forgotten with it");
         assert!((1..100).filter(|word| known.contains(*word)).count() <= 2);
     }
 }

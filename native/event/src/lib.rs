@@ -11,6 +11,7 @@
 //! This room knows nothing of rings, files, threads or the VM.
 #![forbid(unsafe_code)]
 
+mod buffer;
 pub mod codec;
 mod definition;
 mod gap;
@@ -19,10 +20,11 @@ mod record;
 pub mod value;
 pub mod varint;
 
+pub use buffer::{Buffer, Out};
 pub use definition::{Definition, Pid, Site};
 pub use gap::Gap;
 pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
-pub use record::Record;
+pub use record::{HEAD, Record};
 
 /// Bytes that do not follow the format. From a ring of this process it would be a bug; from a file it is damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use crate::{Kind, Malformed};
 use elixir_scope_clock::Ticks;
 
-/// Bytes before the payload.
-const HEAD: usize = 24;
+/// Bytes of a record before its payload.
+pub const HEAD: usize = 24;
 
 /// An event in the words of the running VM. A ring frame holds `kind` as its tag and the rest as its body:
 ///
@@ -31,6 +31,7 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// The bytes before the payload.
     #[inline]
+    #[must_use]
     pub fn head(&self) -> [u8; HEAD] {
         let mut head = [0; HEAD];
         head[0..8].copy_from_slice(&self.ticks.0.to_le_bytes());

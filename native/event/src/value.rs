@@ -18,8 +18,9 @@
 //! | 11 | external term | length, bytes in the external term format: large integers, references, functions, bit strings, foreign pids |
 //! | 12 | the state: the same term as the process's most recent state event | |
 //! | 13 | cut: a term that a limit kept out | [`CutKind`], true size (0: unknown), length, first bytes |
+//! | 14 | integer, in rings alone | 8 bytes, little-endian two's complement |
 
-use crate::{Malformed, varint};
+use crate::{Buffer, Malformed, Out, varint};
 
 /// What a limit kept out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,24 +83,19 @@ pub enum Token<'a> {
 }
 
 /// Appends one token.
-#[inline]
-pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
+///
+/// Inlined, so that nothing but the branch of the token at hand is left of it where that is known.
+#[inline(always)]
+pub fn put(out: &mut impl Out, token: Token<'_>) {
     match token {
         Token::Nil => out.push(0),
         Token::Integer(number) => {
             out.push(1);
             varint::put(out, varint::zigzag(number));
         }
-        Token::Float(number) => {
-            out.push(2);
-            out.extend_from_slice(&number.to_bits().to_le_bytes());
-        }
+        Token::Float(number) => put_fixed(out, 2, number.to_bits()),
         Token::Binary(bytes) => put_bytes(out, 3, bytes),
-        Token::Word(word) => {
-            let mut bytes = [4; 9];
-            bytes[1..].copy_from_slice(&word.to_le_bytes());
-            out.extend_from_slice(&bytes);
-        }
+        Token::Word(word) => put_fixed(out, 4, word),
         Token::Reference(number) => put_number(out, 5, number),
         Token::Tuple(count) => put_number(out, 6, count),
         Token::List => out.push(7),
@@ -109,22 +105,111 @@ pub fn put(out: &mut Vec<u8>, token: Token<'_>) {
         Token::External(bytes) => put_bytes(out, 11, bytes),
         Token::State => out.push(12),
         Token::Cut(kind, size, first) => {
-            out.extend_from_slice(&[13, kind as u8]);
+            out.extend(&[13, kind as u8]);
             varint::put(out, size);
             varint::put(out, first.len() as u64);
-            out.extend_from_slice(first);
+            out.extend(first);
         }
     }
 }
 
-fn put_number(out: &mut Vec<u8>, tag: u8, number: u64) {
+/// A token that is at most [`SHORT`] bytes long in a ring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Short {
+    /// The empty list.
+    Nil,
+    /// An integer. One that is not small is written with 8 bytes, so that no loop depends on how large it is. [`take`]
+    /// reads it as any other integer, and [`translate`] shortens it.
+    Integer(i64),
+    /// An immediate term of the running VM.
+    Word(u64),
+}
+
+/// Bytes of the longest [`Short`].
+pub const SHORT: usize = 9;
+
+/// The bits of a token: its tag with a short number, or its tag and then eight bytes. Values with their lengths in bits;
+/// a length of 0 is none.
+#[inline(always)]
+pub fn bits(token: Short) -> [(u64, u32); 2] {
+    match token {
+        Short::Nil => [(0, 8), (0, 0)],
+        Short::Word(word) => [(4, 8), (word, 64)],
+        Short::Integer(number) => match varint::zigzag(number) {
+            zigzag @ 0..0x80 => [(1 | zigzag << 8, 16), (0, 0)],
+            zigzag @ 0x80..0x4000 => [(1 | (zigzag & 0x7F | 0x80) << 8 | zigzag >> 7 << 16, 24), (0, 0)],
+            _ => [(14, 8), (number as u64, 64)],
+        },
+    }
+}
+
+/// Appends tokens as long as `next` gives them, until room for several at once may not hold another,
+/// and gives their number.
+#[inline(always)]
+pub fn put_short(out: &mut Buffer, mut next: impl FnMut() -> Option<Short>) -> usize {
+    let room: &mut [u8; 8 * SHORT] = out.room();
+    let (mut used, mut count) = (0, 0);
+    while let Some(place) = room[used..].first_chunk_mut::<SHORT>() {
+        used += match next() {
+            None => break,
+            Some(Short::Nil) => {
+                place[0] = 0;
+                1
+            }
+            Some(Short::Word(word)) => fixed(place, 4, word),
+            Some(Short::Integer(number)) => integer(place, number),
+        };
+        count += 1;
+    }
+    out.take(used);
+    count
+}
+
+/// Appends an integer in the form that rings have it in, see [`Short::Integer`].
+#[inline(always)]
+pub fn put_integer(out: &mut Buffer, number: i64) {
+    let len = integer(out.room(), number);
+    out.take(len);
+}
+
+#[inline(always)]
+fn integer(place: &mut [u8; SHORT], number: i64) -> usize {
+    match varint::zigzag(number) {
+        zigzag @ 0..0x80 => {
+            [place[0], place[1]] = [1, zigzag as u8];
+            2
+        }
+        zigzag @ 0x80..0x4000 => {
+            [place[0], place[1], place[2]] = [1, zigzag as u8 | 0x80, (zigzag >> 7) as u8];
+            3
+        }
+        _ => fixed(place, 14, number as u64),
+    }
+}
+
+#[inline(always)]
+fn fixed(place: &mut [u8; SHORT], tag: u8, word: u64) -> usize {
+    place[0] = tag;
+    place[1..].copy_from_slice(&word.to_le_bytes());
+    SHORT
+}
+
+#[inline(always)]
+fn put_fixed(out: &mut impl Out, tag: u8, word: u64) {
+    let mut bytes = [tag; 9];
+    bytes[1..].copy_from_slice(&word.to_le_bytes());
+    out.extend(&bytes);
+}
+
+#[inline]
+fn put_number(out: &mut impl Out, tag: u8, number: u64) {
     out.push(tag);
     varint::put(out, number);
 }
 
-fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+fn put_bytes(out: &mut impl Out, tag: u8, bytes: &[u8]) {
     put_number(out, tag, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    out.extend(bytes);
 }
 
 /// Takes one token off the front.
@@ -155,6 +240,7 @@ pub fn take<'a>(input: &mut &'a [u8]) -> Result<Token<'a>, Malformed> {
             let kind = CutKind::from_number(kind).ok_or(Malformed("a kind of cut"))?;
             Token::Cut(kind, varint::take(input)?, take_bytes(input)?)
         }
+        14 => Token::Integer(take_word(input)? as i64),
         _ => return Err(Malformed("the tag of a value")),
     })
 }
@@ -172,7 +258,8 @@ fn take_bytes<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     Ok(bytes)
 }
 
-/// Copies a payload, with each word replaced by the number that `number` gives it.
+/// Copies a payload of a ring in the form of segments: each word is replaced by the number that `number` gives it, each
+/// integer is as short as can be.
 ///
 /// # Errors
 /// When the payload is malformed; `out` then holds a part of it.
@@ -290,6 +377,37 @@ mod tests {
                 }
             }
             prop_assert_eq!(back, payload);
+        }
+
+        #[test]
+        fn short_tokens_are_those_of_put(
+            tokens in proptest::collection::vec(
+                prop_oneof![
+                    Just(Short::Nil),
+                    any::<i64>().prop_map(Short::Integer),
+                    (-20_000i64..20_000).prop_map(Short::Integer),
+                    any::<u64>().prop_map(Short::Word),
+                ],
+                0..40,
+            )
+        ) {
+            let (mut payload, mut left) = (Buffer::default(), &tokens[..]);
+            payload.push(1);
+            while !left.is_empty() {
+                let (before, mut next) = (payload.len(), left.iter());
+                let count = put_short(&mut payload, || next.next().copied());
+                prop_assert!((1..=left.len()).contains(&count));
+                prop_assert!(payload.len() - before <= count * SHORT);
+                left = &left[count..];
+            }
+            let expected: Vec<u8> = tokens.iter().flat_map(|token| bytes(match *token {
+                Short::Nil => Token::Nil,
+                Short::Integer(number) => Token::Integer(number),
+                Short::Word(word) => Token::Reference(word),
+            })).collect();
+            let mut there = Vec::new();
+            translate(payload.as_slice(), &mut there, |word| word).unwrap();
+            prop_assert_eq!(there, [vec![1], expected].concat());
         }
 
         #[test]

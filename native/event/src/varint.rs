@@ -1,6 +1,6 @@
 //! Little-endian base-128 numbers (LEB128), and the zigzag that makes small negative numbers short.
 
-use crate::Malformed;
+use crate::{Malformed, Out};
 
 /// Appends a number, 1 to 10 bytes.
 ///
@@ -12,7 +12,17 @@ use crate::Malformed;
 /// assert_eq!(varint::take(&mut &bytes[..]), Ok(300));
 /// ```
 #[inline]
-pub fn put(out: &mut Vec<u8>, mut number: u64) {
+pub fn put(out: &mut impl Out, number: u64) {
+    // Nearly all of them are lengths, counts and small integers.
+    match number {
+        0..0x80 => out.push(number as u8),
+        0x80..0x4000 => out.extend(&[number as u8 | 0x80, (number >> 7) as u8]),
+        _ => put_long(out, number),
+    }
+}
+
+#[inline(never)]
+fn put_long(out: &mut impl Out, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;

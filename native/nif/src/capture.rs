@@ -30,9 +30,11 @@
 use crate::atoms;
 use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
+use crate::immediate::{self, Immediate};
 use crate::vm::{self, Env, Word};
 use crate::{meaning, site};
-use elixir_scope_capture::{Origin, Outcome, Pen, Thread, count as count_call, record};
+use elixir_scope_capture::{Origin, Outcome, Pen, Thread, count as count_call, record, record_brief};
+use elixir_scope_dictionary::Known;
 use elixir_scope_event::{Definition, Kind, Site, StateOrigin};
 use rustler::sys::{ErlNifEnv, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -176,6 +178,14 @@ fn arguments(env: Env<'_>, pen: &mut Pen<'_>, list: Word, state: Option<Word>) {
     }
 }
 
+#[inline]
+fn values(env: Env<'_>, pen: &mut Pen<'_>, words: &[Word]) {
+    let mut budget = Budget::values(pen);
+    for word in words {
+        encode::term(env, pen, &mut budget, None, *word);
+    }
+}
+
 /// A state that is one word is written as itself: a token for it would only be longer, and stand for every equal
 /// word in the arguments.
 fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
@@ -184,14 +194,24 @@ fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
     (walked || env.cell(state).is_some()).then_some(state)
 }
 
-capture!(enter, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
-    call(env, args[0], |pen| {
-        pen.number(args.len() as u64);
-        let mut budget = Budget::values(pen);
-        for word in &args[1..] {
-            encode::term(env, pen, &mut budget, None, *word);
+/// Records a number and values that are arguments of the capture function.
+#[inline(always)]
+fn given(env: Env<'_>, kind: Kind, site: Word, number: u8, words: &[Word]) -> Outcome {
+    let caller = Caller::new(env, Some(site));
+    if words.iter().all(|word| immediate::read(*word) != Immediate::Unknown) {
+        let next = |known: &Known, place: usize| encode::short(known, words[place]);
+        if let Some(outcome) = record_brief(kind, &caller, number, words.len(), next) {
+            return outcome;
         }
+    }
+    record(kind, &caller, |pen| {
+        pen.number(u64::from(number));
+        values(env, pen, words);
     })
+}
+
+capture!(enter, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
+    answer(given(env, Kind::Call, args[0], args.len() as u8, &args[1..]))
 });
 
 capture!(enter_list, [2], ok, |env, args| call(env, args[0], |pen| arguments(env, pen, args[1], None)));
@@ -210,7 +230,10 @@ fn returned(env: Env<'_>, site: Word, value: Word, state: Option<Word>) -> Word 
     value
 }
 
-capture!(leave, [2], |args| args[1], |env, args| returned(env, args[0], args[1], None));
+capture!(leave, [2], |args| args[1], |env, args| {
+    given(env, Kind::Return, args[0], 1, &args[1..]);
+    args[1]
+});
 
 capture!(leave_callback, [3], |args| args[1], |env, args| {
     returned(env, args[0], args[1], boxed(env, args[2]))
@@ -244,9 +267,7 @@ capture!(raised, [4], ok, |env, args| {
     };
     let outcome = record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
-        let mut budget = Budget::values(pen);
-        encode::term(env, pen, &mut budget, None, args[2]);
-        encode::term(env, pen, &mut budget, None, args[3]);
+        values(env, pen, &args[2..]);
     });
     if outcome != Outcome::Off
         && let Some(session) = elixir_scope_capture::current()
@@ -257,7 +278,7 @@ capture!(raised, [4], ok, |env, args| {
 });
 
 capture!(bind, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
-    bound(env, args[0], args[1..].len(), args[1..].iter().copied(), None)
+    answer(given(env, Kind::Binding, args[0], args.len() as u8 - 1, &args[1..]))
 });
 
 capture!(bind_list, [2], ok, |env, args| {

@@ -3,13 +3,16 @@
 //! The walk keeps its own stack on the heap, so that a term of any depth is an ordinary input. Limits hold while
 //! walking: what they keep out is marked as cut, with its true size where that is known.
 
+use crate::heap::{self, Boxed};
 use crate::immediate::{self, Immediate};
 use crate::meaning;
 use crate::vm::{self, Env, Kind, Pairs, Word};
 use elixir_scope_capture::Pen;
+use elixir_scope_dictionary::Known;
 use elixir_scope_event::Definition;
-use elixir_scope_event::value::{CutKind, Token};
-use std::cell::RefCell;
+use elixir_scope_event::value::{CutKind, SHORT, Short, Token};
+use std::cell::Cell;
+use std::num::NonZeroUsize;
 
 /// Bytes of a cut binary that are kept.
 const KEPT: usize = 256;
@@ -42,221 +45,455 @@ impl Budget {
         Budget { bytes: limits.state_bytes, elements: limits.elements, depth: limits.depth, aside: 0 }
     }
 
+    /// No limit at all.
+    pub fn unlimited() -> Self {
+        Budget { bytes: usize::MAX, elements: usize::MAX, depth: usize::MAX, aside: 0 }
+    }
+
+    #[inline]
     fn left(&self, pen: &Pen<'_>) -> usize {
         self.bytes.saturating_sub(pen.len() + self.aside)
     }
+
+    /// How many tokens of one word fit in any case.
+    #[inline]
+    fn fitting(&self, pen: &Pen<'_>) -> usize {
+        const { assert!(SHORT <= 16) };
+        (self.left(pen) / 16).min(self.elements)
+    }
 }
 
-/// A term that is being walked.
-enum Open<'a> {
-    Elements(&'a [Word]),
-    List(Word),
-    Pairs(Pairs<'a>),
-    Value(Word),
+/// A term that is being walked, and what of it comes next. Two registers, because it is moved for each term in a term.
+#[derive(Clone, Copy)]
+struct Open {
+    term: Word,
+    next: NonZeroUsize,
+}
+
+impl Open {
+    /// A list; the term is what is left of it.
+    const LIST: NonZeroUsize = NonZeroUsize::MAX;
+    /// A large map: the last one of `Walk::large`.
+    const LARGE: NonZeroUsize = NonZeroUsize::new(usize::MAX - 1).unwrap();
+    /// The first element of a tuple, or the first key of a map; then come its value, the second key, and so on.
+    const FIRST: NonZeroUsize = NonZeroUsize::MIN;
+
+    fn at(term: Word, place: usize) -> Self {
+        Open { term, next: Self::FIRST.saturating_add(place) }
+    }
+
+    fn place(self) -> usize {
+        self.next.get() - 1
+    }
+}
+
+/// A walk over the pairs of a large map, and the value that comes before the next key.
+type Large<'a> = (Pairs<'a>, Option<Word>);
+
+thread_local! {
+    // They hold nothing between walks, and are kept for their memory.
+    static OPEN: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
+    static LARGE: Cell<Vec<Large<'static>>> = const { Cell::new(Vec::new()) };
 }
 
 /// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it.
-#[inline]
+#[inline(always)]
 pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
-    // Most arguments are one word: they need no stack.
-    if let Some(open) = step(env, pen, budget, state, word, 0) {
-        nested(env, pen, budget, state, open);
-    }
-}
-
-fn nested<'a>(env: Env<'a>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, open: Open<'a>) {
-    thread_local! {
-        // Holds no terms between calls: it is emptied before the call ends, and kept for its memory.
-        static STACK: RefCell<Vec<Open<'static>>> = const { RefCell::new(Vec::new()) };
-    }
-    let mut stack: Vec<Open<'a>> = STACK.take().into_iter().map(|_| unreachable!("it is kept empty")).collect();
-    stack.push(open);
-    while let Some(top) = stack.last_mut() {
-        let next = match top {
-            Open::Elements([]) => None,
-            Open::Elements(elements) => {
-                let (first, rest) = elements.split_first().expect("not empty");
-                *elements = rest;
-                budget.aside -= MARK;
-                Some(*first)
+    if budget.left(pen) > 0 {
+        // Most arguments are one word. No state is, see `capture::boxed`.
+        match immediate::read(word) {
+            Immediate::Small(number) => {
+                budget.elements = budget.elements.saturating_sub(1);
+                return pen.integer(number);
             }
-            Open::Value(word) => {
-                let word = *word;
-                budget.aside -= MARK;
-                stack.pop();
-                let depth = stack.len();
-                stack.extend(step(env, pen, budget, state, word, depth));
-                continue;
+            Immediate::Word => {
+                budget.elements = budget.elements.saturating_sub(1);
+                return pen.word(vm::bits(word), || define(env, word));
             }
-            Open::Pairs(pairs) => match pairs.next() {
-                None => None,
-                Some((key, value)) => {
-                    budget.aside -= MARK;
-                    stack.push(Open::Value(value));
-                    Some(key)
-                }
-            },
-            Open::List(rest) => match env.cell(*rest) {
-                Some((head, tail)) if budget.elements > 0 && budget.left(pen) > 0 => {
-                    *rest = tail;
-                    Some(head)
-                }
-                Some(_) => {
-                    budget.aside -= MARK;
-                    pen.token(Token::Tail);
-                    pen.token(Token::Cut(CutKind::List, 0, &[]));
-                    None
-                }
-                None if env.kind(*rest) == Kind::List => {
-                    budget.aside -= MARK;
-                    pen.token(Token::End);
-                    None
-                }
-                // What was set aside for the end of the list is now for its tail.
-                None => {
-                    let tail = *rest;
-                    pen.token(Token::Tail);
-                    stack.pop();
-                    stack.push(Open::Value(tail));
-                    continue;
-                }
-            },
-        };
-        match next {
-            Some(word) => {
-                let depth = stack.len();
-                stack.extend(step(env, pen, budget, state, word, depth));
-            }
-            None => drop(stack.pop()),
+            _ => {}
         }
     }
-    STACK.set(stack.into_iter().map(|_| unreachable!("the walk has ended")).collect());
+    whole(env, pen, budget, state, word);
 }
 
-/// Appends what a term begins with, and gives what is inside it, if it is to be walked.
-#[inline]
-fn step<'a>(
-    env: Env<'a>,
-    pen: &mut Pen<'_>,
-    budget: &mut Budget,
-    state: Option<Word>,
-    word: Word,
-    depth: usize,
-) -> Option<Open<'a>> {
-    budget.elements = budget.elements.saturating_sub(1);
-    if state == Some(word) {
-        pen.token(Token::State);
-        return None;
+#[inline(never)]
+fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
+    let mut walk = Walk { env, pen, budget, state, large: Vec::new() };
+    if let Some(top) = walk.step(word, 0) {
+        walk.run(top);
     }
-    let left = budget.left(pen);
+}
+
+/// The token of a word that is a term by itself, if it needs no definition any more.
+#[inline(always)]
+pub fn short(known: &Known, word: Word) -> Option<Short> {
     match immediate::read(word) {
-        Immediate::Small(number) if left > 0 => {
-            pen.token(Token::Integer(number));
-            return None;
-        }
-        Immediate::Atom if left > 0 => {
-            pen.word(vm::bits(word), || define(env, word));
-            return None;
-        }
-        _ => {}
+        Immediate::Small(number) => Some(Short::Integer(number)),
+        Immediate::Word => known.contains(vm::bits(word)).then(|| Short::Word(vm::bits(word))),
+        Immediate::Nil => Some(Short::Nil),
+        Immediate::Unknown => None,
     }
-    let shut = left == 0 || depth >= budget.depth;
-    let kind = env.kind(word);
-    match kind {
-        Kind::Atom | Kind::Integer | Kind::Pid | Kind::Port | Kind::Float if left == 0 => {
-            cut(pen, CutKind::Other, 0)
-        }
-        Kind::Atom => {
-            pen.word(vm::bits(word), || define(env, word));
-            None
-        }
-        Kind::Integer => match env.integer(word) {
-            Some(number) => {
-                pen.token(Token::Integer(number));
-                None
-            }
-            None => external(env, pen, left, word),
-        },
-        Kind::Pid if env.is_local_pid(word) => {
-            pen.word(vm::bits(word), || define(env, word));
-            None
-        }
-        Kind::Port if env.is_local_port(word) => {
-            pen.word(vm::bits(word), || define(env, word));
-            None
-        }
-        Kind::Float => {
-            pen.token(Token::Float(env.float(word).unwrap_or(f64::NAN)));
-            None
-        }
-        Kind::BitString => match env.binary(word) {
-            Some(bytes) if bytes.len() <= left => {
-                pen.token(Token::Binary(bytes));
-                None
-            }
-            Some(bytes) => {
-                let kept = &bytes[..bytes.len().min(KEPT).min(left)];
-                pen.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept));
-                None
-            }
-            None => external(env, pen, left, word),
-        },
-        Kind::List if env.cell(word).is_none() => {
-            pen.token(Token::Nil);
-            None
-        }
-        Kind::List if shut => cut(pen, CutKind::List, 0),
-        Kind::List => {
-            budget.aside += MARK;
-            pen.token(Token::List);
-            Some(Open::List(word))
-        }
-        Kind::Tuple => {
-            let elements = env.tuple(word).unwrap_or_default();
-            let marks = elements.len() * MARK;
-            if shut && !elements.is_empty() || marks > left || elements.len() > budget.elements {
-                return cut(pen, CutKind::Tuple, elements.len());
-            }
-            budget.aside += marks;
-            pen.token(Token::Tuple(elements.len() as u64));
-            Some(Open::Elements(elements))
-        }
-        Kind::Map => {
-            let size = env.map_size(word).unwrap_or(0);
-            match env.pairs(word) {
-                Some(pairs)
-                    if (!shut || size == 0) && size * 2 * MARK <= left && size <= budget.elements / 2 =>
-                {
-                    budget.aside += size * 2 * MARK;
-                    pen.token(Token::Map(size as u64));
-                    Some(Open::Pairs(pairs))
+}
+
+/// The walk over one term.
+struct Walk<'a, 'w, 'p> {
+    env: Env<'a>,
+    pen: &'w mut Pen<'p>,
+    budget: &'w mut Budget,
+    state: Option<Word>,
+    large: Vec<Large<'a>>,
+}
+
+/// What is left for a term.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Bytes.
+    left: usize,
+    /// Whether nothing in it is walked.
+    shut: bool,
+}
+
+impl<'a> Walk<'a, '_, '_> {
+    #[inline(never)]
+    fn run(&mut self, mut top: Open) {
+        // Terms around the one at the top. Most terms are flat and need none.
+        let mut stack: Vec<Open> = Vec::new();
+        loop {
+            match self.go_on(&mut top, stack.len() + 1) {
+                Some(inner) => {
+                    if stack.capacity() == 0 {
+                        stack = OPEN.take();
+                    }
+                    stack.push(std::mem::replace(&mut top, inner));
                 }
-                _ => cut(pen, CutKind::Map, size),
+                None => match stack.pop() {
+                    Some(outer) => top = outer,
+                    None => break,
+                },
             }
         }
-        // References, functions, pids and ports of other nodes.
-        Kind::Pid | Kind::Port | Kind::Other => external(env, pen, left, word),
+        if stack.capacity() > 0 {
+            OPEN.set(stack);
+        }
+        if self.large.capacity() > 0 {
+            let large = std::mem::take(&mut self.large);
+            LARGE.set(large.into_iter().map(|_| unreachable!("the walk has ended")).collect());
+        }
     }
+
+    /// Goes on with a term that is being walked, until something in it is to be walked itself, or the term has ended.
+    /// `depth`: how many terms are being walked, this one among them.
+    #[inline(always)]
+    fn go_on(&mut self, top: &mut Open, depth: usize) -> Option<Open> {
+        loop {
+            match top.next {
+                Open::LIST => {
+                    let mut rest = top.term;
+                    loop {
+                        let mut count = 0;
+                        if self.is_row(rest) {
+                            let mut fitting = self.budget.fitting(self.pen);
+                            count = self.pen.short(|known| {
+                                let Boxed::Cell(head, tail) = heap::read(self.env, rest) else { return None };
+                                let token = short(known, head).filter(|_| fitting > 0)?;
+                                (rest, fitting) = (tail, fitting - 1);
+                                Some(token)
+                            });
+                        }
+                        self.budget.elements -= count;
+                        if count > 0 {
+                            continue;
+                        }
+                        let Some((head, tail)) = self.cell(rest) else { break };
+                        if self.budget.elements == 0 || self.budget.left(self.pen) == 0 {
+                            self.budget.aside -= MARK;
+                            self.pen.token(Token::Tail);
+                            self.pen.token(Token::Cut(CutKind::List, 0, &[]));
+                            return None;
+                        }
+                        rest = tail;
+                        if let Some(inner) = self.inside(head, depth) {
+                            top.term = rest;
+                            return Some(inner);
+                        }
+                    }
+                    self.budget.aside -= MARK;
+                    if self.is_nil(rest) {
+                        self.pen.token(Token::End);
+                        return None;
+                    }
+                    // What was set aside for the end of the list is now for its tail, which takes the list's place.
+                    self.pen.token(Token::Tail);
+                    *top = self.inside(rest, depth - 1)?;
+                }
+                Open::LARGE => {
+                    while let Some(next) = self.large.last_mut().and_then(next_of_large) {
+                        if let Some(inner) = self.expected(next, depth) {
+                            return Some(inner);
+                        }
+                    }
+                    self.large.pop();
+                    return None;
+                }
+                _ => {
+                    let (keys, values) = match heap::read(self.env, top.term) {
+                        Boxed::Map(keys, values) => (keys, values),
+                        Boxed::Tuple(elements) => (&[][..], elements),
+                        _ => (&[][..], self.env.tuple(top.term).unwrap_or_default()),
+                    };
+                    let (mut place, end) = (top.place(), keys.len() + values.len());
+                    loop {
+                        place = self.row(keys, values, place);
+                        if place == end {
+                            return None;
+                        }
+                        place += 1;
+                        if let Some(inner) = self.expected(in_turn(keys, values, place - 1), depth) {
+                            *top = Open::at(top.term, place);
+                            return Some(inner);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends words that are terms by themselves, from a place of a tuple or map on, as long as there are some and
+    /// room for a few at once lasts. Gives the place after them.
+    #[inline(always)]
+    fn row(&mut self, keys: &[Word], values: &[Word], from: usize) -> usize {
+        let end = keys.len() + values.len();
+        if from == end || immediate::read(in_turn(keys, values, from)) == Immediate::Unknown {
+            return from;
+        }
+        let end = end.min(from.saturating_add(self.budget.fitting(self.pen)));
+        let mut place = from;
+        let count = self.pen.short(|known| {
+            let token = if place < end { short(known, in_turn(keys, values, place)) } else { None }?;
+            place += 1;
+            Some(token)
+        });
+        self.budget.elements -= count;
+        self.budget.aside -= count * MARK;
+        place
+    }
+
+    /// As [`Walk::inside`], for a term that a mark was set aside for.
+    #[inline(always)]
+    fn expected(&mut self, word: Word, depth: usize) -> Option<Open> {
+        self.budget.aside -= MARK;
+        self.inside(word, depth)
+    }
+
+    /// Appends what a term begins with, and gives what is inside it, if it is to be walked.
+    #[inline(always)]
+    fn inside(&mut self, word: Word, depth: usize) -> Option<Open> {
+        if self.budget.left(self.pen) > 0 {
+            match immediate::read(word) {
+                Immediate::Small(number) => self.pen.integer(number),
+                Immediate::Word => self.pen.word(vm::bits(word), || define(self.env, word)),
+                Immediate::Nil => self.pen.token(Token::Nil),
+                Immediate::Unknown => return self.step(word, depth),
+            }
+            self.budget.elements = self.budget.elements.saturating_sub(1);
+            return None;
+        }
+        self.step(word, depth)
+    }
+
+    /// As [`Walk::inside`], for terms that are more than a word.
+    #[inline(never)]
+    fn step(&mut self, word: Word, depth: usize) -> Option<Open> {
+        self.budget.elements = self.budget.elements.saturating_sub(1);
+        if self.state == Some(word) {
+            self.pen.token(Token::State);
+            return None;
+        }
+        let left = self.budget.left(self.pen);
+        let room = Room { left, shut: left == 0 || depth >= self.budget.depth };
+        match heap::read(self.env, word) {
+            Boxed::Cell(..) => self.list(room, word),
+            // Most tuples are a row of words: they need not be opened.
+            Boxed::Tuple(elements) => {
+                self.tuple(room, word, elements.len())?;
+                let place = self.row(&[], elements, 0);
+                (place < elements.len()).then_some(Open::at(word, place))
+            }
+            Boxed::Map(keys, _) => self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0)),
+            Boxed::Binary(bytes) => self.binary(room.left, bytes),
+            Boxed::Float(number) if room.left > 0 => self.token(Token::Float(number)),
+            Boxed::Float(_) => self.cut(CutKind::Other, 0),
+            Boxed::Unknown => self.asked(room, word),
+        }
+    }
+
+    /// Whether the first elements of a list are a word each: then it pays to write them under one check.
+    #[inline]
+    fn is_row(&self, mut list: Word) -> bool {
+        (0..2).all(|_| match heap::read(self.env, list) {
+            Boxed::Cell(head, tail) => {
+                list = tail;
+                immediate::read(head) != Immediate::Unknown
+            }
+            _ => false,
+        })
+    }
+
+    #[inline]
+    fn cell(&self, list: Word) -> Option<(Word, Word)> {
+        match heap::read(self.env, list) {
+            Boxed::Cell(head, tail) => Some((head, tail)),
+            Boxed::Unknown if immediate::read(list) == Immediate::Unknown => self.env.cell(list),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn is_nil(&self, list: Word) -> bool {
+        match immediate::read(list) {
+            Immediate::Unknown => self.env.kind(list) == Kind::List,
+            found => found == Immediate::Nil,
+        }
+    }
+
+    #[inline]
+    fn list(&mut self, room: Room, list: Word) -> Option<Open> {
+        if room.shut {
+            return self.cut(CutKind::List, 0);
+        }
+        self.budget.aside += MARK;
+        self.pen.token(Token::List);
+        Some(Open { term: list, next: Open::LIST })
+    }
+
+    #[inline]
+    fn tuple(&mut self, room: Room, tuple: Word, size: usize) -> Option<Open> {
+        let marks = size * MARK;
+        if room.shut && size > 0 || marks > room.left || size > self.budget.elements {
+            return self.cut(CutKind::Tuple, size);
+        }
+        self.budget.aside += marks;
+        self.pen.token(Token::Tuple(size as u64));
+        (size > 0).then_some(Open::at(tuple, 0))
+    }
+
+    /// Begins a map of so many keys if it is to be walked and `open` succeeds, and says whether it did.
+    #[inline]
+    fn map(&mut self, room: Room, size: usize, open: impl FnOnce(&mut Self) -> bool) -> bool {
+        let marks = size * 2 * MARK;
+        let fits = (!room.shut || size == 0) && marks <= room.left && size <= self.budget.elements / 2;
+        if !fits || !open(self) {
+            self.cut(CutKind::Map, size);
+            return false;
+        }
+        self.budget.aside += marks;
+        self.pen.token(Token::Map(size as u64));
+        true
+    }
+
+    fn open_large(&mut self, map: Word) -> bool {
+        let Some(pairs) = self.env.pairs(map) else { return false };
+        if self.large.capacity() == 0 {
+            self.large = LARGE.take().into_iter().map(|_| unreachable!("it is kept empty")).collect();
+        }
+        self.large.push((pairs, None));
+        true
+    }
+
+    #[inline]
+    fn binary(&mut self, left: usize, bytes: &[u8]) -> Option<Open> {
+        if bytes.len() <= left {
+            return self.token(Token::Binary(bytes));
+        }
+        let kept = &bytes[..bytes.len().min(KEPT).min(left)];
+        self.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept))
+    }
+
+    /// As [`Walk::step`], for a term that the VM has to be asked about.
+    #[inline(never)]
+    fn asked(&mut self, room: Room, word: Word) -> Option<Open> {
+        let (env, left) = (self.env, room.left);
+        match env.kind(word) {
+            Kind::Atom | Kind::Integer | Kind::Pid | Kind::Port | Kind::Float if left == 0 => {
+                self.cut(CutKind::Other, 0)
+            }
+            Kind::Atom => self.word(word),
+            Kind::Integer => match env.integer(word) {
+                Some(number) => {
+                    self.pen.integer(number);
+                    None
+                }
+                None => self.external(left, word),
+            },
+            Kind::Pid if env.is_local_pid(word) => self.word(word),
+            Kind::Port if env.is_local_port(word) => self.word(word),
+            Kind::Float => self.token(Token::Float(env.float(word).unwrap_or(f64::NAN))),
+            Kind::BitString => match env.binary(word) {
+                Some(bytes) => self.binary(left, bytes),
+                None => self.external(left, word),
+            },
+            Kind::List if env.cell(word).is_none() => self.token(Token::Nil),
+            Kind::List => self.list(room, word),
+            Kind::Tuple => self.tuple(room, word, env.tuple(word).map_or(0, <[Word]>::len)),
+            Kind::Map => {
+                let size = env.map_size(word).unwrap_or(0);
+                self.map(room, size, |walk| walk.open_large(word))
+                    .then_some(Open { term: word, next: Open::LARGE })
+            }
+            // References, functions, pids and ports of other nodes.
+            Kind::Pid | Kind::Port | Kind::Other => self.external(left, word),
+        }
+    }
+
+    #[inline(always)]
+    fn token(&mut self, token: Token<'_>) -> Option<Open> {
+        self.pen.token(token);
+        None
+    }
+
+    fn word(&mut self, word: Word) -> Option<Open> {
+        self.pen.word(vm::bits(word), || define(self.env, word));
+        None
+    }
+
+    #[cold]
+    fn cut(&mut self, kind: CutKind, size: usize) -> Option<Open> {
+        self.token(Token::Cut(kind, size as u64, &[]))
+    }
+
+    #[cold]
+    fn external(&mut self, left: usize, word: Word) -> Option<Open> {
+        let pen = &mut *self.pen;
+        let written = self.env.external(word, |bytes| match bytes.len() <= left {
+            true => pen.token(Token::External(bytes)),
+            false => pen.token(Token::Cut(CutKind::Other, bytes.len() as u64, &[])),
+        });
+        match written {
+            Some(()) => None,
+            None => self.cut(CutKind::Other, 0),
+        }
+    }
+}
+
+/// What stands at a place of a tuple (which has no keys), or of a map: a key and its value in turn.
+#[inline(always)]
+fn in_turn(keys: &[Word], values: &[Word], place: usize) -> Word {
+    match keys {
+        [] => values[place],
+        _ if place.is_multiple_of(2) => keys[place / 2],
+        _ => values[place / 2],
+    }
+}
+
+fn next_of_large(large: &mut Large<'_>) -> Option<Word> {
+    if let Some(value) = large.1.take() {
+        return Some(value);
+    }
+    let (key, value) = large.0.next()?;
+    large.1 = Some(value);
+    Some(key)
 }
 
 fn define(env: Env<'_>, word: Word) -> Definition {
     meaning::of(env, word).unwrap_or(Definition::Unknown(vm::bits(word)))
-}
-
-#[cold]
-fn cut(pen: &mut Pen<'_>, kind: CutKind, size: usize) -> Option<Open<'static>> {
-    pen.token(Token::Cut(kind, size as u64, &[]));
-    None
-}
-
-#[cold]
-fn external(env: Env<'_>, pen: &mut Pen<'_>, left: usize, word: Word) -> Option<Open<'static>> {
-    let written = env.external(word, |bytes| match bytes.len() <= left {
-        true => pen.token(Token::External(bytes)),
-        false => pen.token(Token::Cut(CutKind::Other, bytes.len() as u64, &[])),
-    });
-    if written.is_none() {
-        pen.token(Token::Cut(CutKind::Other, 0, &[]));
-    }
-    None
 }

@@ -11,12 +11,14 @@
 mod capture;
 mod decode;
 mod encode;
+mod heap;
 mod immediate;
 mod meaning;
 mod queries;
 mod session;
 mod site;
 mod vm;
+mod weigh;
 
 mod atoms {
     //! Atoms by name.
@@ -34,7 +36,11 @@ mod atoms {
 fn load(env: rustler::Env, _info: rustler::Term) -> bool {
     session::clock();
     capture::prepare();
-    immediate::learn(vm::Env::of(env), &capture::atoms());
+    let env = vm::Env::of(env);
+    let samples = heap::samples(env);
+    if immediate::learn(env, &capture::atoms(), &samples) {
+        heap::learn(env, &samples);
+    }
     true
 }
 

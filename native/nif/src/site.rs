@@ -1,6 +1,7 @@
 //! The literal in rewritten code that says where an event comes from:
 //! `{key, node, module, function, arity, file, line, column, kind, clause, source, names}`.
 
+use crate::heap::{self, Boxed};
 use crate::immediate::{self, Immediate};
 use crate::meaning::atom_text;
 use crate::vm::{Env, Word, list};
@@ -9,13 +10,18 @@ use elixir_scope_event::{NodeKind, Site};
 /// The key alone; 0 when the term is no site.
 #[inline]
 pub fn key(env: Env<'_>, term: Word) -> u64 {
-    match env.tuple(term) {
-        Some([key, ..]) => match immediate::read(*key) {
-            Immediate::Small(key) => u64::try_from(key).unwrap_or(0),
-            _ => env.integer(*key).and_then(|key| u64::try_from(key).ok()).unwrap_or(0),
-        },
-        _ => 0,
+    if let Boxed::Tuple([key, ..]) = heap::read(env, term)
+        && let Immediate::Small(key) = immediate::read(*key)
+    {
+        return u64::try_from(key).unwrap_or(0);
     }
+    asked_key(env, term)
+}
+
+#[cold]
+fn asked_key(env: Env<'_>, term: Word) -> u64 {
+    let key = env.tuple(term).and_then(|site| env.integer(*site.first()?));
+    key.and_then(|key| u64::try_from(key).ok()).unwrap_or(0)
 }
 
 /// All of it.

@@ -219,6 +219,12 @@ impl<'a> Env<'a> {
         (read != 0).then_some(term)
     }
 
+    /// A copy of a term of another environment. Large binaries are shared, not copied.
+    pub fn copy(self, term: Word) -> Word {
+        // SAFETY: invariant of this file.
+        unsafe { enif_make_copy(self.raw, term) }
+    }
+
     /// An integer.
     pub fn make_integer(self, number: i64) -> Word {
         // SAFETY: invariant of this file.
@@ -260,6 +266,19 @@ impl<'a> Env<'a> {
         unsafe { enif_make_list_from_array(self.raw, std::ptr::null(), 0) }
     }
 
+    /// Bytes of a binary, as a binary that shares them. They must lie within it.
+    pub fn make_part(self, binary: Word, from: usize, len: usize) -> Word {
+        assert!(self.binary(binary).is_some_and(|bytes| from + len <= bytes.len()));
+        // SAFETY: invariant of this file; the part lies within the binary.
+        unsafe { enif_make_sub_binary(self.raw, binary, from, len) }
+    }
+
+    /// A new reference.
+    pub fn make_reference(self) -> Word {
+        // SAFETY: invariant of this file.
+        unsafe { enif_make_ref(self.raw) }
+    }
+
     /// A map of keys and values in turn; `None` when a key comes twice.
     pub fn make_map(self, pairs: &[Word]) -> Option<Word> {
         let keys: Vec<_> = pairs.iter().step_by(2).copied().collect();
@@ -276,6 +295,11 @@ impl<'a> Env<'a> {
 pub fn term<'a>(env: rustler::Env<'a>, word: Word) -> rustler::Term<'a> {
     // SAFETY: invariant of this file.
     unsafe { rustler::Term::new(env, word) }
+}
+
+/// The word of rustler's term.
+pub fn word_of(term: rustler::Term<'_>) -> Word {
+    term.as_c_arg()
 }
 
 struct Owned(ErlNifBinary);
@@ -321,6 +345,17 @@ impl Drop for Pairs<'_> {
 pub fn on_scheduler() -> bool {
     // SAFETY: it may be called by any thread.
     unsafe { enif_thread_type() == 1 }
+}
+
+/// The release of OTP that runs, such as `25`.
+pub fn release() -> Option<String> {
+    let mut info = MaybeUninit::<ErlNifSysInfo>::zeroed();
+    // SAFETY: the VM fills as much of the struct as it is told that there is; its texts are never freed.
+    unsafe {
+        enif_system_info(info.as_mut_ptr(), size_of::<ErlNifSysInfo>());
+        let text = info.assume_init().otp_release;
+        (!text.is_null()).then(|| std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
 }
 
 /// An environment of its own, for terms outside of a call.

@@ -1,0 +1,261 @@
+//! Tuples, list cells, small maps, small binaries and floats where they lie, without a call into the VM.
+//!
+//! Asking the VM for the pairs of a map of four keys takes ten calls; reading them takes ten loads. But how the VM lays
+//! terms out is not part of its C interface, and a wrong guess would read what is no term. So this is used only when
+//!
+//! - the VM is of a release that is listed here, because its sources say that its layout is this one; and
+//! - when the library was loaded, this VM made terms of every kind and size in question, and for each of them what was
+//!   read here was what the C interface answered ([`learn`]).
+//!
+//! Otherwise, and for all other terms, the answer is [`Boxed::Unknown`] and the VM is asked.
+//!
+//! The layout, from `erts/emulator/beam/erl_term.h` and `erl_map.h` in the sources of OTP: the last two bits of a term
+//! tell a list cell (1) and a boxed term (2) from an immediate; without its last three bits (the third marks literals in
+//! some builds) it is the address. A cell is its head and its tail. A boxed term begins with a header. The last six bits
+//! of a tuple's header are 0, the others its size (`make_arityval`); its elements follow. A map of up to 32 keys has
+//! one certain header (`MAP_HEADER_FLATMAP`), its size, a tuple of its keys, and its values (`flatmap_t`). A float is
+//! the header of one word (`HEADER_FLONUM`) and its bits. A binary of up to 64 bytes that the process holds itself is a
+//! header, its size, and its bytes: `ErlHeapBin`, with the size in bytes, up to OTP 26; `ErlHeapBits`, with the size in
+//! bits, since. The tags of maps and binaries and that unit are learned.
+
+use crate::immediate;
+use crate::vm::{Env, Word, bits};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Releases of OTP whose sources were read, and on which this is tested or learned.
+const RELEASES: [&str; 5] = ["25", "26", "27", "28", "29"];
+
+/// The header of small maps, in any release so far: `MAP_SUBTAG` was 0xF at first, then 0xB.
+const FLAT: [u64; 2] = [0x13C, 0x12C];
+
+/// Keys of the largest map that is not a tree.
+const FLAT_KEYS: usize = 32;
+
+/// The header of a float.
+const FLOAT: u64 = 0x58;
+
+/// Bytes of the largest binary that a process holds itself.
+const HEAP_BYTES: usize = 64;
+
+/// The parts of the layout that differ between releases.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// The header of small maps.
+    flat: u64,
+    /// The last six bits of the header of small binaries.
+    binary: u64,
+    /// Their size, for each byte: 1 or 8.
+    unit: u64,
+}
+
+impl Layout {
+    #[inline]
+    fn unpack(packed: u64) -> Self {
+        Layout { flat: packed & 0xFFFF, binary: packed >> 16 & 0xFF, unit: packed >> 24 }
+    }
+
+    fn pack(self) -> u64 {
+        self.flat | self.binary << 16 | self.unit << 24
+    }
+}
+
+/// The layout that was learned; 0 when none was.
+static LEARNED: AtomicU64 = AtomicU64::new(0);
+
+/// What is used now: what was learned, or 0.
+static USED: AtomicU64 = AtomicU64::new(0);
+
+/// What was found where a term lies.
+#[derive(Debug)]
+pub enum Boxed<'a> {
+    /// Head and tail of a list cell.
+    Cell(Word, Word),
+    /// The elements of a tuple.
+    Tuple(&'a [Word]),
+    /// The keys and the values of a map.
+    Map(&'a [Word], &'a [Word]),
+    /// The bytes of a binary.
+    Binary(&'a [u8]),
+    /// A float.
+    Float(f64),
+    /// Something else, or the layout is not known.
+    Unknown,
+}
+
+/// What a term is.
+#[inline]
+pub fn read<'a>(env: Env<'a>, term: Word) -> Boxed<'a> {
+    match USED.load(Ordering::Relaxed) {
+        0 => Boxed::Unknown,
+        // SAFETY: `learn` found that this VM lays terms out as `parse` takes it.
+        packed => unsafe { parse(env, Layout::unpack(packed), term) },
+    }
+}
+
+/// # Safety
+/// The VM lays terms out as the head of this file says, with `layout` for what differs; `term` is a term of `env`.
+#[inline]
+unsafe fn parse<'a>(_: Env<'a>, layout: Layout, term: Word) -> Boxed<'a> {
+    let at = (bits(term) & !7) as *const Word;
+    // SAFETY: by the layout, the address of a cell or of a boxed term is that of as many words as are read. They live as
+    // long as the term does, and nobody changes them: terms do not change, and the process is in this call, so that
+    // its garbage is not collected.
+    unsafe {
+        match bits(term) & 3 {
+            1 => Boxed::Cell(*at, *at.add(1)),
+            2 => match bits(*at) {
+                header if header & 0x3F == 0 => {
+                    Boxed::Tuple(std::slice::from_raw_parts(at.add(1), header as usize >> 6))
+                }
+                header if header == layout.flat => {
+                    let size = bits(*at.add(1)) as usize;
+                    let keys = (bits(*at.add(2)) & !7) as *const Word;
+                    if size > FLAT_KEYS || bits(*at.add(2)) & 3 != 2 || bits(*keys) != (size as u64) << 6 {
+                        return Boxed::Unknown;
+                    }
+                    let values = std::slice::from_raw_parts(at.add(3), size);
+                    Boxed::Map(std::slice::from_raw_parts(keys.add(1), size), values)
+                }
+                header if header & 0x3F == layout.binary => {
+                    let size = bits(*at.add(1)) / layout.unit;
+                    // A word for the size, and as many as hold the bytes.
+                    let words = 1 + size.div_ceil(8);
+                    if size * layout.unit != bits(*at.add(1)) || header >> 6 != words {
+                        return Boxed::Unknown;
+                    }
+                    Boxed::Binary(std::slice::from_raw_parts(at.add(2).cast(), size as usize))
+                }
+                FLOAT => Boxed::Float(f64::from_bits(bits(*at.add(1)))),
+                _ => Boxed::Unknown,
+            },
+            _ => Boxed::Unknown,
+        }
+    }
+}
+
+/// Whether terms are read here from now on, if the layout was learned; the answer is whether they are. Only tests and
+/// benches turn it off.
+pub fn turn(on: bool) -> bool {
+    USED.store(if on { LEARNED.load(Ordering::Relaxed) } else { 0 }, Ordering::Relaxed);
+    USED.load(Ordering::Relaxed) != 0
+}
+
+/// Finds out whether this VM lays terms out as expected. Called when the library is loaded, after the immediates were
+/// learned; `others` are terms of all kinds.
+pub fn learn(env: Env<'_>, others: &[Word]) {
+    LEARNED.store(layout(env, others).unwrap_or(0), Ordering::Relaxed);
+    turn(true);
+}
+
+/// The layout, packed, if all is as expected.
+fn layout(env: Env<'_>, others: &[Word]) -> Option<u64> {
+    if size_of::<Word>() != 8 || !crate::vm::release().is_some_and(|own| RELEASES.contains(&own.as_str())) {
+        return None;
+    }
+    let numbers: Vec<Word> = (0..=100).map(|number| env.make_integer(number)).collect();
+    // Before anything is read: a term is boxed as expected when the VM gives the address that is expected.
+    let lies = |tuple: Word| {
+        bits(tuple) & 3 == 2
+            && env.tuple(tuple).is_some_and(|elements| elements.as_ptr() as u64 == (bits(tuple) & !7) + 8)
+    };
+    let tuples: Vec<Word> = (1..=numbers.len()).map(|size| env.make_tuple(&numbers[..size])).collect();
+    let cells: Vec<Word> = numbers.iter().map(|head| env.make_list(&[*head], env.make_nil())).collect();
+    let maps: Option<Vec<Word>> = (0..=50).map(|size| env.make_map(&numbers[..2 * size])).collect();
+    let maps = maps?;
+    if !tuples.iter().all(|tuple| lies(*tuple)) || !cells.iter().all(|cell| bits(*cell) & 3 == 1) {
+        return None;
+    }
+    if !maps.iter().all(|map| bits(*map) & 3 == 2) {
+        return None;
+    }
+    let binaries: Vec<Word> =
+        (0..=2 * HEAP_BYTES).map(|size| env.make_binary(&[7; 2 * HEAP_BYTES][..size])).collect();
+    let floats = [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE].map(|number| env.make_float(number));
+    let floats: Vec<Word> = floats.into_iter().flatten().collect();
+    if !binaries.iter().chain(&floats).all(|term| bits(*term) & 3 == 2) {
+        return None;
+    }
+    let word = |term: Word, place| {
+        // SAFETY: a map and a binary of a process are boxed terms of two words at least.
+        unsafe { bits(*((bits(term) & !7) as *const Word).add(place)) }
+    };
+    let layout =
+        Layout { flat: word(maps[1], 0), binary: word(binaries[1], 0) & 0x3F, unit: word(binaries[1], 1) };
+    if !FLAT.contains(&layout.flat) || !matches!((layout.binary, layout.unit), (0x24, 1) | (0x20, 8)) {
+        return None;
+    }
+    let mut nested = env.make_nil();
+    let nested = (0..50).flat_map(|depth| {
+        nested = env.make_list(&[env.make_tuple(&[nested, maps[depth % 40]]), nested], numbers[depth]);
+        [nested, env.make_tuple(&[nested; 3]), env.make_list(&tuples, nested)]
+            .into_iter()
+            .chain(env.make_map(&[nested, numbers[depth], maps[depth], nested]))
+            .collect::<Vec<_>>()
+    });
+    let made = tuples.iter().chain(&cells).chain(&maps).chain(&binaries).chain(&floats).chain(others).copied();
+    let agreed = made.chain(nested).all(|term| agrees(env, layout, term));
+    agreed.then_some(layout.pack())
+}
+
+/// Whether the C interface answers what is read.
+fn agrees(env: Env<'_>, layout: Layout, term: Word) -> bool {
+    // SAFETY: the release is one whose sources were read, and addresses were found to be as expected.
+    match unsafe { parse(env, layout, term) } {
+        Boxed::Cell(head, tail) => env.cell(term) == Some((head, tail)),
+        Boxed::Tuple(elements) => env.tuple(term) == Some(elements),
+        Boxed::Map(keys, values) => {
+            let pairs = keys.iter().copied().zip(values.iter().copied());
+            env.map_size(term) == Some(keys.len()) && env.pairs(term).is_some_and(|asked| asked.eq(pairs))
+        }
+        // The same address and length, not only the same bytes.
+        Boxed::Binary(bytes) => {
+            env.binary(term).is_some_and(|asked| std::ptr::eq(asked, bytes) || asked.is_empty())
+        }
+        Boxed::Float(number) => env.float(term).is_some_and(|asked| asked.to_bits() == number.to_bits()),
+        Boxed::Unknown => {
+            env.tuple(term).is_none()
+                && env.cell(term).is_none()
+                && env.map_size(term).is_none_or(|size| size > FLAT_KEYS)
+        }
+    }
+}
+
+/// Terms of every kind that is no immediate, and of every form that the VM keeps such a kind in.
+pub fn samples(env: Env<'_>) -> Vec<Word> {
+    let numbers = [env.make_integer(1), env.make_integer(2)];
+    let bytes = [0; 300];
+    let binaries = (0..=300).map(|size| env.make_binary(&bytes[..size]));
+    let bignums = [i64::MAX, i64::MIN, 1 << 62, 1 << 59, -(1 << 59) - 1].map(|number| env.make_integer(number));
+    let large = env.make_binary(&bytes);
+    // Bit strings, large bignums of both signs, an exported function.
+    let external: [&[u8]; 4] = [
+        &[131, 77, 0, 0, 0, 2, 3, 255, 224],
+        &[131, 110, 16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+        &[131, 110, 16, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+        &[131, 113, 119, 5, b'l', b'i', b's', b't', b's', 119, 3, b'm', b'a', b'p', 97, 2],
+    ];
+    let read = external.into_iter().filter_map(|bytes| env.read_external(bytes, false));
+    let foreign = env.caller().into_iter().flat_map(|own| {
+        [(88, &[1u32, 0][..]), (89, &[1][..])]
+            .into_iter()
+            .filter_map(move |(tag, numbers)| immediate::node_term(env, own, tag, numbers, 1))
+    });
+    let floats =
+        [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE].into_iter().filter_map(|number| env.make_float(number));
+    [
+        env.make_list(&numbers, env.make_nil()),
+        env.make_tuple(&[]),
+        env.make_tuple(&numbers),
+        env.make_reference(),
+    ]
+    .into_iter()
+    .chain(binaries)
+    .chain(bignums)
+    .chain([env.make_part(large, 1, 9), env.make_part(large, 100, 190)])
+    .chain(read)
+    .chain(foreign)
+    .chain(floats)
+    .chain(env.make_map(&[]))
+    .chain(env.make_map(&numbers))
+    .collect()
+}
