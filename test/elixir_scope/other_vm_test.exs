@@ -2,6 +2,9 @@ defmodule ElixirScope.OtherVmTest do
   # A recording outlives its VM, however that ends.
   use ExUnit.Case, async: true
 
+  import ElixirScope.OtherVm, only: [kill: 2, line: 1]
+  alias ElixirScope.OtherVm
+
   @moduletag :tmp_dir
   @moduletag timeout: 120_000
 
@@ -105,11 +108,7 @@ defmodule ElixirScope.OtherVmTest do
   end
 
   defp begin(dir) do
-    paths = Enum.flat_map(Path.wildcard("_build/test/lib/*/ebin"), &["-pa", &1])
-    elixir = System.find_executable("elixir")
-    script = Path.join(__DIR__, "../support/other_vm.exs")
-    args = paths ++ [script, dir]
-    port = Port.open({:spawn_executable, elixir}, [:binary, :use_stdio, line: 1_000, args: args])
+    port = OtherVm.start("other_vm.exs", [dir])
     [os_pid, server] = port |> line() |> String.split(" ")
     {port, os_pid, server}
   end
@@ -118,39 +117,6 @@ defmodule ElixirScope.OtherVmTest do
     for _ <- 1..count do
       [number, time] = port |> line() |> String.split(" ")
       {String.to_integer(number), String.to_integer(time)}
-    end
-  end
-
-  defp line(port) do
-    receive do
-      {^port, {:data, {:eol, line}}} -> line
-    after
-      60_000 -> flunk("the other VM says nothing")
-    end
-  end
-
-  defp kill(port, os_pid) do
-    {_, 0} = System.cmd("kill", ["-9", os_pid])
-    # The lock of the run is free when the process is gone for the system, which the end of its output shows.
-    ref = Port.monitor(port)
-    drop_lines(port, ref)
-    gone?(os_pid) || flunk("process #{os_pid} does not end")
-  end
-
-  defp drop_lines(port, ref) do
-    receive do
-      {^port, {:data, _}} -> drop_lines(port, ref)
-      {:DOWN, ^ref, :port, _, _} -> :ok
-    after
-      60_000 -> flunk("the port does not close")
-    end
-  end
-
-  defp gone?(os_pid, tries \\ 1_000) do
-    case System.cmd("kill", ["-0", os_pid], stderr_to_stdout: true) do
-      {_, 0} when tries > 0 -> gone?(os_pid, tries - 1)
-      {_, 0} -> false
-      _ -> true
     end
   end
 end
