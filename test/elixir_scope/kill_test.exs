@@ -67,7 +67,10 @@ defmodule ElixirScope.KillTest do
   defp all_there(recording, status, {worker, [pid, server], {number, time}}) do
     found = steps(recording, pid)
     per_round = if server == "nil", do: 2, else: 4
-    assert length(found) in (number * per_round)..((number + 1) * per_round), "worker #{worker} noted #{number} rounds, #{length(found)} events were found: #{inspect(Enum.take(found, -10))}"
+
+    assert length(found) in (number * per_round)..((number + 1) * per_round),
+           "worker #{worker} noted #{number} rounds, #{length(found)} events were found: #{inspect(Enum.take(found, -10))}"
+
     assert found == worker |> rounds(server) |> Enum.take(length(found))
 
     if server != "nil" do
