@@ -75,6 +75,16 @@ defmodule Bench.Queries do
         {:ok, status} = stop()
         File.rm_rf!(dir)
         rate = status.events / microseconds
+
+        if step == (&Bare.step/1),
+          do:
+            Table.promise(
+              "an event without payload, on disk",
+              status.bytes / status.events,
+              {:most, 8},
+              "bytes"
+            )
+
         "| #{label} | #{Table.number(status.bytes / status.events)} | #{Table.number(rate)} M |"
       end
 
@@ -154,6 +164,9 @@ defmodule Bench.Queries do
         sorted = Enum.sort(times)
         [p50, p99] = for share <- [0.5, 0.99], do: Enum.at(sorted, floor(count * share)) / 1_000
 
+        if promised?(label),
+          do: Table.promise("#{label}, of #{millions} M, p99", p99, {:most, @promise_ms}, "ms")
+
         "| #{label} | #{count} | #{Table.number(p50)} | #{Table.number(p99)} | #{Table.number(p99 / @promise_ms)} x |"
       end
 
@@ -167,6 +180,8 @@ defmodule Bench.Queries do
     #{Enum.join(rows, "\n")}
     """
   end
+
+  defp promised?(label), do: String.starts_with?(label, ["state of", "1,000 events from"])
 
   defp state(server, moment, recording) do
     case ElixirScope.get_state_at(server, moment, in: recording) do
@@ -220,6 +235,13 @@ defmodule Bench.Queries do
 
     [opened, read, cat] =
       for times <- [opened, read, cat], do: times |> Enum.sort() |> Enum.at(2) |> Kernel./(1_000)
+
+    Table.promise(
+      "reopening after `kill -9`, for each GB",
+      opened / before.bytes * 1.0e9,
+      {:most, 1_000},
+      "ms"
+    )
 
     """
     ### Reopening after `kill -9`

@@ -117,9 +117,9 @@ defmodule Bench.Service do
 
     with {:ok, recording} <- ElixirScope.open(server.dir),
          {:ok, status} <- ElixirScope.status(in: recording) do
-      {status.events, status.lost}
+      {status.events, status.bytes, status.lost}
     else
-      {:error, %{reason: :not_found}} -> {0, 0}
+      {:error, %{reason: :not_found}} -> {0, 0, 0}
     end
   end
 
@@ -141,11 +141,35 @@ defmodule Bench.Service do
       end
 
     plain = medians.plain
+    slower = fn figure -> 100 * (figure - 1) end
+    default = medians.default
+    promised = {:most, 5}
+
+    Table.promise(
+      "an HTTP service, default recording: p50",
+      slower.(default.p50 / plain.p50),
+      promised,
+      "% more"
+    )
+
+    Table.promise(
+      "an HTTP service, default recording: throughput",
+      slower.(plain.throughput / default.throughput),
+      promised,
+      "% less"
+    )
+
+    Table.promise(
+      "an HTTP service, default recording: resident memory of the recorder",
+      elem(elem(recorded.default, 0), 0) - elem(elem(recorded.plain, 0), 0),
+      {:most, 50},
+      "MB"
+    )
 
     rows =
       for {way, label} <- @ways do
         %{throughput: throughput, p50: p50, p99: p99, processor: processor} = medians[way]
-        {{all, own}, {events, lost}} = recorded[way]
+        {{all, own}, {events, bytes, lost}} = recorded[way]
         requests = for({^way, round} <- told, do: round.count) |> Enum.sum()
 
         cells = [
@@ -156,6 +180,7 @@ defmodule Bench.Service do
           "#{Table.number(all)}, own #{Table.number(own)}",
           # Those of the warming up are a few more.
           Table.number((events + lost) / requests),
+          Table.number(bytes / requests),
           "#{lost}"
         ]
 
@@ -165,8 +190,8 @@ defmodule Bench.Service do
     """
     ### A whole application: an HTTP service
 
-    | compiled and recorded | requests a second | p50, us | p99, us | processor us a request | resident MB | events a request | lost |
-    |---|---|---|---|---|---|---|---|
+    | compiled and recorded | requests a second | p50, us | p99, us | processor us a request | resident MB | events a request | bytes a request | lost |
+    |---|---|---|---|---|---|---|---|---|
     #{Enum.join(rows, "\n")}
 
     Against the plain one; medians of #{rounds} rounds of #{milliseconds} ms. Throughput, p99 and processor time with #{@connections} connections, p50

@@ -117,7 +117,8 @@ defmodule Bench.Tracers do
   defp with_way(:trace, load, _dir, fun) do
     tracer = Tracer.start()
     # In a mailbox that is not emptied: the message, and what the VM puts around it.
-    sizes = for message <- messages(if load == :map, do: @order, else: 1), do: :erts_debug.flat_size(message) * 8
+    sizes =
+      for message <- messages(if load == :map, do: @order, else: 1), do: :erts_debug.flat_size(message) * 8
 
     traced(tracer, fn ->
       fun.(Traced, fn -> Tracer.catch_up(tracer) end, fn -> :ok end, fn _ -> average(sizes) end)
