@@ -1,12 +1,12 @@
-# A whole application: the HTTP service of bench/service/shop.exs, four times, under a load generator in another VM on the
-# loopback: plain, instrumented and off, recording by default, recording with `locals: true`.
+# A whole application: the HTTP service of bench/service/shop.exs, compiled and recorded in five ways, under a load generator in
+# another VM on the loopback.
 #
-# All four servers run at once, idle but for the one that is asked; each round asks each of them, so that all see the same
-# weather, first with more connections than cores (throughput, p99), then with one (p50 of an answer that waits for
-# nobody). Medians of the rounds. The load generator takes a part of the same cores, so that the throughput of all is lower and
+# All servers run at once, idle but for the one that is asked. Each round asks each of them, in another order, so that all
+# see the same weather: first with more connections than cores (throughput, p99), then with one (p50 of an answer that waits for
+# nobody). A ratio is the median of those of the rounds. The load generator takes a part of the same cores, so that the throughput of all is lower and
 # closer together than with another machine; the processor time of the server's own VM a request is not touched by that.
 #
-# SCOPE_BENCH_SERVICE=ROUNDS,MILLISECONDS chooses how long: 5 rounds of 1,500 ms for each of the two loads by default.
+# SCOPE_BENCH_SERVICE=ROUNDS,MILLISECONDS chooses how long: 9 rounds of 700 ms for each of the two loads by default.
 
 Code.require_file("table.exs", __DIR__)
 
@@ -26,7 +26,7 @@ defmodule Bench.Service do
 
   def run do
     [rounds, milliseconds] =
-      System.get_env("SCOPE_BENCH_SERVICE", "5,1500") |> String.split(",") |> Enum.map(&String.to_integer/1)
+      System.get_env("SCOPE_BENCH_SERVICE", "9,700") |> String.split(",") |> Enum.map(&String.to_integer/1)
 
     dir = Path.join(System.tmp_dir!(), "elixir_scope_bench_service_#{System.pid()}")
 
@@ -34,7 +34,13 @@ defmodule Bench.Service do
       servers = for {way, _} <- @ways, do: {way, start(way, dir)}
       # The first round warms up: code is loaded, carts are filled.
       for {_, server} <- servers, do: load(server, @connections, 500)
-      told = for _ <- 1..rounds, {way, server} <- servers, do: {way, round(server, milliseconds)}
+
+      told =
+        for number <- 1..rounds do
+          {later, first} = Enum.split(servers, rem(number, length(servers)))
+          for {way, server} <- first ++ later, into: %{}, do: {way, round(server, milliseconds)}
+        end
+
       recorded = for {way, server} <- servers, into: %{}, do: {way, {memory(server), stop(server)}}
       report(told, recorded, rounds, milliseconds)
     after
@@ -130,37 +136,17 @@ defmodule Bench.Service do
   end
 
   defp report(told, recorded, rounds, milliseconds) do
-    medians =
-      for {way, _} <- @ways, into: %{} do
-        all = for {^way, round} <- told, do: round
-
-        {way,
-         Map.new([:throughput, :p50, :p99, :processor], fn field ->
-           {field, all |> Enum.map(& &1[field]) |> Enum.sort() |> Enum.at(div(rounds, 2))}
-         end)}
-      end
-
-    plain = medians.plain
-    slower = fn figure -> 100 * (figure - 1) end
-    default = medians.default
-    promised = {:most, 5}
+    Table.promise("an HTTP service, default recording: p50 added", added(told, :p50), {:most, 5}, "%")
 
     Table.promise(
-      "an HTTP service, default recording: p50",
-      slower.(default.p50 / plain.p50),
-      promised,
-      "% more"
+      "an HTTP service, default recording: time a request added, by throughput",
+      100 * (1 / ratio(told, :default, :throughput) - 1),
+      {:most, 5},
+      "%"
     )
 
     Table.promise(
-      "an HTTP service, default recording: throughput",
-      slower.(plain.throughput / default.throughput),
-      promised,
-      "% less"
-    )
-
-    Table.promise(
-      "an HTTP service, default recording: resident memory of the recorder",
+      "an HTTP service, default recording: resident memory added",
       elem(elem(recorded.default, 0), 0) - elem(elem(recorded.plain, 0), 0),
       {:most, 50},
       "MB"
@@ -168,15 +154,11 @@ defmodule Bench.Service do
 
     rows =
       for {way, label} <- @ways do
-        %{throughput: throughput, p50: p50, p99: p99, processor: processor} = medians[way]
         {{all, own}, {events, bytes, lost}} = recorded[way]
-        requests = for({^way, round} <- told, do: round.count) |> Enum.sum()
+        requests = for(round <- told, do: round[way].count) |> Enum.sum()
+        measured = for field <- [:throughput, :p50, :p99, :processor], do: cell(told, way, field)
 
         cells = [
-          against(throughput, plain.throughput),
-          against(p50, plain.p50),
-          against(p99, plain.p99),
-          against(processor, plain.processor),
           "#{Table.number(all)}, own #{Table.number(own)}",
           # Those of the warming up are a few more.
           Table.number((events + lost) / requests),
@@ -184,7 +166,7 @@ defmodule Bench.Service do
           "#{lost}"
         ]
 
-        "| #{label} | #{Enum.join(cells, " | ")} |"
+        "| #{label} | #{Enum.join(measured ++ cells, " | ")} |"
       end
 
     """
@@ -194,12 +176,17 @@ defmodule Bench.Service do
     |---|---|---|---|---|---|---|---|---|
     #{Enum.join(rows, "\n")}
 
-    Against the plain one; medians of #{rounds} rounds of #{milliseconds} ms. Throughput, p99 and processor time with #{@connections} connections, p50
+    Against the plain one of the same round; medians of #{rounds} rounds of #{milliseconds} ms. Throughput, p99 and processor time with #{@connections} connections, p50
     with one. Resident memory holds the mapped files of the recording as well; own memory does not.
     """
   end
 
-  defp against(figure, plain) do
-    "#{Table.number(figure)} (#{:erlang.float_to_binary(figure / plain, decimals: 3)} x)"
+  defp cell(told, way, field) do
+    figure = median(for round <- told, do: round[way][field])
+    "#{Table.number(figure)} (#{:erlang.float_to_binary(ratio(told, way, field), decimals: 3)} x)"
   end
+
+  defp added(told, field), do: 100 * (ratio(told, :default, field) - 1)
+  defp ratio(told, way, field), do: median(for round <- told, do: round[way][field] / round.plain[field])
+  defp median(figures), do: figures |> Enum.sort() |> Enum.at(div(length(figures), 2))
 end

@@ -1,5 +1,5 @@
 # Run by bench/service.exs: the shop on a free port of the loopback, until its standard input ends. SCOPE_SERVICE is
-# plain (not instrumented, and ElixirScope not even loaded), off (instrumented, not recording), default or full.
+# plain (not instrumented, and ElixirScope not even loaded), off (instrumented, not recording), bare, default or full.
 [dir, users] = System.argv()
 
 unless System.get_env("SCOPE_SERVICE") == "plain" do

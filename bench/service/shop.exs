@@ -8,6 +8,7 @@ defmodule Shop do
   defmacro __using__(_options) do
     case System.get_env("SCOPE_SERVICE") do
       "plain" -> nil
+      "bare" -> quote(do: use(ElixirScope, args: false, returns: false, state: false))
       "full" -> quote(do: use(ElixirScope, locals: true))
       _ -> quote(do: use(ElixirScope))
     end

@@ -1,51 +1,91 @@
-//! The file of a ring with any bytes: it is refused, or gives at most as many frames as it has room for.
+//! A ring that was filled and read in any way, then its file with changes at any places: what was not changed comes back
+//! whole; what was changed is refused, or gives at most as many frames as it has room for.
 //!
-//! The input is the counters, then the data: the file around them is made here, so that not one in a thousand mutations
-//! is needed to find the magic. With a first byte of 255 the rest is the file itself.
+//! The input is a list of steps, each with its number first:
+//!
+//! | number | step |
+//! |---|---|
+//! | below 128 | push a frame of four times so many bytes, the first of them from the input |
+//! | below 192 | read so many frames less 128, and give their room back |
+//! | others | change up to 7 bytes of the file: two bytes say where |
 #![no_main]
 
 use elixir_scope_event::Record;
 use elixir_scope_fuzz::{Folder, folder};
 use elixir_scope_ring::file;
 use libfuzzer_sys::fuzz_target;
+use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 static FOLDER: LazyLock<Folder> = LazyLock::new(folder);
-const CAPACITY: usize = 4096;
+const CAPACITY: u64 = 4096;
+
+/// What stands where in the file, as the steps say.
+type Changes<'a> = Vec<(usize, &'a [u8])>;
 
 fuzz_target!(|input: &[u8]| {
-    let Some((&form, input)) = input.split_first() else { return };
-    let path = FOLDER.write("0.ring", &if form == u8::MAX { input.to_vec() } else { ring(input) });
-    let Ok(mut consumer) = file::open(&path) else { return };
-    let before = consumer.position();
-    if form & 1 == 1 {
-        consumer.skip_to(before.tail.wrapping_add(u64::from(form) << 3));
+    let (frames, changes) = make(input);
+    let mut bytes = std::fs::read(FOLDER.path().join("made.ring")).expect("just made");
+    let len = bytes.len();
+    for (at, new) in &changes {
+        let at = at % len;
+        let new = &new[..new.len().min(len - at)];
+        bytes[at..at + new.len()].copy_from_slice(new);
     }
+    let path = FOLDER.write("0.ring", &bytes);
+    let Ok(mut consumer) = file::open(&path) else {
+        return assert!(!changes.is_empty(), "a sound ring is refused");
+    };
     let waiting = consumer.refresh();
-    let mut frames = 0;
+    let mut found = Vec::new();
     while let Some(frame) = consumer.peek() {
         let _ = Record::parse(frame.tag, &frame.body);
+        found.push((frame.tag, frame.body.to_vec()));
         consumer.advance();
-        frames += 1;
-        assert!(frames * 8 <= waiting, "more frames than {waiting} bytes hold");
+        assert!(found.len() as u64 * 8 <= waiting, "more frames than {waiting} bytes hold");
     }
     consumer.release();
-    assert!(consumer.position().tail >= before.tail);
+    if changes.is_empty() {
+        assert_eq!(found, frames);
+    }
 });
 
-/// Head, tail, losses and data of a sound file.
-fn ring(input: &[u8]) -> Vec<u8> {
-    let mut file = vec![0; 2 * CAPACITY];
-    file[..8].copy_from_slice(b"ESRING01");
-    file[8..16].copy_from_slice(&(CAPACITY as u64).to_le_bytes());
-    let mut rest = input;
-    for at in [64, 128, 72, 80] {
-        // Two bytes move a counter within the ring, and rarely out of it.
-        let Some((number, after)) = rest.split_first_chunk::<2>() else { return file };
-        file[at..at + 8].copy_from_slice(&(u64::from(u16::from_le_bytes(*number)) << 3).to_le_bytes());
-        rest = after;
+/// Writes the file `made.ring`; gives the frames that it holds, and what is to be changed.
+fn make(mut input: &[u8]) -> (Vec<(u32, Vec<u8>)>, Changes<'_>) {
+    let path = FOLDER.path().join("made.ring");
+    let _ = std::fs::remove_file(&path);
+    let (mut producer, mut consumer) = file::create(&path, CAPACITY).expect("memory for a ring");
+    let (mut frames, mut changes) = (VecDeque::new(), Changes::new());
+    let mut take = |len: usize| {
+        let (taken, rest) = input.split_at(len.min(input.len()));
+        input = rest;
+        taken
+    };
+    while let [step] = *take(1) {
+        match step {
+            0..128 => {
+                let len = usize::from(step) * 4;
+                let mut body = take(len.min(8)).to_vec();
+                body.resize(len, step);
+                let tag = u32::from(step % 12);
+                if producer.push(tag, &[&body]).is_ok() {
+                    frames.push_back((tag, body));
+                }
+            }
+            128..192 => {
+                consumer.refresh();
+                for _ in 128..step {
+                    let seen = consumer.peek().map(|frame| (frame.tag, frame.body.to_vec()));
+                    assert_eq!(seen, frames.pop_front());
+                    consumer.advance();
+                }
+                consumer.release();
+            }
+            192.. => {
+                let at = take(2).iter().fold(0, |at, byte| at << 8 | usize::from(*byte));
+                changes.push((at, take(usize::from(step) % 8)));
+            }
+        }
     }
-    let len = rest.len().min(CAPACITY);
-    file[CAPACITY..CAPACITY + len].copy_from_slice(&rest[..len]);
-    file
+    (frames.into(), changes)
 }
