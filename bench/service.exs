@@ -18,6 +18,7 @@ defmodule Bench.Service do
   @ways [
     plain: "plain",
     off: "instrumented, off",
+    bare: "recording, `args: false, returns: false, state: false`",
     default: "recording, default",
     full: "recording, `locals: true`"
   ]
