@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-elixir test-loops test-versions test-world test-world-ci roots bench clean
+.PHONY: help setup demo test test-rust test-elixir test-loops test-versions test-world test-world-ci roots fuzz soak test-kill bench clean
 
 say = @printf '\n=== %s ===\n' '$(1)'
 
@@ -42,6 +42,15 @@ test-elixir: setup test-rust
 
 test-loops: setup ## Every kind of tail-call loop with 10 million iterations, its memory against the plain one (minutes)
 	ELIXIR_SCOPE_LOOPS=10000000 mix test test/elixir_scope/instrument/tail_loops_test.exs
+
+test-kill: setup ## kill -9 of 50 VMs under full load, against what their programs wrote down (a minute)
+	ELIXIR_SCOPE_KILLS=50 mix test test/elixir_scope/kill_test.exs
+
+soak: setup ## Ten minutes at a million events a second, memory flat; then an overload whose loss is counted exactly
+	ELIXIR_SCOPE_SOAK=600 mix test test/elixir_scope/soak_test.exs
+
+fuzz: setup ## Bytes from disk that nobody wrote: every target for two minutes (FUZZ_SECONDS says otherwise)
+	@.ci/fuzz
 
 test-versions: setup ## The Elixir tests on the other supported versions, in Debian roots
 	@MIX_ENV=test mix compile

@@ -117,6 +117,23 @@ defmodule Bench.HotPath do
     offs = for name <- [:add, :classify, :total, :sum], do: t[:"#{name}_off"] - t[name]
     median = offs |> Enum.sort() |> then(fn [_, a, b, _] -> (a + b) / 2 end)
 
+    Table.promise("instrumented, off: added to a call, median of the functions", median, {:most, 5}, "ns")
+    Table.promise("an event with two immediates, against an empty NIF call", t.event / t.nif, {:most, 2}, "x")
+
+    Table.promise(
+      "`:erlang.trace` to a process, against that event",
+      t.trace_call / t.event,
+      {:least, 40},
+      "x"
+    )
+
+    Table.promise(
+      "a call with a 4-key map, against `term_to_binary` of it",
+      t.event_map / t.binary,
+      {:most, 0.5},
+      "x"
+    )
+
     capture <>
       "\n" <>
       Table.markdown("An instrumented function against the plain one", List.flatten(functions) ++ traced) <>

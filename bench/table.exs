@@ -41,6 +41,29 @@ defmodule Bench.Table do
     Enum.join(["### #{title}", "", "| case | ns a call | ratio |", "|---|---|---|" | lines], "\n") <> "\n"
   end
 
+  @doc """
+  Notes what was measured of a promise of the design: a figure that is to be `:most` or `:least` of another one. The benches
+  of one run all come through one process, which keeps them.
+  """
+  def promise(label, figure, {way, bound}, unit) when way in [:most, :least] do
+    Process.put(__MODULE__, [{label, figure, way, bound, unit} | Process.get(__MODULE__, [])])
+    figure
+  end
+
+  @doc "The promises that were noted, as one table. The last column says how often the figure fits its bound: 1 and more is kept."
+  def promises do
+    rows =
+      for {label, figure, way, bound, unit} <- Enum.reverse(Process.get(__MODULE__, [])) do
+        fits = if way == :most, do: bound / max(figure, 1.0e-9), else: figure / bound
+        sign = if way == :most, do: "at most", else: "at least"
+        kept = if fits >= 1, do: "kept", else: "**not kept**"
+        "| #{label} | #{number(figure)} #{unit} | #{sign} #{number(bound)} | #{number(fits)} x, #{kept} |"
+      end
+
+    Enum.join(["### Promises", "", "| promise | measured | promised | |", "|---|---|---|---|" | rows], "\n") <>
+      "\n"
+  end
+
   @doc "A number with as many digits as it deserves."
   def number(number) when number >= 100, do: number |> round() |> Integer.to_string()
   def number(number), do: :erlang.float_to_binary(number * 1.0, decimals: if(number < 10, do: 2, else: 1))

@@ -109,7 +109,7 @@ defmodule ElixirScope.OverflowTest do
     test "that is killed shows what its rings held", %{tmp_dir: dir} do
       {port, [os_pid, server]} = run("flight_vm.exs", [dir])
       facts = read(port, 3_000)
-      facts = facts ++ kill(port, os_pid)
+      facts = facts ++ facts(kill(port, os_pid))
       {:ok, recording} = ElixirScope.open(dir)
       {:ok, status} = ElixirScope.status(in: recording)
       assert status.damage == []

@@ -1,27 +1,24 @@
 defmodule ElixirScope.OtherVm do
   @moduledoc false
-  # Runs a script of test/support in a VM of its own, reads the lines that it says, and kills it.
+  # Runs a script of test/support in a VM of its own, hears what it says, and kills it.
+
   import ExUnit.Assertions
 
-  @doc "The port, and the words of the first line, which begins with the process of the system."
-  def run(script, args) do
+  @doc "Starts `elixir script arguments`, with everything that is compiled for tests at hand."
+  def start(script, arguments) do
     paths = Enum.flat_map(Path.wildcard("_build/test/lib/*/ebin"), &["-pa", &1])
-    args = paths ++ [Path.join(__DIR__, script) | args]
-    options = [:binary, :use_stdio, line: 1_000, args: args]
-    port = Port.open({:spawn_executable, System.find_executable("elixir")}, options)
+    args = paths ++ [Path.join(__DIR__, script) | arguments]
+    elixir = System.find_executable("elixir")
+    Port.open({:spawn_executable, elixir}, [:binary, :use_stdio, line: 10_000, args: args])
+  end
+
+  @doc "As `start/2`: the port, and the words of its first line, which begins with the process of the system."
+  def run(script, arguments) do
+    port = start(script, arguments)
     {port, port |> line() |> String.split(" ")}
   end
 
-  @doc "Facts: a number and the time at which it was true, one a line."
-  def read(port, count) do
-    for _ <- 1..count, do: port |> line() |> fact()
-  end
-
-  defp fact(line) do
-    [number, time] = String.split(line, " ")
-    {String.to_integer(number), String.to_integer(time)}
-  end
-
+  @doc "The next line that it says."
   def line(port) do
     receive do
       {^port, {:data, {:eol, line}}} -> line
@@ -30,14 +27,24 @@ defmodule ElixirScope.OtherVm do
     end
   end
 
-  @doc "Kills it, and gives the facts that it had said and nobody had read."
+  @doc "Facts: a number and the time at which it was true, one a line."
+  def read(port, count), do: facts(for _ <- 1..count, do: line(port))
+
+  @doc "The facts in some lines."
+  def facts(lines) do
+    for line <- lines do
+      [number, time] = String.split(line, " ")
+      {String.to_integer(number), String.to_integer(time)}
+    end
+  end
+
+  @doc "`kill -9`, and back when it is gone: then the lock of its run is free. Gives the lines that nobody had read."
   def kill(port, os_pid) do
     {_, 0} = System.cmd("kill", ["-9", os_pid])
-    # The lock of the run is free when the process is gone for the system, which the end of its output shows.
     ref = Port.monitor(port)
     left = lines_left(port, ref)
     gone?(os_pid) || flunk("process #{os_pid} does not end")
-    Enum.map(left, &fact/1)
+    left
   end
 
   # The last one may be cut off.

@@ -22,7 +22,7 @@ use crate::immediate;
 use crate::vm::{Env, Word, bits};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Releases of OTP whose sources were read, and on which this is tested or learned.
+/// Releases of OTP on which this is tested (25, 27, 29), and those between.
 const RELEASES: [&str; 5] = ["25", "26", "27", "28", "29"];
 
 /// The header of small maps, in any release so far: `MAP_SUBTAG` was 0xF at first, then 0xB.

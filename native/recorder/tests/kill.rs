@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Tells the child where to record, and with what sizes.
 const CHILD: &str = "ELIXIR_SCOPE_KILL";
-const ROUNDS: u64 = 28;
+const ROUNDS: u64 = 50;
 const THREADS: u32 = 3;
 
 fn main() {
