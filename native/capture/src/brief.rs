@@ -17,18 +17,19 @@ const WORDS: usize = (HEAD + PAYLOAD).div_ceil(8) + 1;
 
 /// Such a record in the making.
 pub(crate) struct Brief {
-    words: [[u8; 8]; WORDS],
+    words: [u64; WORDS],
 }
 
 impl Default for Brief {
     fn default() -> Self {
-        Brief { words: [[0; 8]; WORDS] }
+        Brief { words: [0; WORDS] }
     }
 }
 
 impl Brief {
     /// Makes a record of a number below 128 and at most [`BRIEF`] tokens, which `next` gives as long as there are some;
-    /// `None` when it gives fewer than `count`.
+    /// `None` when it gives fewer than `count`. The answer is its length in bytes, and its words in little-endian order, the
+    /// last one filled up with zeroes.
     #[inline(always)]
     pub(crate) fn make(
         &mut self,
@@ -36,19 +37,17 @@ impl Brief {
         number: u8,
         count: usize,
         mut next: impl FnMut(usize) -> Option<Short>,
-    ) -> Option<&[u8]> {
+    ) -> Option<(u64, &[u64])> {
         debug_assert!(number < 0x80 && count <= BRIEF);
-        let head = record.head();
-        let (head, _) = head.as_chunks::<8>();
-        self.words[..head.len()].copy_from_slice(head);
-        let mut at = head.len();
+        [self.words[0], self.words[1], self.words[2]] = [record.ticks.0, record.process, record.site];
+        let mut at = HEAD / 8;
         // What does not fill a word yet, and how many bits of it.
         let (mut begun, mut filled) = (u64::from(number), 8);
         for place in 0..count.min(BRIEF) {
             for (value, more) in bits(next(place)?) {
                 begun |= value << filled;
                 if filled + more >= 64 {
-                    self.words[at] = begun.to_le_bytes();
+                    self.words[at] = begun;
                     at += 1;
                     // Not one shift: by 64 bits there is none.
                     begun = value >> 1 >> (63 - filled);
@@ -58,7 +57,7 @@ impl Brief {
                 }
             }
         }
-        self.words[at] = begun.to_le_bytes();
-        self.words.as_flattened().get(..at * 8 + filled as usize / 8)
+        self.words[at] = begun;
+        Some(((at * 8 + filled as usize / 8) as u64, &self.words))
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::Session;
 use crate::session::RingStart;
-use elixir_scope_ring::{Policy, Refused};
+use elixir_scope_ring::file::Mapped;
+use elixir_scope_ring::{Policy, Producer, Refused};
 use std::time::{Duration, Instant};
 
 /// What happens when the ring of a thread is full.
@@ -48,7 +49,12 @@ const STEP: Duration = Duration::from_micros(100);
 impl Session {
     /// A ring has refused a frame. Whether it was taken after all; if not it is counted.
     #[cold]
-    pub(crate) fn refused(&self, ring: &mut RingStart, why: Refused, tag: u32, parts: &[&[u8]]) -> bool {
+    pub(crate) fn refused(
+        &self,
+        ring: &mut RingStart,
+        why: Refused,
+        mut offer: impl FnMut(&mut Producer<Mapped>) -> Result<(), Refused>,
+    ) -> bool {
         let bound = match (self.overflow, why) {
             (Overflow::Block(bound), Refused::Full) => bound,
             _ => Duration::ZERO,
@@ -64,7 +70,7 @@ impl Session {
             } else {
                 std::thread::sleep(left.min(STEP));
             }
-            if ring.producer.offer(tag, parts).is_ok() {
+            if offer(&mut ring.producer).is_ok() {
                 return true;
             }
         }

@@ -7,6 +7,8 @@ use ahash::AHashMap;
 use elixir_scope_dictionary::Known;
 use elixir_scope_event::value::Short;
 use elixir_scope_event::{Buffer, Definition, Kind, Out, Record, Site};
+use elixir_scope_ring::file::Mapped;
+use elixir_scope_ring::{Producer, Refused};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -167,7 +169,8 @@ impl Local {
             session.count_undefined();
             return Outcome::Lost;
         };
-        let pushed = push(session, ring, kind, self.bytes.as_slice());
+        let bytes = self.bytes.as_slice();
+        let pushed = push(session, ring, |producer| producer.offer(kind as u32, &[bytes]));
         if pushed == Outcome::Lost {
             return Outcome::Lost;
         }
@@ -196,8 +199,8 @@ impl Local {
         let ring = self.ring.as_mut()?;
         let record = Record { kind, ticks: session.clock.raw(), process, site, payload: &[] };
         let words = &session.words;
-        let bytes = self.brief.make(&record, number, count, |place| next(words, place))?;
-        Some(push(session, ring, kind, bytes))
+        let (len, words) = self.brief.make(&record, number, count, |place| next(words, place))?;
+        Some(push(session, ring, |producer| producer.offer_words(kind as u32, len, words)))
     }
 
     #[inline]
@@ -229,10 +232,14 @@ impl Local {
 
 /// Publishes a record.
 #[inline]
-fn push(session: &Session, ring: &mut RingStart, kind: Kind, bytes: &[u8]) -> Outcome {
+fn push(
+    session: &Session,
+    ring: &mut RingStart,
+    mut offer: impl FnMut(&mut Producer<Mapped>) -> Result<(), Refused>,
+) -> Outcome {
     // A refusal is counted in the ring, and shown by the drain.
-    if let Err(why) = ring.producer.offer(kind as u32, &[bytes])
-        && !session.refused(ring, why, kind as u32, &[bytes])
+    if let Err(why) = offer(&mut ring.producer)
+        && !session.refused(ring, why, offer)
     {
         return Outcome::Lost;
     }

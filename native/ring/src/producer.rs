@@ -75,9 +75,47 @@ impl<M: Memory> Producer<M> {
     /// [`Refused`]; the ring is as before.
     #[inline]
     pub fn offer(&mut self, tag: u32, parts: &[&[u8]]) -> Result<(), Refused> {
-        debug_assert!((1..FILLER).contains(&tag), "expected a tag from 1 to 254, got {tag}");
         let len = parts.iter().map(|part| part.len() as u64).sum::<u64>();
         let span = frame::span(len);
+        let at = self.reserve(span)?;
+        let mut sum = Sum::begin(len, tag, at);
+        let slot = &self.memory.words()[self.place(at)..][..(span / 8) as usize];
+        let mut cells = slot[1..].iter();
+        frame::words(parts, |word| {
+            sum.add(word);
+            if let Some(cell) = cells.next() {
+                cell.store(word);
+            }
+        });
+        slot[0].store(Head { len, tag, sum: sum.end() }.pack());
+        self.publish(tag, at + span);
+        Ok(())
+    }
+
+    /// As [`Producer::offer`], for a body of `len` bytes that is put together in words already: in little-endian order, the
+    /// last one filled up with zeroes. What is missing or too much of words is zeroes, or left out.
+    ///
+    /// # Errors
+    /// [`Refused`]; the ring is as before.
+    #[inline]
+    pub fn offer_words(&mut self, tag: u32, len: u64, words: &[u64]) -> Result<(), Refused> {
+        let span = frame::span(len);
+        let at = self.reserve(span)?;
+        let mut sum = Sum::begin(len, tag, at);
+        let slot = &self.memory.words()[self.place(at)..][..(span / 8) as usize];
+        for (place, cell) in slot[1..].iter().enumerate() {
+            let word = words.get(place).copied().unwrap_or_default();
+            sum.add(word);
+            cell.store(word);
+        }
+        slot[0].store(Head { len, tag, sum: sum.end() }.pack());
+        self.publish(tag, at + span);
+        Ok(())
+    }
+
+    /// Room for a frame; the answer is where it begins.
+    #[inline]
+    fn reserve(&mut self, span: u64) -> Result<u64, Refused> {
         if span > self.capacity / 4 {
             return Err(Refused::Oversize);
         }
@@ -92,23 +130,18 @@ impl<M: Memory> Producer<M> {
         if filler > 0 {
             self.fill(filler);
         }
-        let at = self.head + filler;
-        let mut sum = Sum::begin(len, tag, at);
-        let slot = &self.memory.words()[self.place(at)..][..(span / 8) as usize];
-        let mut cells = slot[1..].iter();
-        frame::words(parts, |word| {
-            sum.add(word);
-            if let Some(cell) = cells.next() {
-                cell.store(word);
-            }
-        });
-        slot[0].store(Head { len, tag, sum: sum.end() }.pack());
+        Ok(self.head + filler)
+    }
+
+    /// Publishes the frame that was written last, which ends at `end`.
+    #[inline]
+    fn publish(&mut self, tag: u32, end: u64) {
+        debug_assert!((1..FILLER).contains(&tag), "expected a tag from 1 to 254, got {tag}");
         self.head = end;
         self.written += 1;
         self.memory.note(Counter::Written, self.written);
         // Pairs with `observe(Head)` in `Consumer::refresh`.
         self.memory.publish(Counter::Head, mark(end, self.written));
-        Ok(())
     }
 
     /// Counts a frame that was refused.
