@@ -18,6 +18,9 @@ defmodule ElixirScope.Events do
   def stream(%__MODULE__{filter: :nothing}), do: []
 
   def stream(%__MODULE__{recording: recording, filter: filter, limit: limit}) do
+    # An atom is greater than any number.
+    page = min(limit, @page)
+
     all =
       Stream.resource(
         fn -> 0 end,
@@ -26,7 +29,7 @@ defmodule ElixirScope.Events do
             {:halt, nil}
 
           from ->
-            {events, next} = Native.events(recording.handle, filter, from, @page)
+            {events, next} = Native.events(recording.handle, filter, from, page)
             {Enum.map(events, &ElixirScope.Event.from_native/1), next}
         end,
         fn _ -> :ok end

@@ -1,12 +1,11 @@
 //! The one door of the hot path.
 
-use crate::brief::{BRIEF, Brief, PAYLOAD};
+use crate::brief::{Brief, TOKENS};
 use crate::session::{RingStart, Session, Thread, current, generation, is_own};
 use crate::{Pen, counts};
 use ahash::AHashMap;
 use elixir_scope_dictionary::Known;
-use elixir_scope_event::value::Short;
-use elixir_scope_event::{Buffer, Definition, Kind, Out, Record, Site};
+use elixir_scope_event::{BRIEF, Buffer, Definition, Kind, Out, Record, Site, value};
 use elixir_scope_ring::file::Mapped;
 use elixir_scope_ring::{Producer, Refused};
 use std::cell::RefCell;
@@ -77,18 +76,20 @@ pub fn record(kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>))
     with_local(origin, Outcome::Off, |local| local.record(kind, origin, fill))
 }
 
-/// Records one event whose payload is a number below 128 and so many short tokens; `next` gives them by their place, and
-/// is told which words have a meaning already: only those it may give. `None` when it is not such an event, or its
-/// process or site is not known: then nothing has been recorded, and [`record`] does it.
+/// Records one event whose values are so many immediates; `word` gives them by their place, and is told which words have a
+/// meaning already: of atoms, pids and ports it may give only those. When it does not give one, or the process or site is not
+/// known, `fill` writes the payload, as for [`record`].
 #[inline(always)]
 pub fn record_brief(
     kind: Kind,
     origin: &impl Origin,
-    number: u8,
     count: usize,
-    next: impl FnMut(&Known, usize) -> Option<Short>,
-) -> Option<Outcome> {
-    with_local(origin, Some(Outcome::Off), |local| local.record_brief(kind, origin, number, count, next))
+    word: impl FnMut(&Known, usize) -> Option<u64>,
+    fill: impl FnOnce(&mut Pen<'_>),
+) -> Outcome {
+    with_local(origin, Outcome::Off, |local| {
+        local.record_brief(kind, origin, count, word).unwrap_or_else(|| local.record(kind, origin, fill))
+    })
 }
 
 /// Counts one call of the origin's site, and records nothing of it.
@@ -186,21 +187,20 @@ impl Local {
         &mut self,
         kind: Kind,
         origin: &impl Origin,
-        number: u8,
         count: usize,
-        mut next: impl FnMut(&Known, usize) -> Option<Short>,
+        mut word: impl FnMut(&Known, usize) -> Option<u64>,
     ) -> Option<Outcome> {
         let session = &*self.session;
         let (process, site) = (origin.process(), origin.site());
         let known = session.processes.contains(process) && session.sites.contains(site);
-        if !known || count > BRIEF || session.limits.value_bytes < PAYLOAD {
+        let brief = value::brief_number(kind, count).is_some() && session.limits.value_bytes >= TOKENS;
+        if !known || !brief || !self.brief.take(count, |place| word(&session.words, place)) {
             return None;
         }
         let ring = self.ring.as_mut()?;
         let record = Record { kind, ticks: session.clock.raw(), process, site, payload: &[] };
-        let words = &session.words;
-        let (len, words) = self.brief.make(&record, number, count, |place| next(words, place))?;
-        Some(push(session, ring, |producer| producer.offer_words(kind as u32, len, words)))
+        let (len, words) = self.brief.words(&record, count);
+        Some(push(session, ring, |producer| producer.offer_words(kind as u32 | BRIEF, len, words)))
     }
 
     #[inline]

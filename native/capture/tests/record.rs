@@ -1,12 +1,10 @@
 //! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
 
-use elixir_scope_capture::{
-    Limits, Origin, Outcome, Pen, Session, Thread, count, current, record, record_brief,
-};
+use elixir_scope_capture::{Limits, Origin, Outcome, Session, Thread, count, current, record, record_brief};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Meanings, Sources};
 use elixir_scope_event::value::{self, Short, Token};
-use elixir_scope_event::{Buffer, Definition, Kind, Pid, Record, Site, varint};
+use elixir_scope_event::{BRIEF, Definition, Kind, Pid, Record, Site, varint};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -279,65 +277,70 @@ fn words_in_a_row_wait_for_their_meaning() {
 }
 
 #[test]
-fn a_brief_record_is_the_record_that_the_pen_writes() {
+fn a_brief_record_holds_its_values_as_words_and_reads_as_any_other() {
     let _turn = turn();
     let scene = Scene::recording(1 << 20);
     let caller = Caller::new(1, 1);
-    let word = |at: u64| at << 6 | 11;
-    let numbers = [0, -1, 63, 64, -64, -65, 8_191, 8_192, -8_192, -8_193, 1 << 40, i64::MAX, i64::MIN];
-    let tokens: Vec<Short> = numbers
-        .into_iter()
-        .flat_map(|number| [Short::Integer(number), Short::Nil, Short::Word(word(number as u64 & 7))])
-        .collect();
-    let brief = |count: usize, from: usize| {
-        record_brief(Kind::Call, &caller, count as u8, count, |known, place| {
-            Some(tokens[from + place]).filter(|token| match token {
-                Short::Word(word) => known.contains(*word),
-                _ => true,
-            })
-        })
+    let atom = |at: u64| at << 6 | 11;
+    let small = |number: i64| (number << 4) as u64 | value::word::SMALL;
+    let values = [small(0), small(-1), value::word::NIL, atom(3), small(1 << 40), atom(5), small(-(1 << 58))];
+    // `None` when the pen was asked instead, which then writes nothing that matters here.
+    let brief = |kind: Kind, count: usize| {
+        let mut asked = false;
+        let word = |known: &elixir_scope_dictionary::Known, place: usize| {
+            let word = values[place % values.len()];
+            (word & 0x3F != 11 || known.contains(word)).then_some(word)
+        };
+        let outcome = record_brief(kind, &caller, count, word, |pen| {
+            asked = true;
+            pen.number(99);
+        });
+        (!asked).then_some(outcome)
     };
-    assert_eq!(brief(1, 0), None, "the process is not known yet");
+    assert_eq!(brief(Kind::Call, 1), None, "the process is not known yet");
     let first = record(Kind::Call, &caller, |pen| {
         pen.number(0);
-        (0..8).for_each(|at| pen.word(word(at), || Definition::Atom(format!("atom_{at}"))));
+        (0..8).for_each(|at| pen.word(atom(at), || Definition::Atom(format!("atom_{at}"))));
     });
-    assert_eq!(first, Outcome::New, "nothing was recorded before");
-    assert_eq!(brief(14, 0), None, "more than are brief");
-    let mut expected = Vec::new();
-    for count in 0..=13 {
-        for from in 0..tokens.len() - count {
-            let mut bytes = Buffer::default();
-            let mut pen = Pen::new(&scene.session, &mut bytes);
-            pen.number(count as u64);
-            for token in &tokens[from..from + count] {
-                match *token {
-                    Short::Nil => pen.token(Token::Nil),
-                    Short::Integer(number) => pen.integer(number),
-                    Short::Word(word) => pen.word(word, || unreachable!("it is known")),
-                }
-            }
-            assert_eq!(brief(count, from), Some(Outcome::Known));
-            expected.push(bytes.as_slice().to_vec());
-        }
-    }
-    let unknown = record_brief(Kind::Call, &caller, 1, 1, |known, _| {
-        Some(Short::Word(word(99))).filter(|_| known.contains(word(99)))
-    });
-    assert_eq!(unknown, None);
+    assert_eq!(first, Outcome::Known);
+    assert_eq!(brief(Kind::Call, 14), None, "more than are brief");
+    assert_eq!(brief(Kind::State, 1), None, "a kind that is never brief");
+    assert_eq!(brief(Kind::Return, 2), None, "a return has one value");
+    let made: Vec<(Kind, usize)> = [Kind::Call, Kind::Binding]
+        .into_iter()
+        .flat_map(|kind| (0..=13).map(move |count| (kind, count)))
+        .collect();
+    let made = [made, vec![(Kind::Return, 1)]].concat();
+    made.iter().for_each(|(kind, count)| assert_eq!(brief(*kind, *count), Some(Outcome::Known)));
     scene.session.pause();
-    assert_eq!(brief(1, 0), Some(Outcome::Off));
+    assert_eq!(brief(Kind::Call, 1), Some(Outcome::Off));
+
     let mut consumer = elixir_scope_ring::file::open(&scene.rings()[0]).unwrap();
     consumer.refresh();
-    consumer.advance();
     let mut last = 0;
-    for payload in expected {
+    for (kind, count) in made {
+        while consumer.peek().unwrap().tag & BRIEF == 0 {
+            consumer.advance();
+        }
         let frame = consumer.peek().unwrap();
+        assert_eq!(frame.tag, kind as u32 | BRIEF);
         let record = Record::parse(frame.tag, &frame.body).unwrap();
-        assert_eq!((record.process, record.site), (pid_word(1), 1));
+        assert_eq!((record.kind, record.process, record.site), (kind, pid_word(1), 1));
         assert!(record.ticks.0 >= last);
         last = record.ticks.0;
-        assert_eq!(record.payload, payload);
+        // As the drain reads it: what the pen would have written, with each word's number in place of the word.
+        let (mut payload, mut expected) = (Vec::new(), Vec::new());
+        value::translate_brief(kind, record.payload, &mut payload, |word| word >> 6).unwrap();
+        varint::put(&mut expected, if kind == Kind::Call { count as u64 + 1 } else { count as u64 });
+        for place in 0..count {
+            let token = match values[place % values.len()] {
+                value::word::NIL => Token::Nil,
+                word if word & 0x3F == 11 => Token::Reference(word >> 6),
+                word => Token::Integer(word as i64 >> 4),
+            };
+            value::put(&mut expected, token);
+        }
+        assert_eq!(payload, expected);
         consumer.advance();
     }
     assert!(consumer.peek().is_none());

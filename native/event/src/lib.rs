@@ -24,7 +24,7 @@ pub use buffer::{Buffer, Out};
 pub use definition::{Definition, Pid, Site};
 pub use gap::Gap;
 pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
-pub use record::{HEAD, Record};
+pub use record::{BRIEF, HEAD, Record};
 
 /// Bytes that do not follow the format. From a ring of this process it would be a bug; from a file it is damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

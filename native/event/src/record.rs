@@ -6,6 +6,10 @@ use elixir_scope_clock::Ticks;
 /// Bytes of a record before its payload.
 pub const HEAD: usize = 24;
 
+/// Set in the tag of a frame whose payload is brief: no number and no tokens, but a machine word for each value, all of them
+/// immediates. What the number is follows from the kind (see [`crate::value::translate_brief`]).
+pub const BRIEF: u32 = 0x40;
+
 /// An event in the words of the running VM. A ring frame holds `kind` as its tag and the rest as its body:
 ///
 /// | offset | bytes | field |
@@ -40,13 +44,14 @@ impl<'a> Record<'a> {
         head
     }
 
-    /// Reads a ring frame.
+    /// Reads a ring frame. Whether its payload is brief is said by the tag alone.
     ///
     /// # Errors
     /// When the tag is no kind or the body is shorter than the head.
     #[inline]
     pub fn parse(tag: u32, body: &'a [u8]) -> Result<Self, Malformed> {
-        let kind = u8::try_from(tag).ok().and_then(Kind::from_number).ok_or(Malformed("a kind of event"))?;
+        let kind =
+            u8::try_from(tag & !BRIEF).ok().and_then(Kind::from_number).ok_or(Malformed("a kind of event"))?;
         let (head, payload) = body.split_at_checked(HEAD).ok_or(Malformed("the head of a record"))?;
         let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("8 bytes of 24"));
         Ok(Record { kind, ticks: Ticks(word(0)), process: word(8), site: word(16), payload })

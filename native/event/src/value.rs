@@ -20,7 +20,7 @@
 //! | 13 | cut: a term that a limit kept out | [`CutKind`], true size (0: unknown), length, first bytes |
 //! | 14 | integer, in rings alone | 8 bytes, little-endian two's complement |
 
-use crate::{Buffer, Malformed, Out, varint};
+use crate::{Buffer, Kind, Malformed, Out, varint};
 
 /// What a limit kept out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,21 +127,6 @@ pub enum Short {
 
 /// Bytes of the longest [`Short`].
 pub const SHORT: usize = 9;
-
-/// The bits of a token: its tag with a short number, or its tag and then eight bytes. Values with their lengths in bits;
-/// a length of 0 is none.
-#[inline(always)]
-pub fn bits(token: Short) -> [(u64, u32); 2] {
-    match token {
-        Short::Nil => [(0, 8), (0, 0)],
-        Short::Word(word) => [(4, 8), (word, 64)],
-        Short::Integer(number) => match varint::zigzag(number) {
-            zigzag @ 0..0x80 => [(1 | zigzag << 8, 16), (0, 0)],
-            zigzag @ 0x80..0x4000 => [(1 | (zigzag & 0x7F | 0x80) << 8 | zigzag >> 7 << 16, 24), (0, 0)],
-            _ => [(14, 8), (number as u64, 64)],
-        },
-    }
-}
 
 /// Appends tokens as long as `next` gives them, until room for several at once may not hold another,
 /// and gives their number.
@@ -274,6 +259,50 @@ pub fn translate(
         match take(&mut input)? {
             Token::Word(word) => put(out, Token::Reference(number(word))),
             token => put(out, token),
+        }
+    }
+    Ok(())
+}
+
+/// The small integers and the empty list among the machine words of a brief payload; all others are atoms, pids and ports.
+/// The VM's layout of them is checked when the library is loaded: where it is another, no record is brief.
+pub mod word {
+    /// The last four bits of a small integer; the rest is the number.
+    pub const SMALL: u64 = 0xF;
+    /// The empty list.
+    pub const NIL: u64 = 0x3B;
+}
+
+/// The number of the payload of a brief record, given how many values it has; `None` for a kind that is never brief.
+#[inline]
+pub fn brief_number(kind: Kind, values: usize) -> Option<u64> {
+    match kind {
+        Kind::Call => Some(values as u64 + 1),
+        Kind::Return if values == 1 => Some(1),
+        Kind::Binding => Some(values as u64),
+        _ => None,
+    }
+}
+
+/// As [`translate`], for a brief payload.
+///
+/// # Errors
+/// When the bytes are no words, or the kind is never brief.
+#[inline]
+pub fn translate_brief(
+    kind: Kind,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+    mut number: impl FnMut(u64) -> u64,
+) -> Result<(), Malformed> {
+    let (words, rest) = payload.as_chunks::<8>();
+    let first = brief_number(kind, words.len()).filter(|_| rest.is_empty());
+    varint::put(out, first.ok_or(Malformed("the words of a brief record"))?);
+    for word in words {
+        match u64::from_le_bytes(*word) {
+            small if small & 0xF == word::SMALL => put(out, Token::Integer(small as i64 >> 4)),
+            word::NIL => put(out, Token::Nil),
+            other => put(out, Token::Reference(number(other))),
         }
     }
     Ok(())

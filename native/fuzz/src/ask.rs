@@ -3,7 +3,7 @@
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::varint;
-use elixir_scope_query::{Filter, Index, Row};
+use elixir_scope_query::{Filter, Index, Row, States};
 use elixir_scope_segment::Segment;
 
 /// Reads everything in a segment: blocks, fronts and events.
@@ -30,7 +30,7 @@ pub fn ask(index: &Index) {
     for moment in [Nanos(0), first, Nanos(first.0 / 2 + last.0 / 2), last, Nanos(u64::MAX)] {
         let _ = index.named("name", moment);
         for pid in pids.iter().take(50) {
-            let _ = (index.state_at(*pid, moment), index.state_before(*pid, moment.0));
+            let _ = (index.state_at(*pid, moment), States::new(index).before(*pid, moment.0));
             let _ = (index.introductions(*pid), index.process(*pid));
             let filter = Filter { processes: Some(vec![*pid]), since: moment, ..Filter::default() };
             let _ = (index.events(&filter, 0, 10), index.calls(&filter, 10));

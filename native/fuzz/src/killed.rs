@@ -63,8 +63,11 @@ pub fn killed() -> Files {
     for key in 1..=3 {
         dictionary.define_site(Site::clone(&Words.site(key).expect("known"))).expect("written");
     }
-    let mut writer =
-        Writer::create(run.path(), Limits { segment_bytes: 1024, block_bytes: 200 }).expect("a writer");
+    let mut writer = Writer::create(
+        run.path(),
+        Limits { segment_bytes: 1024, record_bytes: 0, block_bytes: 200, ..Limits::default() },
+    )
+    .expect("a writer");
     let (mut producers, mut taps) = (Vec::new(), Vec::new());
     for ring in 0..2 {
         let (producer, consumer) =

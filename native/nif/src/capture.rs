@@ -30,7 +30,6 @@
 use crate::atoms;
 use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
-use crate::immediate::{self, Immediate};
 use crate::vm::{self, Env, Word};
 use crate::{meaning, site};
 use elixir_scope_capture::{Origin, Outcome, Pen, Thread, count as count_call, record, record_brief};
@@ -198,13 +197,8 @@ fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
 #[inline(always)]
 fn given(env: Env<'_>, kind: Kind, site: Word, number: u8, words: &[Word]) -> Outcome {
     let caller = Caller::new(env, Some(site));
-    if words.iter().all(|word| immediate::read(*word) != Immediate::Unknown) {
-        let next = |known: &Known, place: usize| encode::short(known, words[place]);
-        if let Some(outcome) = record_brief(kind, &caller, number, words.len(), next) {
-            return outcome;
-        }
-    }
-    record(kind, &caller, |pen| {
+    let word = |known: &Known, place: usize| encode::known(known, words[place]);
+    record_brief(kind, &caller, words.len(), word, |pen| {
         pen.number(u64::from(number));
         values(env, pen, words);
     })

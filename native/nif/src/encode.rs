@@ -135,6 +135,17 @@ pub fn short(known: &Known, word: Word) -> Option<Short> {
     }
 }
 
+/// The word itself, if it is a term by itself and needs no definition any more.
+#[inline(always)]
+pub fn known(known: &Known, word: Word) -> Option<u64> {
+    let own = vm::bits(word);
+    match immediate::read(word) {
+        Immediate::Small(_) | Immediate::Nil => Some(own),
+        Immediate::Word => known.contains(own).then_some(own),
+        Immediate::Unknown => None,
+    }
+}
+
 /// The walk over one term.
 struct Walk<'a, 'w, 'p> {
     env: Env<'a>,

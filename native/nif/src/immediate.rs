@@ -8,18 +8,15 @@
 //! The layout is that of `erts/emulator/beam/erl_term.h` in the sources of OTP (`_TAG_IMMED1_*`, `_TAG_IMMED2_*`).
 
 use crate::vm::{Env, Kind, Word, bits};
+use elixir_scope_event::value::word::{NIL, SMALL};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The last four bits of a pid of this node.
 const PID: u64 = 0x3;
 /// The last four bits of a port of this node.
 const PORT: u64 = 0x7;
-/// The last four bits of a small integer; the rest is the number.
-const SMALL: u64 = 0xF;
 /// The last six bits of an atom.
 const ATOM: u64 = 0xB;
-/// The empty list.
-const NIL: u64 = 0x3B;
 /// Bits of the number in a small integer.
 const SMALL_BITS: u32 = 60;
 

@@ -11,7 +11,7 @@ use crate::vm::{self, Word};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, Site, varint};
-use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer};
+use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States};
 use elixir_scope_segment::Damage;
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 use std::collections::HashMap;
@@ -51,11 +51,22 @@ struct Reader<'a, 'i> {
     decoders: HashMap<usize, Decoder<'a>>,
     pids: HashMap<Pid, Term<'a>>,
     sites: HashMap<u64, Term<'a>>,
+    states: States<'i>,
+    /// By the numbers of their events.
+    made: HashMap<u64, Option<Word>>,
 }
 
 impl<'a, 'i> Reader<'a, 'i> {
     fn new(env: Env<'a>, index: &'i Index) -> Self {
-        Reader { env, index, decoders: HashMap::new(), pids: HashMap::new(), sites: HashMap::new() }
+        Reader {
+            env,
+            index,
+            decoders: HashMap::new(),
+            pids: HashMap::new(),
+            sites: HashMap::new(),
+            states: States::new(index),
+            made: HashMap::new(),
+        }
     }
 
     fn decoder(&mut self, volume: usize) -> &mut Decoder<'a> {
@@ -80,13 +91,21 @@ impl<'a, 'i> Reader<'a, 'i> {
 
     /// The state that a state token in a row's payload stands for, unless a later one may be among what is missing.
     fn state_before(&mut self, row: &Row) -> Option<Word> {
-        let before = self.index.state_before(row.process?, row.id)?;
-        if self.index.may_have_changed(before.time, row.time) {
+        let pid = row.process?;
+        let (id, time) = self.states.before(pid, row.id)?;
+        if self.index.may_have_changed(time, row.time) {
             return None;
         }
-        let mut rest = &before.payload[..];
-        varint::take(&mut rest).ok()?;
-        self.decoder(before.volume).take(&mut rest, None).ok()
+        if let Some(known) = self.made.get(&id) {
+            return *known;
+        }
+        let state = self.states.row(pid, id).and_then(|state| {
+            let mut rest = &state.payload[..];
+            varint::take(&mut rest).ok()?;
+            self.decoder(state.volume).take(&mut rest, None).ok()
+        });
+        self.made.insert(id, state);
+        state
     }
 
     fn event(&mut self, row: &Row) -> Term<'a> {

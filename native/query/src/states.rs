@@ -1,12 +1,15 @@
 //! The state of a process at a moment.
 
 use crate::index::Index;
-use crate::part::{Part, ProcessPart};
+use crate::part::BlockRef;
 use crate::row::Row;
 use crate::volume::Volume;
+use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, Pid};
-use elixir_scope_segment::Place;
+use elixir_scope_segment::{Block, Place};
+use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// What is known of a state.
 #[derive(Clone, Debug)]
@@ -24,42 +27,30 @@ pub enum StateAnswer {
 impl Index {
     /// The state that a process had at a time: the last one recorded up to and including then.
     pub fn state_at(&self, pid: Pid, time: Nanos) -> StateAnswer {
-        // A process's own events are stored in the order of their times (see `recorder::drain`).
-        let block =
-            |known: &ProcessPart, _: &Part| known.state_blocks.partition_point(|(_, first)| *first <= time);
-        match self.last_state(pid, block, |place, _| place.time <= time) {
+        match self.last_state(pid, time) {
             Some(row) if self.may_have_changed(row.time, time) => StateAnswer::Lost(row),
             Some(row) => StateAnswer::Known(row),
             None => self.first_state(pid).map_or(StateAnswer::Never, StateAnswer::Before),
         }
     }
 
-    /// The state that a process had when the event numbered `id` was recorded: what a state token in that event's
-    /// payload stands for.
-    pub fn state_before(&self, pid: Pid, id: u64) -> Option<Row> {
-        let block = |known: &ProcessPart, part: &Part| {
-            let first =
-                |number: u32| part.blocks.get(number as usize).map_or(u64::MAX, |block| block.first_event);
-            known.state_blocks.partition_point(|(number, _)| first(*number) < id)
-        };
-        self.last_state(pid, block, |place, first| first + u64::from(place.ordinal) < id)
-    }
-
-    /// The last state whose place is wanted. `blocks` says how many of the blocks with states begin with one that may
-    /// be; a place is asked about with the number of the first event of its block.
-    fn last_state(
-        &self,
-        pid: Pid,
-        blocks: impl Fn(&ProcessPart, &Part) -> usize,
-        wanted: impl Fn(&Place, u64) -> bool,
-    ) -> Option<Row> {
+    /// The last state up to and including a time. A process's own events are stored in the order of their times (see
+    /// `recorder::drain`).
+    fn last_state(&self, pid: Pid, time: Nanos) -> Option<Row> {
         for (number, volume) in self.volumes.iter().enumerate().rev() {
             let Some(process) = volume.process(pid) else { continue };
             for (part, known) in volume.parts_of(process).rev() {
-                // The last of them, or where that holds none before the moment, the one before it.
-                for (block, _) in known.state_blocks[..blocks(known, part)].iter().rev() {
-                    if let Some(place) = last_place(volume, part, *block, process, &wanted) {
-                        return self.row_at(number, part, *block, &place);
+                let begun = known.state_blocks.partition_point(|(_, first)| *first <= time);
+                // The last of them, or where that cannot be read, the one before it.
+                for (block, _) in known.state_blocks[..begun].iter().rev() {
+                    let Some(block) = part.blocks.get(*block as usize).and_then(|block| volume.read(block))
+                    else {
+                        continue;
+                    };
+                    let states = places_of(&block, process).into_iter().map(|(_, place)| place);
+                    if let Some(place) = states.take_while(|place| place.time <= time).last() {
+                        let event = block.events_from(&place).next()?.ok()?;
+                        return Some(self.row(number, &event));
                     }
                 }
             }
@@ -75,15 +66,105 @@ impl Index {
     }
 }
 
-fn last_place(
-    volume: &Volume,
-    part: &Part,
-    block: u32,
-    process: u32,
-    wanted: impl Fn(&Place, u64) -> bool,
-) -> Option<Place> {
-    let block = volume.read(part.blocks.get(block as usize)?)?;
+/// The states that state tokens stand for, looked up for one event after the other. What was found last is kept: events that
+/// are asked about in turn mostly have the same state, or the next one of the same block.
+pub struct States<'i> {
+    index: &'i Index,
+    windows: AHashMap<Pid, Window<'i>>,
+    /// The blocks that were read last, so that one that is packed is unpacked once for all its processes.
+    blocks: VecDeque<(usize, Rc<Block<'i>>)>,
+}
+
+/// Blocks that are kept.
+const BLOCKS: usize = 16;
+
+/// The states of a process in one block.
+struct Window<'i> {
+    volume: usize,
+    block: Rc<Block<'i>>,
+    /// With the numbers of their events.
+    places: Vec<(u64, Place)>,
+    /// No state behind the block has a lower number.
+    end: u64,
+}
+
+impl<'i> States<'i> {
+    /// Of an index.
+    pub fn new(index: &'i Index) -> Self {
+        States { index, windows: AHashMap::new(), blocks: VecDeque::new() }
+    }
+
+    /// The number and the time of the last state of a process before the event of a number: what a state token in that
+    /// event's payload stands for.
+    pub fn before(&mut self, pid: Pid, id: u64) -> Option<(u64, Nanos)> {
+        let covers = |window: &Window<'_>| {
+            window.places.first().is_some_and(|(first, _)| *first < id) && id <= window.end
+        };
+        if !self.windows.get(&pid).is_some_and(covers) {
+            let window = self.window(pid, id)?;
+            self.windows.insert(pid, window);
+        }
+        let places = &self.windows.get(&pid)?.places;
+        let (number, place) = places[..places.partition_point(|(state, _)| *state < id)].last()?;
+        Some((*number, place.time))
+    }
+
+    /// The state event that [`States::before`] has named.
+    pub fn row(&self, pid: Pid, id: u64) -> Option<Row> {
+        let window = self.windows.get(&pid)?;
+        let at = window.places.binary_search_by_key(&id, |(state, _)| *state).ok()?;
+        let event = window.block.events_from(&window.places[at].1).next()?.ok()?;
+        Some(self.index.row(window.volume, &event))
+    }
+
+    /// The block with the last state before the event of a number.
+    fn window(&mut self, pid: Pid, id: u64) -> Option<Window<'i>> {
+        let mut end = u64::MAX;
+        for (number, volume) in self.index.volumes.iter().enumerate().rev() {
+            let first = volume.segment.head().first_event;
+            if first >= id && !volume.segment.head().remnant {
+                end = end.min(first);
+                continue;
+            }
+            let Some(process) = volume.process(pid) else { continue };
+            for (part, known) in volume.parts_of(process).rev() {
+                let first =
+                    |block: u32| part.blocks.get(block as usize).map_or(u64::MAX, |block| block.first_event);
+                let begun = known.state_blocks.partition_point(|(block, _)| first(*block) < id);
+                end = end.min(known.state_blocks.get(begun).map_or(u64::MAX, |(block, _)| first(*block)));
+                // The last of them, or where that holds none before the event, the one before it.
+                for (block, _) in known.state_blocks[..begun].iter().rev() {
+                    let Some(block) = part.blocks.get(*block as usize) else { continue };
+                    let Some(block) = self.block(number, volume, block) else { continue };
+                    let places = places_of(&block, process);
+                    match places.first() {
+                        Some((first, _)) if *first < id => {
+                            return Some(Window { volume: number, block, places, end });
+                        }
+                        Some((first, _)) => end = end.min(*first),
+                        None => {}
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn block(&mut self, number: usize, volume: &'i Volume, block: &BlockRef) -> Option<Rc<Block<'i>>> {
+        let same = |(of, known): &&(usize, Rc<Block<'i>>)| *of == number && known.offset == block.offset;
+        if let Some((_, known)) = self.blocks.iter().find(same) {
+            return Some(Rc::clone(known));
+        }
+        let read = Rc::new(volume.read(block)?);
+        self.blocks.truncate(BLOCKS - 1);
+        self.blocks.push_front((number, Rc::clone(&read)));
+        Some(read)
+    }
+}
+
+/// The states of a process in a block, with the numbers of their events.
+fn places_of(block: &Block<'_>, process: u32) -> Vec<(u64, Place)> {
     let states = block.places().flatten();
     let own = states.filter(|place| place.kind == Kind::State && place.process == Some(process));
-    own.take_while(|place| wanted(place, block.head.first_event)).last()
+    own.map(|place| (block.head.first_event.saturating_add(u64::from(place.ordinal)), place)).collect()
 }

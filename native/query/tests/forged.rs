@@ -2,7 +2,7 @@
 
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Definition, Pid, codec, varint};
-use elixir_scope_query::{Filter, Index};
+use elixir_scope_query::{Filter, Index, States};
 use elixir_scope_segment::Segment;
 use elixir_scope_segment::layout::{BlockHead, SegmentHead, VERSION};
 use proptest::prelude::*;
@@ -112,7 +112,7 @@ proptest! {
         let some = Filter { processes: Some(pids.clone().collect()), sites: Some(vec![1]), ..Filter::default() };
         let _ = (index.events(&some, 0, 10), index.calls(&some, 10), index.calls(&Filter::default(), usize::MAX));
         for pid in pids {
-            let _ = (index.state_at(pid, Nanos(moment)), index.state_before(pid, from));
+            let _ = (index.state_at(pid, Nanos(moment)), States::new(&index).before(pid, from));
             let _ = (index.introductions(pid), index.process(pid));
         }
         let _ = (index.has_gap(Nanos(from), Nanos(moment)), index.gaps(), index.bytes(), index.span());

@@ -5,7 +5,7 @@ mod common;
 use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, pid, plain, program, record};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Kind;
-use elixir_scope_query::{Call, Ending, Filter, Index, StateAnswer};
+use elixir_scope_query::{Call, Ending, Filter, Index, StateAnswer, States};
 use proptest::prelude::*;
 
 /// Wishes, in terms of the program.
@@ -169,12 +169,17 @@ proptest! {
     }
 
     #[test]
-    fn the_state_before_an_event_is_the_last_one_with_a_lower_number(program in program(true)) {
-        let Recorded { truth, index, .. } = record(&program, 1 << 20);
+    fn the_state_before_an_event_is_the_last_one_with_a_lower_number(program in program(true), small: bool) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let mut states = States::new(&index);
         for process in 0..PROCESSES {
             let mut before = None;
             for (id, event) in (0u64..).zip(&truth.events) {
-                prop_assert_eq!(index.state_before(pid(process), id).map(|row| row.id), before);
+                let alone = States::new(&index).before(pid(process), id);
+                prop_assert_eq!(alone.map(|(state, _)| state), before);
+                prop_assert_eq!(states.before(pid(process), id).map(|(state, _)| state), before);
+                let row = before.and_then(|state| states.row(pid(process), state));
+                prop_assert_eq!(row.map(|row| row.id), before);
                 if event.kind == Kind::State && event.process == Some(process) {
                     before = Some(id);
                 }

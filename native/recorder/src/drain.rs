@@ -1,7 +1,7 @@
 //! Merging rings by time.
 
 use elixir_scope_clock::{Nanos, Ticks, Timeline};
-use elixir_scope_event::{LossCause, Record};
+use elixir_scope_event::{BRIEF, LossCause, Record};
 use elixir_scope_ring::file::Mapped;
 use elixir_scope_ring::{Consumer, Gone, Position};
 use elixir_scope_segment::RingMark;
@@ -187,7 +187,10 @@ pub fn drain(
             let pushed = parsed.and_then(|record| {
                 let time = line.nanos(record.ticks);
                 tap.latest = tap.latest.max(time);
-                writer.push(tap.ring, time, &record, meaning)
+                match frame.tag & BRIEF {
+                    0 => writer.push(tap.ring, time, &record, meaning),
+                    _ => writer.push_brief(tap.ring, time, &record, meaning),
+                }
             });
             match pushed {
                 Ok(()) => found.events += 1,

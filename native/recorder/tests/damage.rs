@@ -8,7 +8,7 @@ use elixir_scope_clock::{Nanos, Piece, Ticks, Timeline};
 use elixir_scope_dictionary::Dictionary;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, Record, varint};
-use elixir_scope_query::{Filter, Index, Recording, StateAnswer};
+use elixir_scope_query::{Filter, Index, Recording, StateAnswer, States};
 use elixir_scope_recorder::{Tap, drain, recover};
 use elixir_scope_ring::{Position, file};
 use elixir_scope_store::{Limits, Meaning, Run, RunPath, Writer};
@@ -157,7 +157,7 @@ fn ask_everything(index: &Index) {
     let _ = (index.calls(&Filter::default(), usize::MAX), index.calls(&filter, 10));
     for pid in index.processes().iter().map(|process| process.pid).chain([Pid { id: 9, serial: 9 }]) {
         for number in (0..EVENTS + 20).step_by(20) {
-            let _ = (index.state_at(pid, Nanos(time(number))), index.state_before(pid, number));
+            let _ = (index.state_at(pid, Nanos(time(number))), States::new(index).before(pid, number));
         }
         let _ = (index.introductions(pid), index.process(pid), index.named("name", Nanos(u64::MAX)));
     }

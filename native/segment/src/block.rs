@@ -14,9 +14,10 @@
 
 use crate::front::{self, Front, Place, RingMark, Sync, take_bytes, take_u32};
 use crate::layout::{BARE, BlockHead, KIND, SAME_PROCESS, SAME_RING, SYNC};
+use crate::pack::unpack;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, Malformed, varint};
-use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// An event of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Event<'a> {
     pub payload: &'a [u8],
 }
 
-/// A block whose head is whole.
+/// A block whose head is whole. Records that are packed are unpacked when they are looked at for the first time.
 #[derive(Clone, Debug)]
 pub struct Block<'a> {
     /// What the head says.
@@ -45,10 +46,27 @@ pub struct Block<'a> {
     /// Offset of the block in its segment.
     pub offset: usize,
     pub(crate) front: &'a [u8],
-    pub(crate) records: Cow<'a, [u8]>,
+    stored: &'a [u8],
+    unpacked: OnceCell<Vec<u8>>,
 }
 
 impl<'a> Block<'a> {
+    pub(crate) fn new(head: BlockHead, offset: usize, front: &'a [u8], stored: &'a [u8]) -> Self {
+        Block { head, offset, front, stored, unpacked: OnceCell::new() }
+    }
+
+    /// The records.
+    pub(crate) fn records(&self) -> Result<&[u8], Malformed> {
+        if self.head.unpacked == 0 {
+            return Ok(self.stored);
+        }
+        if self.unpacked.get().is_none() {
+            let records = unpack(self.stored, self.head.unpacked as usize);
+            let _ = self.unpacked.set(records.ok_or(Malformed("packed records"))?);
+        }
+        Ok(self.unpacked.get().map_or(&[], Vec::as_slice))
+    }
+
     /// The ring marks.
     ///
     /// # Errors
@@ -91,8 +109,10 @@ impl<'a> Block<'a> {
 
     fn events_from_offset(&self, ordinal: u32, offset: u32, time: Nanos) -> Events<'_> {
         let id = self.head.first_event.wrapping_add(u64::from(ordinal));
-        let rest = self.records.get(offset as usize..).unwrap_or_default();
-        Events { rest, before: Context { id, ring: 0, time, process: None }, known: Some(time) }
+        let records = self.records();
+        let rest = records.map_or(&[][..], |records| records.get(offset as usize..).unwrap_or_default());
+        let before = Context { id, ring: 0, time, process: None };
+        Events { rest, before, known: Some(time), failed: records.err() }
     }
 
     /// The event at a place, and those after it.
@@ -107,6 +127,8 @@ pub struct Events<'a> {
     before: Context,
     /// The time of the next event, where its distance to the one before says nothing.
     known: Option<Nanos>,
+    /// Why there is nothing to read.
+    failed: Option<Malformed>,
 }
 
 /// What a record leaves out.
@@ -124,7 +146,7 @@ impl<'a> Iterator for Events<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
-            return None;
+            return self.failed.take().map(Err);
         }
         let event = self.take();
         if event.is_err() {
@@ -136,12 +158,13 @@ impl<'a> Iterator for Events<'a> {
 
 impl<'a> Events<'a> {
     fn none() -> Self {
-        Events { rest: &[], before: Context { id: 0, ring: 0, time: Nanos(0), process: None }, known: None }
+        let before = Context { id: 0, ring: 0, time: Nanos(0), process: None };
+        Events { rest: &[], before, known: None, failed: None }
     }
 
     #[inline]
     fn take(&mut self) -> Result<Event<'a>, Malformed> {
-        let Events { rest, before, known } = self;
+        let Events { rest, before, known, .. } = self;
         let (&first, after) = rest.split_first().ok_or(Malformed("a record"))?;
         *rest = after;
         let kind = Kind::from_number(first & KIND).ok_or(Malformed("a kind of event"))?;

@@ -34,10 +34,11 @@ fn write(segment: &Segment, mut file: BufWriter<File>) -> io::Result<bool> {
     let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
     for block in segment.scan(0) {
         let Ok(block) = block else { return Ok(false) };
-        let packed = compressor.compress(&block.records)?;
-        let (unpacked, records) = match packed.len() < block.records.len() {
-            true => (block.records.len() as u32, &packed[..]),
-            false => (0, &block.records[..]),
+        let Ok(records) = block.records() else { return Ok(false) };
+        let packed = compressor.compress(records)?;
+        let (unpacked, records) = match packed.len() < records.len() {
+            true => (records.len() as u32, &packed[..]),
+            false => (0, records),
         };
         let mut sum = crc32fast::Hasher::new();
         sum.update(block.front);

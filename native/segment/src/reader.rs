@@ -2,10 +2,8 @@
 
 use crate::block::Block;
 use crate::layout::{ALIGN, BLOCK_HEAD, BLOCK_MAGIC, BlockHead, SEGMENT_HEAD, SegmentHead};
-use crate::pack::unpack;
 use elixir_scope_clock::Nanos;
 use elixir_scope_mapping::AppendMap;
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -135,11 +133,7 @@ fn block(head: BlockHead, offset: usize, body: &[u8]) -> Result<Block<'_>, &'sta
     let (front, records) = body
         .split_at_checked(head.front as usize)
         .ok_or("expected the front of a block to lie within its body, it does not")?;
-    let records = match head.unpacked {
-        0 => Cow::Borrowed(records),
-        bytes => Cow::Owned(unpack(records, bytes as usize).ok_or("expected packed records, they are none")?),
-    };
-    Ok(Block { head, offset, front, records })
+    Ok(Block::new(head, offset, front, records))
 }
 
 /// Where the last block ends whose head is whole. Read, not mapped: the file may become shorter behind it.

@@ -123,9 +123,41 @@ impl Writer {
         record: &Record<'_>,
         meaning: &dyn Meaning,
     ) -> Result<(), Malformed> {
+        self.add(ring, time, record, meaning, |writer, payload| {
+            value::translate(record.payload, payload, |word| u64::from(writer.word(word, meaning)))
+        })
+    }
+
+    /// As [`Writer::push`], for a record whose payload is brief.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    #[inline]
+    pub fn push_brief(
+        &mut self,
+        ring: u32,
+        time: Nanos,
+        record: &Record<'_>,
+        meaning: &dyn Meaning,
+    ) -> Result<(), Malformed> {
+        self.add(ring, time, record, meaning, |writer, payload| {
+            let number = |word| u64::from(writer.word(word, meaning));
+            value::translate_brief(record.kind, record.payload, payload, number)
+        })
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        ring: u32,
+        time: Nanos,
+        record: &Record<'_>,
+        meaning: &dyn Meaning,
+        translate: impl FnOnce(&mut Self, &mut Vec<u8>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
-        let walked = value::translate(record.payload, &mut payload, |word| u64::from(self.word(word, meaning)));
+        let walked = translate(self, &mut payload);
         let process = (record.process != 0).then(|| self.word(record.process, meaning));
         let site = self.site(record.site, meaning);
         if walked.is_ok() {
