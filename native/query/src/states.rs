@@ -47,8 +47,8 @@ impl Index {
                     else {
                         continue;
                     };
-                    let states = places_of(&block, process).into_iter().map(|(_, place)| place);
-                    if let Some(place) = states.take_while(|place| place.time <= time).last() {
+                    let own = states_of(&block).filter(|(of, ..)| *of == process).map(|(_, _, place)| place);
+                    if let Some(place) = own.take_while(|place| place.time <= time).last() {
                         let event = block.events_from(&place).next()?.ok()?;
                         return Some(self.row(number, &event));
                     }
@@ -71,21 +71,38 @@ impl Index {
 pub struct States<'i> {
     index: &'i Index,
     windows: AHashMap<Pid, Window<'i>>,
-    /// The blocks that were read last, so that one that is packed is unpacked once for all its processes.
-    blocks: VecDeque<(usize, Rc<Block<'i>>)>,
+    /// The blocks that were read last: each is read, and unpacked, once for all its processes.
+    blocks: VecDeque<Rc<Held<'i>>>,
 }
 
 /// Blocks that are kept.
 const BLOCKS: usize = 16;
 
+/// A block with all its states.
+struct Held<'i> {
+    volume: usize,
+    block: Block<'i>,
+    /// By the number of their process's definition, with the numbers of their events.
+    states: AHashMap<u32, Vec<(u64, Place)>>,
+}
+
 /// The states of a process in one block.
 struct Window<'i> {
-    volume: usize,
-    block: Rc<Block<'i>>,
-    /// With the numbers of their events.
-    places: Vec<(u64, Place)>,
+    held: Rc<Held<'i>>,
+    process: u32,
     /// No state behind the block has a lower number.
     end: u64,
+}
+
+impl Window<'_> {
+    fn places(&self) -> &[(u64, Place)] {
+        self.held.states.get(&self.process).map_or(&[], |places| places)
+    }
+
+    /// Whether the last state before the event of a number is in it.
+    fn covers(&self, id: u64) -> bool {
+        self.places().first().is_some_and(|(first, _)| *first < id) && id <= self.end
+    }
 }
 
 impl<'i> States<'i> {
@@ -97,14 +114,11 @@ impl<'i> States<'i> {
     /// The number and the time of the last state of a process before the event of a number: what a state token in that
     /// event's payload stands for.
     pub fn before(&mut self, pid: Pid, id: u64) -> Option<(u64, Nanos)> {
-        let covers = |window: &Window<'_>| {
-            window.places.first().is_some_and(|(first, _)| *first < id) && id <= window.end
-        };
-        if !self.windows.get(&pid).is_some_and(covers) {
+        if !self.windows.get(&pid).is_some_and(|window| window.covers(id)) {
             let window = self.window(pid, id)?;
             self.windows.insert(pid, window);
         }
-        let places = &self.windows.get(&pid)?.places;
+        let places = self.windows.get(&pid)?.places();
         let (number, place) = places[..places.partition_point(|(state, _)| *state < id)].last()?;
         Some((*number, place.time))
     }
@@ -112,9 +126,9 @@ impl<'i> States<'i> {
     /// The state event that [`States::before`] has named.
     pub fn row(&self, pid: Pid, id: u64) -> Option<Row> {
         let window = self.windows.get(&pid)?;
-        let at = window.places.binary_search_by_key(&id, |(state, _)| *state).ok()?;
-        let event = window.block.events_from(&window.places[at].1).next()?.ok()?;
-        Some(self.index.row(window.volume, &event))
+        let at = window.places().binary_search_by_key(&id, |(state, _)| *state).ok()?;
+        let event = window.held.block.events_from(&window.places()[at].1).next()?.ok()?;
+        Some(self.index.row(window.held.volume, &event))
     }
 
     /// The block with the last state before the event of a number.
@@ -135,36 +149,39 @@ impl<'i> States<'i> {
                 // The last of them, or where that holds none before the event, the one before it.
                 for (block, _) in known.state_blocks[..begun].iter().rev() {
                     let Some(block) = part.blocks.get(*block as usize) else { continue };
-                    let Some(block) = self.block(number, volume, block) else { continue };
-                    let places = places_of(&block, process);
-                    match places.first() {
-                        Some((first, _)) if *first < id => {
-                            return Some(Window { volume: number, block, places, end });
-                        }
-                        Some((first, _)) => end = end.min(*first),
-                        None => {}
+                    let Some(held) = self.hold(number, volume, block) else { continue };
+                    let window = Window { held, process, end };
+                    if window.covers(id) {
+                        return Some(window);
                     }
+                    end = window.places().first().map_or(end, |(first, _)| end.min(*first));
                 }
             }
         }
         None
     }
 
-    fn block(&mut self, number: usize, volume: &'i Volume, block: &BlockRef) -> Option<Rc<Block<'i>>> {
-        let same = |(of, known): &&(usize, Rc<Block<'i>>)| *of == number && known.offset == block.offset;
-        if let Some((_, known)) = self.blocks.iter().find(same) {
-            return Some(Rc::clone(known));
+    fn hold(&mut self, volume: usize, of: &'i Volume, block: &BlockRef) -> Option<Rc<Held<'i>>> {
+        let same = |held: &&Rc<Held<'i>>| held.volume == volume && held.block.offset == block.offset;
+        if let Some(held) = self.blocks.iter().find(same) {
+            return Some(Rc::clone(held));
         }
-        let read = Rc::new(volume.read(block)?);
+        let block = of.read(block)?;
+        let mut states: AHashMap<u32, Vec<(u64, Place)>> = AHashMap::new();
+        for (process, id, place) in states_of(&block) {
+            states.entry(process).or_default().push((id, place));
+        }
+        let held = Rc::new(Held { volume, block, states });
         self.blocks.truncate(BLOCKS - 1);
-        self.blocks.push_front((number, Rc::clone(&read)));
-        Some(read)
+        self.blocks.push_front(Rc::clone(&held));
+        Some(held)
     }
 }
 
-/// The states of a process in a block, with the numbers of their events.
-fn places_of(block: &Block<'_>, process: u32) -> Vec<(u64, Place)> {
-    let states = block.places().flatten();
-    let own = states.filter(|place| place.kind == Kind::State && place.process == Some(process));
-    own.map(|place| (block.head.first_event.saturating_add(u64::from(place.ordinal)), place)).collect()
+/// The states in a block, with the definitions of their processes and the numbers of their events.
+fn states_of(block: &Block<'_>) -> impl Iterator<Item = (u32, u64, Place)> {
+    let states = block.places().flatten().filter(|place| place.kind == Kind::State);
+    let first = block.head.first_event;
+    states
+        .filter_map(move |place| Some((place.process?, first.saturating_add(u64::from(place.ordinal)), place)))
 }
