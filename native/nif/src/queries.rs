@@ -8,13 +8,13 @@ use crate::atoms;
 use crate::decode::Decoder;
 use crate::session::Handle;
 use crate::vm::{self, Word};
+use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, Site, varint};
 use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States};
 use elixir_scope_segment::Damage;
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
-use std::collections::HashMap;
 
 /// A filter as `ElixirScope.Query` writes it.
 #[derive(NifMap)]
@@ -48,12 +48,13 @@ fn pid((id, serial): (u32, u32)) -> Pid {
 struct Reader<'a, 'i> {
     env: Env<'a>,
     index: &'i Index,
-    decoders: HashMap<usize, Decoder<'a>>,
-    pids: HashMap<Pid, Term<'a>>,
-    sites: HashMap<u64, Term<'a>>,
+    decoders: AHashMap<usize, Decoder<'a>>,
+    kinds: AHashMap<Kind, rustler::Atom>,
+    pids: AHashMap<Pid, Term<'a>>,
+    sites: AHashMap<u64, Term<'a>>,
     states: States<'i>,
     /// By the numbers of their events.
-    made: HashMap<u64, Option<Word>>,
+    made: AHashMap<u64, Option<Word>>,
 }
 
 impl<'a, 'i> Reader<'a, 'i> {
@@ -61,11 +62,12 @@ impl<'a, 'i> Reader<'a, 'i> {
         Reader {
             env,
             index,
-            decoders: HashMap::new(),
-            pids: HashMap::new(),
-            sites: HashMap::new(),
+            decoders: AHashMap::new(),
+            kinds: AHashMap::new(),
+            pids: AHashMap::new(),
+            sites: AHashMap::new(),
             states: States::new(index),
-            made: HashMap::new(),
+            made: AHashMap::new(),
         }
     }
 
@@ -111,8 +113,14 @@ impl<'a, 'i> Reader<'a, 'i> {
     fn event(&mut self, row: &Row) -> Term<'a> {
         let (number, values) = self.payload(row);
         let (pid, site) = (self.pid(row.process), self.site(row.site));
-        let kind = rustler::Atom::from_str(self.env, row.kind.name()).expect("names of kinds are short");
+        let kind = self.kind(row.kind);
         (row.id, row.time.0, kind, pid, site, number, values).encode(self.env)
+    }
+
+    fn kind(&mut self, kind: Kind) -> rustler::Atom {
+        // Looking an atom up takes a lock in the VM.
+        let new = || rustler::Atom::from_str(self.env, kind.name()).expect("names of kinds are short");
+        *self.kinds.entry(kind).or_insert_with(new)
     }
 
     fn pid(&mut self, pid: Option<Pid>) -> Term<'a> {

@@ -3,6 +3,7 @@
 
 use crate::layout::{ALIGN, BLOCK_HEAD, BlockHead};
 use crate::reader::Segment;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -60,6 +61,16 @@ pub(crate) fn unpack(packed: &[u8], bytes: usize) -> Option<Vec<u8>> {
     let mut records = Vec::new();
     // A forged head may ask for more than there is; that must not end the process.
     (bytes <= MOST).then(|| records.try_reserve_exact(bytes))?.ok()?;
-    let unpacked = zstd::bulk::Decompressor::new().ok()?.decompress_to_buffer(packed, &mut records).ok()?;
+    thread_local! {
+        // Making one costs as much as unpacking a small block.
+        static UNPACK: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    let unpacked = UNPACK.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(zstd::bulk::Decompressor::new().ok()?),
+        };
+        decompressor.decompress_to_buffer(packed, &mut records).ok()
+    })?;
     (unpacked == bytes).then_some(records)
 }
