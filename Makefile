@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-elixir test-loops test-versions test-world test-world-ci roots fuzz soak test-kill bench clean
+.PHONY: help setup demo test test-rust test-elixir test-loops test-versions test-world test-world-ci roots fuzz soak test-kill test-miri bench clean
 
 say = @printf '\n=== %s ===\n' '$(1)'
 
@@ -48,6 +48,9 @@ test-kill: setup ## kill -9 of 50 VMs under full load, against what their progra
 
 soak: setup ## Ten minutes at a million events a second, memory flat; then an overload whose loss is counted exactly
 	ELIXIR_SCOPE_SOAK=600 mix test test/elixir_scope/soak_test.exs
+
+test-miri: ## The protocol of the rings under Miri (minutes; needs a nightly toolchain with the component miri)
+	CARGO_TARGET_DIR=target/miri MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p elixir_scope_ring --test protocol
 
 fuzz: setup ## Bytes from disk that nobody wrote: every target for two minutes (FUZZ_SECONDS says otherwise)
 	@.ci/fuzz
