@@ -38,9 +38,25 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
     let manifest = run.manifest()?;
     // Asked first: a VM that stops meanwhile removes its rings only after its last block is written.
     let live = run.is_live();
-    let (mut segments, mut damage) = (Vec::new(), Vec::new());
     // A run that was ended has no rings; a VM that was killed left them, and its last segment as it was.
     let ended = !live && !run.rings().is_dir();
+    let (segments, damage) = open_segments(run, live, ended)?;
+    if let (true, Some(first)) = (segments.is_empty(), damage.first()) {
+        return Err(StoreError::Damaged(first.file.clone(), first.what.clone()));
+    }
+    let shelf = Shelf::of(segments);
+    let mut recovered = Recovered { manifest, shelf, damage, from_rings: 0, live };
+    if !live && !ended {
+        recovered.read_rings(run)?;
+    }
+    Ok(recovered)
+}
+
+/// The segments, oldest first, and what could not be opened.
+type Opened = (Vec<Arc<Segment>>, Vec<Damage>);
+
+fn open_segments(run: &RunPath, live: bool, ended: bool) -> Result<Opened, StoreError> {
+    let (mut segments, mut damage) = (Vec::new(), Vec::new());
     // A folder that cannot be read would look like one without segments.
     std::fs::read_dir(run.segments()).map_err(StoreError::io("read the folder", run.segments()))?;
     let mut files = RunPath::files(&run.segments(), "seg");
@@ -56,6 +72,8 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
         };
         match opened {
             Ok(segment) => segments.push(Arc::new(segment)),
+            // The VM that records has removed it since: what it put in the place of it is there now.
+            Err(_) if live && !path.exists() => return open_segments(run, live, ended),
             Err(found) => damage.push(found),
         }
     }
@@ -64,15 +82,7 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
     if let Some(last) = segments.iter().rposition(|segment| segment.head().remnant) {
         segments.drain(..last);
     }
-    if let (true, Some(first)) = (segments.is_empty(), damage.first()) {
-        return Err(StoreError::Damaged(first.file.clone(), first.what.clone()));
-    }
-    let shelf = Shelf::of(segments);
-    let mut recovered = Recovered { manifest, shelf, damage, from_rings: 0, live };
-    if !live && !ended {
-        recovered.read_rings(run)?;
-    }
-    Ok(recovered)
+    Ok((segments, damage))
 }
 
 impl Recovered {
