@@ -16,9 +16,8 @@ defmodule ElixirScope.SoakTest do
   } do
     overload = max(div(@seconds, 20), 2)
     port = OtherVm.start("soak_vm.exs", [dir, "#{@seconds}", "#{overload}"])
-    steady = told(port)
-    overload = told(port)
-    for told <- [steady, overload], do: report(told)
+    steady = port |> told() |> report()
+    overload = port |> told() |> report()
 
     assert %{state: :running, failure: nil, damage: []} = steady
     assert steady.gaps == []
@@ -70,6 +69,8 @@ defmodule ElixirScope.SoakTest do
         "#{told.recorded} recorded, #{told.lost} lost in #{length(told.gaps)} gaps, #{mb(told.bytes)} on disk; own memory " <>
         "#{mb(own)}, then #{mb(own_later)}; of mapped files #{mb(files)}, then #{mb(files_later)} (first and last quarter)"
     )
+
+    told
   end
 
   defp mb(bytes), do: "#{Float.round(bytes / 1_000_000, 1)} MB"

@@ -41,7 +41,7 @@ defmodule Soak do
     IO.inspect(Map.merge(Map.put(told, :memory, samples), facts),
       limit: :infinity,
       printable_limit: :infinity,
-      width: 1_000_000
+      width: :infinity
     )
   end
 
