@@ -90,7 +90,8 @@ defmodule ElixirScope do
   defdelegate resume, to: Recorder
 
   @doc """
-  The state of a recording, as a map: `state` (`:running`, `:paused`, `:stopped` or `:failed`), `path`, `events`,
+  The state of a recording, as a map: `state` (`:running`, `:paused`, `:stopped` or `:failed`), `ended` (`false` for one whose VM
+  was killed, or records on), `path`, `events` (recorded, also those that were removed since),
   `processes`, `functions`, `segments` (and how many of them are `packed`), `bytes` on disk, `started`, `span` (first and last time of an event), `lost` (events known
   to be missing), `gaps` (when, why and how many), `damage` (what could not be read), `from_rings` (events that a VM
   that was killed had not written into the store yet), and who recorded: `node`, `vm`, `os_pid`. Of a recording of this VM

@@ -16,8 +16,8 @@ defmodule ElixirScope.Options do
 
   | limit | default | meaning |
   |---|---|---|
-  | `:ring_bytes` | 32 MiB for all schedulers together, at most 4 MiB each | the ring of one scheduler; an event takes a quarter of it at most |
-  | `:segment_bytes` | 16 MiB | one file of the store |
+  | `:ring_bytes` | 32 MiB for all schedulers together, at most 8 MiB each | the ring of one scheduler; an event takes a quarter of it at most |
+  | `:segment_bytes` | 16 MiB | one file of the store; larger where one event may need it (a quarter of `:ring_bytes`) |
   | `:value_bytes` | 64 KiB | the values of one event |
   | `:state_bytes` | 512 KiB | one state |
   | `:depth` | 10,000 | how deep a term is walked |
@@ -92,6 +92,7 @@ defmodule ElixirScope.Options do
   @retained 4 * 1024 * 1024 * 1024
   @units [second: 1, minute: 60, hour: 3600, day: 86_400]
   @longest_block 1_000_000
+  @oldest 100 * 365 * 86_400
 
   @type t :: %{
           dir: Path.t(),
@@ -180,18 +181,22 @@ defmodule ElixirScope.Options do
   defp trigger([], _overflow), do: {:ok, []}
 
   defp trigger(triggers, :overwrite) when is_list(triggers) do
-    if Enum.all?(triggers, &(&1 in [:raise, :exit])) do
-      {:ok, triggers}
-    else
-      bad("expected :trigger to be a list of :raise and :exit, got: #{inspect(triggers)}")
-    end
+    if List.improper?(triggers) or Enum.any?(triggers, &(&1 not in [:raise, :exit])),
+      do: bad_trigger(triggers),
+      else: {:ok, triggers}
   end
+
+  defp trigger(other, :overwrite), do: bad_trigger(other)
 
   defp trigger(triggers, overflow) do
     bad(
       "expected :trigger to be a list, and together with overflow: :overwrite, since other recordings write down " <>
         "everything; got: trigger: #{inspect(triggers)}, overflow: #{inspect(overflow)}"
     )
+  end
+
+  defp bad_trigger(other) do
+    bad("expected :trigger to be a list of :raise and :exit such as [:raise], got: #{inspect(other)}")
   end
 
   defp retain(given) do
@@ -204,29 +209,32 @@ defmodule ElixirScope.Options do
   end
 
   defp retained_bytes(:infinity), do: {:ok, nil}
-  # Eight segments of the smallest size.
-  defp retained_bytes(bytes) when is_integer(bytes) and bytes >= 8 * 1024 * 1024, do: {:ok, bytes}
+  # Eight segments of the smallest size; as much as a file system holds.
+  @retainable {8 * 1024 * 1024, 1024 * 1024 * 1024 * 1024 * 1024}
+  defp retained_bytes(bytes)
+       when is_integer(bytes) and bytes >= elem(@retainable, 0) and bytes <= elem(@retainable, 1),
+       do: {:ok, bytes}
 
   defp retained_bytes(other) do
+    {low, high} = @retainable
+
     bad(
-      "expected bytes: of :retain to be an integer from 8388608 (8 MiB) on, or :infinity, got: #{inspect(other)}"
+      "expected bytes: of :retain to be an integer from #{low} (8 MiB) to #{high} (1 PiB), or :infinity, got: #{inspect(other)}"
     )
   end
 
   defp retained_age(:infinity), do: {:ok, nil}
 
-  defp retained_age({count, unit} = given) when is_integer(count) and count > 0 do
-    case @units[unit] do
-      nil -> bad_age(given)
-      seconds -> {:ok, count * seconds * 1_000_000_000}
-    end
+  defp retained_age({count, unit} = given) when is_integer(count) and count > 0 and is_atom(unit) do
+    seconds = count * Keyword.get(@units, unit, 0)
+    if seconds in 1..@oldest, do: {:ok, seconds * 1_000_000_000}, else: bad_age(given)
   end
 
   defp retained_age(other), do: bad_age(other)
 
   defp bad_age(other) do
     bad(
-      "expected age: of :retain to be {15, :minute} (:second, :minute, :hour or :day), or :infinity, got: #{inspect(other)}"
+      "expected age: of :retain to be {15, :minute} (:second, :minute, :hour or :day, 100 years at most), or :infinity, got: #{inspect(other)}"
     )
   end
 
@@ -257,7 +265,7 @@ defmodule ElixirScope.Options do
 
   # All rings together stay within the memory that is promised, however many schedulers there are.
   defp ring_bytes do
-    div(32 * 1024 * 1024, System.schedulers()) |> max(256 * 1024) |> min(4 * 1024 * 1024)
+    div(32 * 1024 * 1024, System.schedulers()) |> max(256 * 1024) |> min(8 * 1024 * 1024)
   end
 
   defp bad(message), do: Error.new(:bad_option, message)

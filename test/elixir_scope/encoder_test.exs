@@ -59,6 +59,26 @@ defmodule ElixirScope.EncoderTest do
     assert_same([:persistent_term.get(__MODULE__), sent, read | whole], false, seed)
   end
 
+  test "a function that closes over too much is cut by its name, and the next ones from there are not looked at" do
+    rows = Enum.to_list(1..200_000)
+    large = for number <- 1..3, do: fn -> {number, rows} end
+    small = fn -> :small end
+    for fun <- large ++ [small, &String.length/1], do: Echo.echo(fun)
+
+    assert [first, second, third, fourth, fifth] =
+             for(call <- ElixirScope.calls(&Echo.echo/1), do: hd(call.args))
+
+    assert %ElixirScope.Cut{kind: :term, size: size, kept: "#Fun<Elixir.ElixirScope.EncoderTest." <> _} =
+             first
+
+    assert size > 64 * 1024
+    # Its size would be known if the VM had been asked to write all of it again.
+    for cut <- [second, third], do: assert(cut == %{first | size: nil})
+    assert inspect(second) =~ ~r/#ElixirScope.Cut<term, #Fun<Elixir.ElixirScope.EncoderTest[^>]*>>/
+    assert fourth.() == :small
+    assert fifth == (&String.length/1)
+  end
+
   test "a VM whose layout is not known records the same" do
     seed = :rand.seed(:exsss, {1, 2, System.unique_integer()})
     terms = every_size() ++ for _ <- 1..200, do: Terms.random(6)

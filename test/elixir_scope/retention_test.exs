@@ -94,6 +94,13 @@ defmodule ElixirScope.RetentionTest do
   test "bad values of retain: and pack: are refused in words" do
     for {options, words} <- [
           {[retain: [bytes: 5]], ~r/expected bytes: of :retain to be an integer from 8388608/},
+          {[retain: [bytes: 2 ** 64]],
+           ~r/to 1125899906842624 \(1 PiB\), or :infinity, got: 18446744073709551616/},
+          {[retain: [age: {300_000, :day}]], ~r/100 years at most/},
+          {[retain: [age: {1, "minute"}]], ~r/expected age: of :retain to be/},
+          {[overflow: :overwrite, trigger: [:raise | :x]],
+           ~r/expected :trigger to be a list of :raise and :exit/},
+          {[overflow: :overwrite, trigger: :raise], ~r/expected :trigger to be a list of :raise and :exit/},
           {[retain: [age: {1, :month}]],
            ~r/expected age: of :retain to be \{15, :minute\}.*got: \{1, :month\}/},
           {[retain: [megabytes: 5]], ~r/unknown key of :retain :megabytes/},

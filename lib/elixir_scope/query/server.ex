@@ -104,8 +104,15 @@ defmodule ElixirScope.Query.Server do
     Error.new(
       :unknown_process,
       "expected a process that is in the recording, got: #{inspect(server)}, of which no event was recorded; " <>
-        known(recording)
+        known(recording) <> damaged(recording)
     )
+  end
+
+  defp damaged(recording) do
+    case Native.summary(recording.handle).damage do
+      [] -> ""
+      _some -> "; its events may be among what is damaged, see ElixirScope.status/1"
+    end
   end
 
   defp running(pid) do

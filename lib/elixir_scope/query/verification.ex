@@ -12,7 +12,8 @@ defmodule ElixirScope.Query.Verification do
           {:ok, map} | {:error, ElixirScope.Error.t()}
   def run(recording, progress) do
     with {:ok, status} <- Query.status(in: recording) do
-      none = %{blocks: 0, payload: 0, problems: []}
+      # The events that are there, not those that were removed or cannot be read.
+      none = %{blocks: 0, events: 0, payload: 0, problems: []}
       {:ok, status |> Map.merge(none) |> read(recording, 0, progress)}
     end
   end
@@ -22,12 +23,13 @@ defmodule ElixirScope.Query.Verification do
       nil ->
         found
 
-      {blocks, _events, payload, problems} ->
+      {blocks, events, payload, problems} ->
         progress.(segment + 1, max(found.segments, segment + 1))
 
         %{
           found
           | blocks: found.blocks + blocks,
+            events: found.events + events,
             payload: found.payload + payload,
             problems: found.problems ++ Query.damages(problems)
         }

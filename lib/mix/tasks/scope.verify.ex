@@ -85,8 +85,10 @@ defmodule Mix.Tasks.Scope.Verify do
   defp row({name, value}), do: "  " <> String.pad_trailing(name, 12) <> value
 
   defp ended(%{state: :running}), do: "it goes on"
-  defp ended(%{from_rings: 0}), do: "ended"
-  defp ended(%{from_rings: events}), do: "killed, #{number(events)} events were still in its rings"
+  defp ended(%{ended: true}), do: "ended"
+
+  defp ended(%{from_rings: events}),
+    do: "its VM was killed or halted, #{number(events)} events were still in its rings"
 
   defp time(nil), do: "no event"
 

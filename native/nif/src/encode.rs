@@ -7,11 +7,12 @@ use crate::heap::{self, Boxed};
 use crate::immediate::{self, Immediate};
 use crate::meaning;
 use crate::vm::{self, Env, Kind, Pairs, Word};
+use ahash::AHashMap;
 use elixir_scope_capture::Pen;
 use elixir_scope_dictionary::Known;
 use elixir_scope_event::Definition;
 use elixir_scope_event::value::{CutKind, SHORT, Short, Token};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
 
 /// Bytes of a cut binary that are kept.
@@ -452,7 +453,7 @@ impl<'a> Walk<'a, '_, '_> {
                     .then_some(Open { term: word, next: Open::LARGE })
             }
             // References, functions, pids and ports of other nodes.
-            Kind::Pid | Kind::Port | Kind::Other => self.external(left, word),
+            Kind::Pid | Kind::Port | Kind::Function | Kind::Other => self.external(left, word),
         }
     }
 
@@ -472,18 +473,88 @@ impl<'a> Walk<'a, '_, '_> {
         self.token(Token::Cut(kind, size as u64, &[]))
     }
 
+    /// A term that only the VM can take apart. It does that as a whole, however large the term is: a function with all
+    /// that it closes over, a bit string, a large integer. So one that was too large is remembered, and those like it are cut
+    /// without asking, for a while.
     #[cold]
     fn external(&mut self, left: usize, word: Word) -> Option<Open> {
+        let kind = self.env.kind(word);
+        if SHUNNED.with_borrow(|shunned| !shunned.is_empty()) && shun(alike(self.env, kind, word)) {
+            return self.cut_external(kind, 0, word);
+        }
         let pen = &mut *self.pen;
-        let written = self.env.external(word, |bytes| match bytes.len() <= left {
-            true => pen.token(Token::External(bytes)),
-            false => pen.token(Token::Cut(CutKind::Other, bytes.len() as u64, &[])),
+        let written = self.env.external(word, |bytes| {
+            let fits = bytes.len() <= left;
+            if fits {
+                pen.token(Token::External(bytes));
+            }
+            (fits, bytes.len())
         });
         match written {
-            Some(()) => None,
+            Some((true, _)) => None,
+            Some((false, size)) => {
+                if size > TOLERATED {
+                    SHUNNED.with_borrow_mut(|shunned| {
+                        // Programs have few such places; that this stays small matters more than which are kept.
+                        if shunned.len() >= 1_000 {
+                            shunned.clear();
+                        }
+                        shunned.insert(alike(self.env, kind, word), AGAIN)
+                    });
+                }
+                self.cut_external(kind, size, word)
+            }
             None => self.cut(CutKind::Other, 0),
         }
     }
+
+    /// Of a function its name is kept.
+    fn cut_external(&mut self, kind: Kind, size: usize, word: Word) -> Option<Open> {
+        if kind != Kind::Function {
+            return self.cut(CutKind::Other, size);
+        }
+        let (name, len) = self.env.printed::<128>(word);
+        self.token(Token::Cut(CutKind::Other, size as u64, &name[..len]))
+    }
+}
+
+/// Bytes in the external term format that cost too little to be remembered.
+const TOLERATED: usize = 16 << 10;
+
+/// So often a term like one that was too large is cut unseen, before it is looked at again.
+const AGAIN: u32 = 1_023;
+
+/// What terms have in common that are likely to be as large as each other: functions their name, which is that of the
+/// place where they are made; others their kind.
+type Alike = [u8; 256];
+
+thread_local! {
+    /// What was too large, and how often it will be cut unseen.
+    static SHUNNED: RefCell<AHashMap<Alike, u32>> = RefCell::default();
+}
+
+fn alike(env: Env<'_>, kind: Kind, word: Word) -> Alike {
+    if kind == Kind::Function {
+        return env.printed(word).0;
+    }
+    let mut alike = [0; 256];
+    alike[0] = kind as u8;
+    alike
+}
+
+/// Whether a term like this one is to be cut unseen.
+fn shun(alike: Alike) -> bool {
+    SHUNNED.with_borrow_mut(|shunned| match shunned.get_mut(&alike) {
+        Some(0) => {
+            shunned.remove(&alike);
+            false
+        }
+        Some(left) => {
+            *left -= 1;
+            true
+        }
+        None => false,
+    })
 }
 
 /// What stands at a place of a tuple (which has no keys), or of a map: a key and its value in turn.

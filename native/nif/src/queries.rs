@@ -13,6 +13,7 @@ use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, Site, varint};
 use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States};
+use elixir_scope_recorder::Recorder;
 use elixir_scope_segment::Damage;
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 
@@ -309,6 +310,7 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
         ("gaps", gaps.encode(env)),
         ("damage", damage.encode(env)),
         ("from_rings", handle.from_rings.encode(env)),
+        ("ended", (handle.ended || handle.recorder.as_ref().is_some_and(Recorder::has_ended)).encode(env)),
     ];
     let key = |name: &str| rustler::Atom::from_str(env, name).expect("names of fields are short").encode(env);
     let (keys, values): (Vec<_>, Vec<_>) = fields.into_iter().map(|(name, value)| (key(name), value)).unzip();

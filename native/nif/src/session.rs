@@ -21,6 +21,8 @@ pub struct Handle {
     pub recording: Recording,
     pub recorder: Option<Recorder>,
     pub from_rings: u64,
+    /// Whether it had been ended when it was opened: its VM was not killed.
+    pub ended: bool,
     /// Whether another VM was recording it when it was opened.
     pub foreign: bool,
 }
@@ -146,7 +148,7 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
         retention,
     )?;
     let recording = Recording::new(path.clone(), manifest, Vec::new(), shelf);
-    let handle = Handle { recording, recorder: Some(recorder), from_rings: 0, foreign: false };
+    let handle = Handle { recording, recorder: Some(recorder), from_rings: 0, ended: false, foreign: false };
     Ok((ResourceArc::new(handle), path.dir().display().to_string()))
 }
 
@@ -233,7 +235,13 @@ fn open(path: String) -> Result<(ResourceArc<Handle>, String), Failure> {
     let found = recover(&run)?;
     let dir = run.dir().display().to_string();
     let recording = Recording::new(run, found.manifest, found.damage, Arc::new(found.shelf));
-    let handle = Handle { recording, recorder: None, from_rings: found.from_rings, foreign: found.live };
+    let handle = Handle {
+        recording,
+        recorder: None,
+        from_rings: found.from_rings,
+        ended: found.ended,
+        foreign: found.live,
+    };
     Ok((ResourceArc::new(handle), dir))
 }
 

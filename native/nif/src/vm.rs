@@ -5,6 +5,7 @@
 //! came from, save atoms and local pids, which are immediates and mean the same everywhere in the VM.
 
 use rustler::sys::*;
+use std::ffi::c_char;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
@@ -31,6 +32,7 @@ pub enum Kind {
     Atom,
     BitString,
     Float,
+    Function,
     Integer,
     List,
     Map,
@@ -83,6 +85,7 @@ impl<'a> Env<'a> {
             1 => Kind::Atom,
             2 => Kind::BitString,
             3 => Kind::Float,
+            4 => Kind::Function,
             5 => Kind::Integer,
             6 => Kind::List,
             7 => Kind::Map,
@@ -190,6 +193,17 @@ impl<'a> Env<'a> {
             let known = !enif_self(self.raw, pid.as_mut_ptr()).is_null();
             known.then(|| enif_make_pid(self.raw, pid.assume_init()))
         }
+    }
+
+    /// What the VM prints of a term, cut to `N` bytes; of a function its module and number, not what it closes over.
+    pub fn printed<const N: usize>(self, term: Word) -> ([u8; N], usize) {
+        unsafe extern "C" {
+            fn enif_snprintf(out: *mut c_char, size: usize, format: *const c_char, ...) -> c_int;
+        }
+        let mut out = [0; N];
+        // SAFETY: invariant of this file; `%T` takes a term, and at most N bytes are written, the last of them a zero.
+        let whole = unsafe { enif_snprintf(out.as_mut_ptr().cast(), N, c"%T".as_ptr(), term) };
+        (out, usize::try_from(whole).unwrap_or(0).min(N.saturating_sub(1)))
     }
 
     /// Calls `f` with the term in the external term format.

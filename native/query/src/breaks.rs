@@ -13,6 +13,7 @@ pub(crate) struct Breaks {
     pub(crate) gaps: Vec<Gap>,
     pub(crate) damage: Vec<Damage>,
     paused: Option<Nanos>,
+    began: Nanos,
     /// The number of the next event; `None` behind a remnant, which leaves events out.
     next: Option<u64>,
     /// The earliest time of the last block with events.
@@ -23,8 +24,14 @@ pub(crate) struct Breaks {
 const OPEN: Nanos = Nanos(u64::MAX);
 
 impl Breaks {
-    pub(crate) fn new() -> Self {
-        Breaks { next: Some(0), ..Breaks::default() }
+    /// Of a recording that began at a time.
+    pub(crate) fn since(began: Nanos) -> Self {
+        Breaks { next: Some(0), began, ..Breaks::default() }
+    }
+
+    /// When the recording began.
+    pub(crate) fn began(&self) -> Nanos {
+        self.began
     }
 
     /// Whether one of them touches an interval, both ends included.
@@ -75,9 +82,18 @@ impl Breaks {
         self.open();
     }
 
+    /// A file of the run that cannot be read. Events that are missing before others show by their numbers; at the `end`
+    /// nobody can say how many there were.
+    pub(crate) fn add_file(&mut self, damage: Damage, end: bool) {
+        self.damage.push(damage);
+        if end {
+            self.open();
+        }
+    }
+
     fn open(&mut self) {
         if self.gaps.last().is_none_or(|gap| gap.to != OPEN) {
-            let from = self.last.unwrap_or(Nanos(0));
+            let from = self.last.unwrap_or(self.began);
             self.gaps.push(Gap { cause: LossCause::Damage, count: 0, from, to: OPEN });
         }
     }

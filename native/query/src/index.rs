@@ -8,6 +8,7 @@ use ahash::{AHashMap, AHashSet};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Definition, Gap, Pid, Site};
 use elixir_scope_segment::{Damage, Event, Place, Segment};
+use elixir_scope_store::RunPath;
 use std::sync::Arc;
 
 /// A process that made events.
@@ -43,7 +44,7 @@ impl Default for Index {
     fn default() -> Self {
         Index {
             volumes: Vec::new(),
-            breaks: Breaks::new(),
+            breaks: Breaks::since(Nanos(0)),
             gapped: Vec::new(),
             span: None,
             until: Nanos(0),
@@ -53,6 +54,11 @@ impl Default for Index {
 }
 
 impl Index {
+    /// An index of nothing yet, of a recording that began at a time.
+    pub fn since(began: Nanos) -> Self {
+        Index { breaks: Breaks::since(began), ..Index::default() }
+    }
+
     /// Whether there is anything in the segments that this index does not know.
     pub fn is_behind(&self, segments: &[Arc<Segment>]) -> bool {
         self.volumes.len() != segments.len()
@@ -89,7 +95,7 @@ impl Index {
 
     /// What follows from the order of the parts is put together anew: segments were removed, or others took their places.
     fn start_over(&mut self) {
-        let fresh = Index { volumes: std::mem::take(&mut self.volumes), ..Index::default() };
+        let fresh = Index { volumes: std::mem::take(&mut self.volumes), ..Index::since(self.breaks.began()) };
         *self = fresh;
         for volume in self.volumes.clone() {
             volume.parts.iter().for_each(|part| self.add(part, volume.segment.head().remnant));
@@ -110,7 +116,14 @@ impl Index {
 
     /// A file of the run that cannot be read at all.
     pub(crate) fn add_damage(&mut self, damage: Damage) {
-        self.breaks.add_damage(damage);
+        let before = |last: &Arc<Volume>| match RunPath::number(&damage.file) {
+            Some(number) => {
+                last.segment.path().parent() == damage.file.parent() && number < last.segment.head().number
+            }
+            None => false,
+        };
+        let end = !self.volumes.last().is_some_and(before);
+        self.breaks.add_file(damage, end);
     }
 
     /// The definitions that rows of a volume refer to.

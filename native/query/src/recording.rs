@@ -19,7 +19,7 @@ pub struct Recording {
 impl Recording {
     /// Reads what is in the store. `damage` names the files that could not be read at all.
     pub fn new(run: RunPath, manifest: Manifest, damage: Vec<Damage>, shelf: Arc<Shelf>) -> Self {
-        let mut index = Index::default();
+        let mut index = Index::since(manifest.started);
         index.extend(&shelf.segments());
         damage.into_iter().for_each(|found| index.add_damage(found));
         Recording { run, manifest, shelf, index: ArcSwap::from_pointee(index) }

@@ -3,14 +3,14 @@
 use crate::drain::{Tap, drain};
 use elixir_scope_clock::{Nanos, Ticks, Timeline};
 use elixir_scope_dictionary::Meanings;
-use elixir_scope_event::{Definition, LossCause, Record, Site};
+use elixir_scope_event::{Definition, Kind, LossCause, Record, Site};
 use elixir_scope_ring::file::Mapped;
 use elixir_scope_ring::{Consumer, Position, file};
 use elixir_scope_segment::{Damage, RingMark, Segment};
 use elixir_scope_store::{Manifest, Meaning, RunPath, Shelf, StoreError, Writer};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of each segment in memory.
@@ -28,6 +28,8 @@ pub struct Recovered {
     pub from_rings: u64,
     /// Whether a VM is still recording it: then its rings are its own, and are not looked at.
     pub live: bool,
+    /// Whether it was ended: its VM was not killed.
+    pub ended: bool,
 }
 
 /// Opens a run. No file is changed.
@@ -45,7 +47,7 @@ pub fn recover(run: &RunPath) -> Result<Recovered, StoreError> {
         return Err(StoreError::Damaged(first.file.clone(), first.what.clone()));
     }
     let shelf = Shelf::of(segments);
-    let mut recovered = Recovered { manifest, shelf, damage, from_rings: 0, live };
+    let mut recovered = Recovered { manifest, shelf, damage, from_rings: 0, live, ended };
     if !live && !ended {
         recovered.read_rings(run)?;
     }
@@ -71,6 +73,12 @@ fn open_segments(run: &RunPath, live: bool, ended: bool) -> Result<Opened, Store
             false => Segment::open(path),
         };
         match opened {
+            // A file under another's name would show its events in the wrong place, or twice.
+            Ok(segment) if RunPath::number(path) != Some(segment.head().number) => {
+                let what =
+                    format!("expected the segment that the name says, found segment {}", segment.head().number);
+                damage.push(self::damage(path, 0, what));
+            }
             Ok(segment) => segments.push(Arc::new(segment)),
             // The VM that records has removed it since: what it put in the place of it is there now.
             Err(_) if live && !path.exists() => return open_segments(run, live, ended),
@@ -82,7 +90,50 @@ fn open_segments(run: &RunPath, live: bool, ended: bool) -> Result<Opened, Store
     if let Some(last) = segments.iter().rposition(|segment| segment.head().remnant) {
         segments.drain(..last);
     }
+    if !live {
+        damage.extend(missing_files(run, &files, &segments));
+    }
+    if let (true, Some(last)) = (ended, segments.last())
+        && !ends_the_run(last)
+    {
+        let what = "expected the end of the recording in its last segment, it is not there";
+        damage.push(self::damage(last.path(), last.len() as u64, what.into()));
+    }
     Ok((segments, damage))
+}
+
+/// Segments number on from 1, or from a remnant.
+fn missing_files(run: &RunPath, files: &[PathBuf], segments: &[Arc<Segment>]) -> Vec<Damage> {
+    let remnant = segments.first().filter(|first| first.head().remnant).map_or(1, |first| first.head().number);
+    let mut expected = remnant;
+    let mut missing = Vec::new();
+    for number in files.iter().filter_map(|file| RunPath::number(file)).filter(|number| *number >= remnant) {
+        if number > expected {
+            let what = format!("expected segments {expected} to {}, they are not there", number - 1);
+            missing.push(damage(&run.segment(expected), 0, what));
+        }
+        expected = number.saturating_add(1);
+    }
+    missing
+}
+
+/// Whether the last event is the pause that a recording ends with. What is damaged there is told otherwise.
+fn ends_the_run(segment: &Segment) -> bool {
+    let mut last = None;
+    for block in segment.scan(0) {
+        match block {
+            Ok(block) if block.head.events > 0 => {
+                let place = block.places().flatten().last();
+                last =
+                    Some(place.is_some_and(|place| {
+                        place.kind == Kind::Pause && place.ordinal + 1 == block.head.events
+                    }));
+            }
+            Ok(_) => {}
+            Err(_) => return true,
+        }
+    }
+    last.unwrap_or(false)
 }
 
 impl Recovered {

@@ -374,6 +374,8 @@ impl Drain {
         let left: u64 = self.taps.iter_mut().map(Tap::count).sum();
         let lost = u64::from(self.writer.pending()) + left;
         self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+        // Whoever opens the run later sees why it ends.
+        self.writer.give_up(now);
         let (rings, shelf) = (self.run.path().rings(), self.writer.shelf());
         let noted = Writer::in_memory(rings, NOTES, shelf, self.writer.next_event()).and_then(|mut writer| {
             if lost > 0 {

@@ -269,3 +269,55 @@ fn same(one: &Index, other: &Index) {
     assert_eq!(all(one), all(other));
     assert_eq!(one.gaps(), other.gaps());
 }
+
+/// Files under wrong names, or not there: named as damage, and no event twice or in the wrong place.
+#[test]
+fn segments_that_are_swapped_copied_or_gone_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { segment_bytes: 4096, record_bytes: 0, block_bytes: 200, ..Limits::default() };
+    let mut bench = Bench::new(dir.path(), limits);
+    for _ in 0..12 {
+        bench.push(40);
+        bench.drain();
+    }
+    bench.writer.note(Kind::Pause, Nanos(480 * 10 + 10));
+    bench.writer.seal().unwrap();
+    let mut files = bench.files();
+    // Ended: no rings, no dictionary.
+    files.retain(|name, _| name.starts_with("segments") || name.ends_with("manifest"));
+    let names: Vec<PathBuf> = files.keys().filter(|name| name.starts_with("segments")).cloned().collect();
+    assert!(names.len() > 3);
+    let ended = |files: &Files| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("segments")).unwrap();
+        files.iter().for_each(|(name, bytes)| std::fs::write(dir.path().join(name), bytes).unwrap());
+        Index::clone(&common::open(&RunPath::find(dir.path()).unwrap()).index())
+    };
+    let whole = ended(&files);
+    assert_eq!((whole.damage(), whole.gaps()), (&[][..], vec![]));
+    shows_all(&whole, 480);
+
+    let check = |files: &Files, damages: usize| {
+        let index = ended(files);
+        assert_eq!(index.damage().len(), damages, "{:?}", index.damage());
+        let rows = index.events(&Filter::default(), 0, usize::MAX).rows;
+        assert!(rows.is_sorted_by(|one, next| one.id < next.id), "an event twice, or out of order");
+        let shown: Vec<u64> = rows.iter().map(|row| row.id).collect();
+        let times = whole.events(&Filter::default(), 0, usize::MAX).rows;
+        for row in times.iter().filter(|row| row.kind == Kind::Call && !shown.contains(&row.id)) {
+            assert!(index.has_gap(row.time, row.time), "event {} is missing without a gap", row.id);
+        }
+    };
+    let mut swapped = files.clone();
+    swapped.insert(names[1].clone(), files[&names[2]].clone());
+    swapped.insert(names[2].clone(), files[&names[1]].clone());
+    check(&swapped, 2);
+    let mut copied = files.clone();
+    copied.insert(PathBuf::from(format!("segments/{:06}.seg", names.len() + 1)), files[&names[1]].clone());
+    check(&copied, 1);
+    for gone in [0, 1, names.len() - 1] {
+        let mut fewer = files.clone();
+        fewer.remove(&names[gone]);
+        check(&fewer, 1);
+    }
+}

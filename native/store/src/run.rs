@@ -65,6 +65,11 @@ impl RunPath {
         self.segments().join(format!("{number:06}.seg"))
     }
 
+    /// The number that a file's name says.
+    pub fn number(file: &Path) -> Option<u32> {
+        file.file_stem()?.to_str()?.parse().ok()
+    }
+
     /// The files in one of its folders with this ending, by name.
     pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
         let entries = read_dir(folder).into_iter().flatten().flatten();

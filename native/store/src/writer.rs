@@ -278,6 +278,17 @@ impl Writer {
         full.seal().map_err(StoreError::io("seal", path))
     }
 
+    /// Says in the segment that is open that nothing follows, since the disk takes no more: there is room for that. It is not
+    /// known how much is missing. `false` when something else waits to be written.
+    pub fn give_up(&mut self, now: Nanos) -> bool {
+        if !self.block.is_empty() {
+            return false;
+        }
+        self.gap(u32::MAX, LossCause::Disk, 0, now, now);
+        self.note(Kind::Pause, now);
+        self.segment.append(&mut self.block)
+    }
+
     /// Gives back the room of the last segment that was not used. Nothing may be written afterwards.
     ///
     /// # Errors
