@@ -126,6 +126,8 @@ impl Keeper {
         std::fs::rename(draft, last.path()).map_err(StoreError::io("rename", draft))?;
         let opened = Segment::open_sealed(last.path());
         let new = opened.map_err(|damage| StoreError::Damaged(damage.file, damage.what))?;
+        // What reading its head has brought in is more than the head.
+        new.release();
         self.shelf.replace(old, &Arc::new(new));
         for segment in others {
             let removed = std::fs::remove_file(segment.path());
