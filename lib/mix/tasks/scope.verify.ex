@@ -26,7 +26,8 @@ defmodule Mix.Tasks.Scope.Verify do
 
     with {:ok, recording} <- Query.open(path),
          {:ok, found} <- Verification.run(recording, &progress/2) do
-      Enum.each(lines(found), &Mix.shell().info/1)
+      shell = Mix.shell()
+      Enum.each(lines(found), &shell.info/1)
       if damaged?(found), do: exit({:shutdown, 1})
     else
       {:error, error} -> Mix.raise(error.message)
