@@ -12,7 +12,7 @@ pub fn read_segment(segment: &Segment) {
         let _ = block.marks();
         let _ = block.front();
         block.events().for_each(drop);
-        block.events_after(block.head.first_event + 200).for_each(drop);
+        block.events_after(block.head.first_event.saturating_add(200)).for_each(drop);
         block.places().flatten().for_each(|place| block.events_from(&place).for_each(drop));
         assert!(segment.block(block.offset).is_some(), "a block that a scan gave is there");
     }

@@ -67,7 +67,7 @@ fn make(mut input: &[u8]) -> (Vec<(u32, Vec<u8>)>, Changes<'_>) {
                 let len = usize::from(step) * 4;
                 let mut body = take(len.min(8)).to_vec();
                 body.resize(len, step);
-                let tag = u32::from(step % 12);
+                let tag = 1 + u32::from(step % 12);
                 if producer.push(tag, &[&body]).is_ok() {
                     frames.push_back((tag, body));
                 }
