@@ -15,6 +15,7 @@ defmodule ElixirScope.Error do
   | `:no_state` | the process made events, but none of its states was recorded, or none by that time |
   | `:lost` | events are missing between the last known state and the time that was asked for |
   | `:not_found`, `:is_run`, `:in_use`, `:not_writable`, `:disk_full`, `:damaged`, `:io` | the folder or file of a recording |
+  | `:other_version` | the recording is of another version of the format; the message says what opens it |
   | `:not_loaded` | the native library is not there |
 
       iex> {:error, error} = ElixirScope.open("/nowhere")

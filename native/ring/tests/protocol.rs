@@ -368,3 +368,20 @@ fn a_thread_that_overwrites_and_one_that_reads_account_for_every_frame() {
     }
     writer.join().expect("the writer ends");
 }
+
+/// A body given as words is the frame that its bytes make, in a sound ring and after its producer is gone.
+#[test]
+fn a_body_of_words_is_the_frame_of_its_bytes() {
+    for len in 0..=60usize {
+        let (mut producer, mut consumer) = ring(4096, Policy::DropNew);
+        let bytes: Vec<u8> = (1..=len as u8).collect();
+        let mut padded = bytes.clone();
+        padded.resize(len.next_multiple_of(8), 0);
+        let words: Vec<u64> = padded.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        producer.offer(7, &[&bytes]).unwrap();
+        producer.offer_words(7, len as u64, &words).unwrap();
+        assert_eq!(take(&mut consumer, 3), [(7, bytes.clone()), (7, bytes)], "{len} bytes");
+    }
+    let (mut producer, _consumer) = ring(4096, Policy::DropNew);
+    assert_eq!(producer.offer_words(7, 4096, &[0; 512]), Err(Refused::Oversize));
+}
