@@ -2,6 +2,8 @@ defmodule ElixirScopeTest do
   # The recording is one for the VM, and each test begins a new one.
   use ExUnit.Case, async: false
 
+  import ElixirScope.Assertions
+
   alias ElixirScope.Error
   alias ElixirScope.Traced.{Echo, Silent, Store}
 
@@ -329,6 +331,16 @@ defmodule ElixirScopeTest do
       Store.put(server, 3)
       assert {:ok, 3} = ElixirScope.get_state_at(server, ElixirScope.now())
       assert [[{:put, 3}, _, 2]] = for(call <- ElixirScope.calls({Store, :handle_call}), do: call.args)
+    end
+
+    test "that has ended decides no assertion of a test that began later" do
+      :ok = ElixirScope.stop()
+      :ok = ElixirScope.Case.Scope.begin()
+      Echo.echo(:unseen)
+
+      for check <- [fn -> assert_called(Echo.echo(:unseen)) end, fn -> refute_called(Echo.echo(:unseen)) end] do
+        assert_raise ExUnit.AssertionError, ~r/has stopped before this test began/, check
+      end
     end
 
     test "can be asked after it was stopped, and ends there" do

@@ -4,7 +4,7 @@ defmodule ElixirScope.Assertions do
   """
 
   alias ElixirScope.Case.{Failure, Scope}
-  alias ElixirScope.{Query, Recorder}
+  alias ElixirScope.{Error, Native, Query, Recorder}
   alias ElixirScope.Query.Unseen
 
   @doc """
@@ -87,7 +87,8 @@ defmodule ElixirScope.Assertions do
   # The calls of a function in this test's processes. Where none could have been seen, that is the failure.
   defp calls({module, function, arity} = mfa) do
     with {:ok, recording} <- Recorder.current(),
-         {:ok, recording} <- Query.recording(in: recording) do
+         {:ok, recording} <- Query.recording(in: recording),
+         :ok <- records(recording) do
       pids = recording |> Scope.pids(self()) |> Enum.to_list()
 
       case Query.calls(mfa, in: recording, pid: pids, since: Scope.since()) do
@@ -98,6 +99,25 @@ defmodule ElixirScope.Assertions do
     else
       {:error, error} -> Failure.impossible(error.message)
     end
+  end
+
+  # Of a test that began after the end nothing was recorded, whatever it did.
+  defp records(recording) do
+    case Native.bounds(recording.handle) do
+      {state, _started, last} when state in [:stopped, :failed] ->
+        if last < Scope.since(), do: ended(state, recording), else: :ok
+
+      _goes_on ->
+        :ok
+    end
+  end
+
+  defp ended(state, recording) do
+    Error.new(
+      :not_recording,
+      "the recording of this VM (#{recording.path}) has #{state} before this test began, so nothing of the test was " <>
+        "recorded; a test that calls ElixirScope.stop/0 begins another with ElixirScope.start/1 before it ends"
+    )
   end
 
   defp seen(nil, recording), do: {recording, []}

@@ -36,6 +36,7 @@ defmodule Demo.OversoldTest do
   test "the answer is the same when the recording is opened after its end", %{recording: recording} do
     oversell("gus", "hal")
     {:ok, live} = Oversold.first([])
+    on_exit(fn -> {:ok, _recording} = ElixirScope.start() end)
     :ok = ElixirScope.stop()
 
     {:ok, opened} = ElixirScope.open(recording.path)
