@@ -43,7 +43,8 @@ defmodule ElixirScope.OtherVmTest do
 
   test "a damaged segment is named, and what is missing is unknown", %{tmp_dir: dir} do
     {port, os_pid, server} = begin(dir)
-    middle = 4_096
+    # Behind the first block, which says who the server is.
+    middle = 256 * 1_024
     facts = read_until_written(port, dir, 2 * middle)
     kill(port, os_pid)
     segment = first_segment(dir)
