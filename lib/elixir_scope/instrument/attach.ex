@@ -7,6 +7,7 @@ defmodule ElixirScope.Instrument.Attach do
 
   use GenServer
 
+  alias ElixirScope.Capture.Servers
   alias ElixirScope.{Capture, Error, Gate, Native}
   alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Request, Source, Transform}
 
@@ -26,6 +27,12 @@ defmodule ElixirScope.Instrument.Attach do
   @spec attach(module(), keyword()) :: {:ok, report()} | {:error, Error.t()}
   def attach(module, options) do
     with {:ok, options} <- options(options), do: call({:attach, module, options})
+  end
+
+  @doc "The same, unless the code that runs is such already."
+  @spec ensure(module(), keyword()) :: {:ok, report()} | {:error, Error.t()} | :attached
+  def ensure(module, options) do
+    with {:ok, options} <- options(options), do: call({:ensure, module, options})
   end
 
   @doc "Puts back the code that ran before `attach/2`."
@@ -69,7 +76,7 @@ defmodule ElixirScope.Instrument.Attach do
   def init(_) do
     # The code server runs modules that may be attached (:lists, :ets). It cannot load what these call then: the VM would
     # end with "The code server called the unloaded module".
-    Enum.each([Capture, Gate, Native], &Code.ensure_loaded!/1)
+    Enum.each([Capture, Servers, Gate, Native], &Code.ensure_loaded!/1)
     Native.own()
     {:ok, %{}}
   end
@@ -92,6 +99,12 @@ defmodule ElixirScope.Instrument.Attach do
     # The recording goes on, whatever a module is like.
     error ->
       {:reply, refuse(module, "this went wrong: #{Exception.message(error)}. Please report it"), originals}
+  end
+
+  def handle_call({:ensure, module, options}, from, originals) do
+    if Map.has_key?(originals, module) and functions(module) != nil,
+      do: {:reply, :attached, originals},
+      else: handle_call({:attach, module, options}, from, originals)
   end
 
   def handle_call({:detach, module}, _from, originals) do

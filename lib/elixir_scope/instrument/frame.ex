@@ -4,6 +4,7 @@
 #       case Gate:on() of
 #         false -> case {A1, A2} of <the clauses as they were>; _ -> <no clause matched> end;
 #         _ ->
+#           [Agents:ensure(),]
 #           case Native:enter(Site, A1, A2) of ok -> ok; Unknown -> Capture:introduce(Unknown, Sources()) end,
 #           [C = Capture:chain(),]
 #           try case {A1, A2} of <the clauses, tail calls rewritten by Tail>; _ -> <no clause matched> end
@@ -19,7 +20,7 @@ defmodule ElixirScope.Instrument.Frame do
   @moduledoc false
 
   alias ElixirScope.{Capture, Gate, Native}
-  alias ElixirScope.Instrument.{Body, Options, Plan, Site, Syntax, Tail}
+  alias ElixirScope.Instrument.{Agents, Body, Options, Plan, Site, Syntax, Tail}
 
   # Native has one enter/n for each arity up to here; more arguments go in a list.
   @most_arguments 12
@@ -37,10 +38,15 @@ defmodule ElixirScope.Instrument.Frame do
     origin = Plan.origin(plan, file)
     site = Site.new({plan.module, name, arity}, :function, origin, place(anno, form, plan))
     options = Plan.options(plan, {name, arity})
-    frame = frame(anno, arity, site, role, prefix, {plan, options})
+    frame = Map.put(frame(anno, arity, site, role, prefix, {plan, options}), :name, name)
     taken = Syntax.variables(form)
 
-    state = with {:callback, position} <- role, do: Enum.at(frame.args, position - 1), else: (_ -> nil)
+    # A state that is made of several arguments is among no variables.
+    state =
+      case role do
+        {:callback, position, _} when is_integer(position) -> Enum.at(frame.args, position - 1)
+        _other -> nil
+      end
 
     inside =
       Body.rewrite(clauses, state, %Body{
@@ -55,6 +61,7 @@ defmodule ElixirScope.Instrument.Frame do
 
     # The compiler warns of clauses that cannot match in a pass behind the hook, and should do so once.
     recorded = inside |> recorded(MapSet.new(), frame, plan) |> Syntax.quiet()
+    recorded = agents(form, options, frame) ++ recorded
 
     gate =
       {:case, frame.added, Syntax.remote(frame.added, Gate, :on, []),
@@ -154,6 +161,12 @@ defmodule ElixirScope.Instrument.Frame do
 
   defp clause_anno([{:clause, anno, _, _, _} | _]), do: anno
 
+  defp agents(form, %Options{state: true, agents: true}, frame) do
+    if Agents.named?(form), do: [Syntax.remote(frame.added, Agents, :ensure, [])], else: []
+  end
+
+  defp agents(_form, _options, _frame), do: []
+
   # `bound`: the variables that may be bound around the clauses.
   defp recorded(clauses, bound, frame, plan) do
     tail = Tail.rewrite(clauses, bound, %Tail{plan: plan, role: frame.role, prefix: frame.prefix})
@@ -214,11 +227,20 @@ defmodule ElixirScope.Instrument.Frame do
     do: [introduced(enter_call(frame), variable(frame, "Unknown"), frame.added, frame.plan)]
 
   # Whether this is the server's own callback is found once, at its entry, and kept in a variable.
-  defp enter(%{role: :init} = frame), do: serves(capture(:enter_init, [arguments(frame)], frame), frame)
-
-  defp enter(%{role: {:callback, position}} = frame) do
-    serves(capture(:enter_callback, [arguments(frame), Enum.at(frame.args, position - 1)], frame), frame)
+  defp enter(%{role: {:callback, :nowhere, callback}} = frame) do
+    serves(capture(:enter_init, [arguments(frame), literal(callback, frame)], frame), frame)
   end
+
+  defp enter(%{role: {:callback, where, callback}} = frame) do
+    given = [arguments(frame), state(where, frame), literal(callback, frame)]
+    serves(capture(:enter_callback, given, frame), frame)
+  end
+
+  defp state(:function, frame), do: {:atom, frame.added, frame.name}
+  defp state(position, frame) when is_integer(position), do: Enum.at(frame.args, position - 1)
+  defp state(parts, frame), do: {:tuple, frame.added, Enum.map(parts, &state(&1, frame))}
+
+  defp literal(callback, frame), do: Syntax.literal(callback, frame.added)
 
   defp serves(call, %{added: added} = frame) do
     [serves, answer, unknown] = Enum.map(["Serves", "Answer", "Unknown"], &variable(frame, &1))
