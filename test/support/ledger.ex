@@ -137,6 +137,18 @@ defmodule ElixirScope.Ledger do
       sum
     end
 
+    def waits(asker, number) do
+      double = number * 2
+      send(asker, :bound)
+
+      receive do
+        :go -> :ok
+      end
+
+      result = double + 1
+      result
+    end
+
     def loop(0, sum), do: sum
 
     def loop(number, sum) do
