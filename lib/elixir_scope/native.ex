@@ -35,7 +35,7 @@ defmodule ElixirScope.Native do
 
   def bind_list(_site, _values), do: absent(:bind_list)
   def bind_callback(_site, _values, _state), do: absent(:bind_callback)
-  def state(_site, _origin, _state), do: absent(:state)
+  def state(_site, _origin, _known, _state), do: absent(:state)
   def introduce(_map), do: absent(:introduce)
   def count(_site), do: absent(:count)
   def put_source(_digest, _packed), do: absent(:put_source)
@@ -58,6 +58,7 @@ defmodule ElixirScope.Native do
   def events(_handle, _filter, _from, _limit), do: absent(:events)
   def calls(_handle, _filter, _limit), do: absent(:calls)
   def state_at(_handle, _process, _time), do: absent(:state_at)
+  def states(_handle, _process, _path, _span, _before, _limit), do: absent(:states)
   def has_process(_handle, _process), do: absent(:has_process)
   def named(_handle, _name, _time), do: absent(:named)
   def processes(_handle), do: absent(:processes)
@@ -70,6 +71,8 @@ defmodule ElixirScope.Native do
   # Tests and benches of the encoder.
   def layout(_used), do: absent(:layout)
   def encoded(_term, _limited), do: absent(:encoded)
+  def difference(_old, _new), do: absent(:difference)
+  def patched(_old, _patch), do: absent(:patched)
   def weigh(_way, _term, _rounds, _limited), do: absent(:weigh)
 
   # `nif_error` tells compilers and type checkers that the true function may return anything.
