@@ -6,7 +6,10 @@ defmodule ElixirScope.LayeringTest do
   @rooms %{
     # room => {files, what it may know}
     error: {~w(error.ex), []},
-    trace: {~w(event.ex call.ex node.ex cut.ex recording.ex), []},
+    trace: {
+      ~w(event.ex call.ex node.ex cut.ex recording.ex path.ex difference.ex difference/*.ex change.ex chain.ex locals.ex),
+      []
+    },
     options: {~w(options.ex), [:error]},
     native: {~w(native.ex), [:error]},
     gate: {~w(gate.ex switch.ex), []},
@@ -17,7 +20,7 @@ defmodule ElixirScope.LayeringTest do
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
     application: {~w(application.ex), [:options, :recorder, :instrument]},
-    query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument]},
+    query: {~w(query.ex query/*.ex events.ex history.ex), [:error, :trace, :native, :recorder, :instrument]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument]}
   }
