@@ -56,6 +56,8 @@ numbered! {
         Binding = 10 "binding",
         /// Calls that were counted, not recorded, since the last event of this kind for the site. Payload: how many.
         Count = 11 "count",
+        /// A bookmark. Payload: 0, its label.
+        Mark = 14 "mark",
     }
 }
 
