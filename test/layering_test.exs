@@ -18,7 +18,7 @@ defmodule ElixirScope.LayeringTest do
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
     application: {~w(application.ex), [:options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
-    text: {~w(text.ex text/*.ex), [:trace, :native, :recorder]},
+    text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
     query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument, :text]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}

@@ -134,9 +134,12 @@ defmodule ElixirScope.Text do
   defp colored(term, limit, width, colors, _plain), do: inspected(term, limit, width, colors)
 
   defp inspected(term, limit, width, colors) do
-    options = [limit: limit, printable_limit: max(width, 16), width: :infinity, syntax_colors: colors]
+    options = [limit: limit, printable_limit: printable(width), width: :infinity, syntax_colors: colors]
     term |> safely(options) |> String.replace(~r/\s*\n\s*/, " ")
   end
+
+  defp printable(:infinity), do: :infinity
+  defp printable(width), do: max(width, 16)
 
   # An `Inspect` that is not made for this value must not take the answer with it.
   defp safely(term, options) do
@@ -174,7 +177,7 @@ defmodule ElixirScope.Text do
   end
 
   @doc """
-  A call as it is written in the source. Options are those of `short/2`, for each argument.
+  A call as it is written in the source. Options are those of `short/2`, for all arguments together.
 
       iex> ElixirScope.Text.call({Cart, :add, 2}, ["ann", %{id: 1}])
       ~S|Cart.add("ann", %{id: 1})|
@@ -186,12 +189,42 @@ defmodule ElixirScope.Text do
   def call(mfa, nil, _options), do: mfa(mfa)
 
   def call({module, function, arity} = mfa, args, options) do
-    args = Enum.map_join(args, ", ", &short(&1, options))
+    args = arguments(args, options)
     if outer(function), do: "#{mfa(mfa)} (#{args})", else: "#{name(module, function, arity)}(#{args})"
+  end
+
+  # As a tuple, whose ends are taken away: a list of numbers may be shown as text.
+  defp arguments(args, options) do
+    "{" <> inner = args |> List.to_tuple() |> short(options)
+    String.replace_suffix(inner, "}", "")
   end
 
   defp name(module, function, arity) do
     module |> Exception.format_mfa(function, arity) |> String.replace(~r/\/\d+\z/, "")
+  end
+
+  @doc """
+  What was raised, as the shell shows it.
+
+      iex> ElixirScope.Text.exception(:error, %ArgumentError{message: "too old"})
+      "** (ArgumentError) too old"
+      iex> ElixirScope.Text.exception(:exit, :normal)
+      "** (exit) :normal"
+  """
+  @spec exception(:error | :exit | :throw, term, keyword) :: String.t()
+  def exception(kind, reason, options \\ [])
+
+  def exception(:error, %{__struct__: module, __exception__: true} = reason, options) do
+    "** (#{inspect(module)}) #{message(reason, options)}"
+  end
+
+  def exception(kind, reason, options), do: "** (#{kind}) #{short(reason, options)}"
+
+  # The module of a recorded exception may be another one here, or none.
+  defp message(exception, options) do
+    exception.__struct__.message(exception) |> String.split("\n") |> hd()
+  rescue
+    _any -> short(exception, options)
   end
 
   @doc """
@@ -214,6 +247,10 @@ defmodule ElixirScope.Text do
       String.trim_trailing(indent <> Enum.join(cells, "  "))
     end
   end
+
+  @doc "Parts of a line, without those that are empty."
+  @spec columns([String.t()]) :: String.t()
+  def columns(parts), do: parts |> Enum.reject(&(&1 == "")) |> Enum.join("  ")
 
   defp widths(rows) do
     columns = rows |> Enum.map(&length/1) |> Enum.max(fn -> 0 end)
@@ -255,19 +292,71 @@ defmodule ElixirScope.Text do
       true -> [atom: :cyan, string: :green, number: :yellow, boolean: :magenta, nil: :magenta]
       false -> []
     end
+    |> Keyword.delete(:tuple)
   end
 
-  @doc "Lines as the document that an `Inspect` gives: each begins where the first one does."
-  @spec lines([String.t()]) :: Inspect.Algebra.t()
-  def lines(lines), do: lines |> Enum.intersperse(Inspect.Algebra.line()) |> Inspect.Algebra.concat()
+  @doc """
+  A text in lines of so many characters, broken between words.
+
+      iex> ElixirScope.Text.wrap("a time within the recording", 12)
+      ["a time", "within the", "recording"]
+  """
+  @spec wrap(String.t(), pos_integer) :: [String.t()]
+  def wrap(text, width) do
+    text
+    |> String.split()
+    |> Enum.chunk_while([], &fill(&1, &2, width), &{:cont, line(&1), []})
+  end
+
+  defp fill(word, [], _width), do: {:cont, [word]}
+
+  defp fill(word, words, width) do
+    if String.length(line([word | words])) <= width,
+      do: {:cont, [word | words]},
+      else: {:cont, line(words), [word]}
+  end
+
+  defp line(words), do: words |> Enum.reverse() |> Enum.join(" ")
+
+  @doc """
+  The document of an `Inspect`: `#Name<`, lines, `>`, all but the first moved in by two. A list stands for its lines.
+  """
+  @spec view(String.t(), [String.t() | [String.t()]]) :: Inspect.Algebra.t()
+  def view(name, lines) do
+    document([{:first, "#ElixirScope.#{name}<"} | List.flatten(lines)])
+  end
+
+  defp document([{:first, start}, only]), do: "#{start}#{only}>"
+
+  # What stands beside something of several lines stands on lines of its own.
+  defp document([{:first, start} | lines]) do
+    [start | Enum.intersperse(lines, Inspect.Algebra.line())]
+    |> then(&Inspect.Algebra.concat(&1 ++ [">"]))
+    |> Inspect.Algebra.nest(2)
+    |> Inspect.Algebra.force_unfit()
+  end
+
+  @doc """
+  Options of `short/2` for a line of an `Inspect`. Terms are shortened further than the shell's own, which stands around
+  them, unless more than the shell's 50 elements were asked for.
+  """
+  @spec options(Inspect.Opts.t()) :: keyword
+  def options(%Inspect.Opts{} = opts) do
+    if opts.limit == :infinity or opts.limit > 50,
+      do: [color: opts, limit: opts.limit, width: :infinity],
+      else: [color: opts, width: line_width(opts)]
+  end
+
+  # Inside of two ends, moved in by two.
+  defp line_width(%{width: width}) when is_integer(width), do: max(width - 4, 60)
+  defp line_width(_any), do: @width
 
   defp day(ns), do: Integer.floor_div(ns, 86_400_000_000_000)
 
-  # Beyond the year 9999 nothing is a time; such a bound stands for "no end".
+  # Beyond the year 2262 nothing is a time; such a bound stands for "no end".
+  defp format(ns, _format) when ns > 0x7FFFFFFFFFFFFFFF, do: "the end"
+
   defp format(ns, format) do
-    case DateTime.from_unix(ns, :nanosecond) do
-      {:ok, time} -> time |> DateTime.truncate(:microsecond) |> Calendar.strftime(format)
-      {:error, _} -> "the end"
-    end
+    ns |> DateTime.from_unix!(:nanosecond) |> DateTime.truncate(:microsecond) |> Calendar.strftime(format)
   end
 end

@@ -17,6 +17,11 @@ defmodule ElixirScope.Text.Names do
     recording
   end
 
+  @doc "The process of an event or a call that happened at a time, in words."
+  @spec of(%{id: non_neg_integer, pid: pid | nil}, integer) :: String.t()
+  def of(%{pid: nil}, _time), do: ""
+  def of(%{id: id, pid: pid}, time), do: id |> origin(pid, time) |> text(pid)
+
   @doc "The recording that an event comes from, by its number, process and time, or `nil`."
   @spec origin(non_neg_integer, pid | nil, integer) :: Recording.t() | nil
   def origin(id, pid, time), do: Enum.find(candidates(), &has?(&1, id, pid, time))
