@@ -17,9 +17,11 @@ defmodule ElixirScope.LayeringTest do
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
     application: {~w(application.ex), [:options, :recorder, :instrument]},
-    query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument]},
-    case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder]},
-    front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument]}
+    # The native library and the recorder, because it looks up who a process was.
+    text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
+    query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument, :text]},
+    case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
+    front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}
   }
 
   # The front door is named in docs and error texts, and by `use ElixirScope` in nobody's room.

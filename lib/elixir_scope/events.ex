@@ -2,7 +2,8 @@ defmodule ElixirScope.Events do
   @moduledoc """
   The events that a question asks for, lazily: nothing is read before it is enumerated, and then in pages.
 
-  Shown in IEx it counts them, and when there are none it says why.
+  Shown in IEx it counts them and shows the first, one a line, and when there are none it says why. `Enum.take(events, 3)`
+  gives them one by one.
   """
 
   alias ElixirScope.{Native, Recording}
@@ -46,13 +47,47 @@ defmodule ElixirScope.Events do
   end
 
   defimpl Inspect do
-    def inspect(events, _opts) do
-      case Enum.take(events, 1_001) do
-        [] -> "#ElixirScope.Events<none: #{ElixirScope.Query.why_none(events)}>"
-        [_] -> "#ElixirScope.Events<1 event>"
-        some when length(some) > 1_000 -> "#ElixirScope.Events<more than 1000 events>"
-        some -> "#ElixirScope.Events<#{length(some)} events>"
+    alias ElixirScope.Text
+    alias ElixirScope.Text.Sentence
+
+    @counted 1_000
+    @shown 10
+
+    def inspect(events, opts) do
+      case Enum.take(events, @counted + 1) do
+        [] -> Text.view("Events", ["none: #{ElixirScope.Query.why_none(events)}"])
+        some -> Text.view("Events", [count(some), rows(events.recording, some, opts), more(some)])
       end
     end
+
+    defp count([first | _] = some) do
+      "#{many(some)}, from #{Text.moment(first.time, ElixirScope.Native.now())}"
+    end
+
+    defp many([_]), do: "1 event"
+    defp many(some) when length(some) > @counted, do: "more than #{Text.number(@counted)} events"
+    defp many(some), do: "#{Text.number(length(some))} events"
+
+    # What happened may take what the other columns leave of the line.
+    defp rows(recording, some, opts) do
+      some = Enum.take(some, @shown)
+      rows = for event <- some, do: columns(recording, event)
+      used = rows |> Text.table() |> Enum.map(&String.length/1) |> Enum.max()
+      options = Text.options(opts)
+      options = Keyword.update!(options, :width, &room(&1, used))
+      Text.table(for {event, row} <- Enum.zip(some, rows), do: row ++ [Sentence.of(event, options)])
+    end
+
+    defp room(:infinity, _used), do: :infinity
+    defp room(width, used), do: max(width - used - 2, 50)
+
+    defp columns(recording, event) do
+      who = if event.pid, do: Text.process(recording, event.pid), else: ""
+      [Text.clock(event.time), who, Sentence.place(event), Atom.to_string(event.kind)]
+    end
+
+    defp more(some) when length(some) <= @shown, do: []
+    defp more(some) when length(some) > @counted, do: ["and more"]
+    defp more(some), do: ["and #{Text.number(length(some) - @shown)} more"]
   end
 end

@@ -5,6 +5,7 @@ defmodule ElixirScope.Query do
 
   alias ElixirScope.{Call, Error, Event, Events, Native, Recorder, Recording}
   alias ElixirScope.Query.{Function, Moment, Server, Unseen}
+  alias ElixirScope.Text.Names
 
   @forever 0xFFFFFFFFFFFFFFFF
 
@@ -51,7 +52,7 @@ defmodule ElixirScope.Query do
         with {:ok, recording} <- Recorder.current(), do: {:ok, flushed(recording)}
 
       %Recording{} = recording ->
-        {:ok, flushed(recording)}
+        {:ok, recording |> Names.asked() |> flushed()}
 
       other ->
         Error.new(

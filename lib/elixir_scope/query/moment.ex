@@ -39,12 +39,7 @@ defmodule ElixirScope.Query.Moment do
 
   @doc "A time for people: the wall clock in UTC, with microseconds."
   @spec format(integer) :: String.t()
-  def format(nanoseconds) do
-    nanoseconds
-    |> DateTime.from_unix!(:nanosecond)
-    |> DateTime.truncate(:microsecond)
-    |> Calendar.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
-  end
+  defdelegate format(nanoseconds), to: ElixirScope.Text, as: :date
 
   defp bad(other) do
     Error.new(
