@@ -19,7 +19,10 @@ defmodule ElixirScope.LayeringTest do
     application: {~w(application.ex), [:options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
-    query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument, :text]},
+    # The Elixir half of the capture, because a mark is an event of the process that sets it.
+    query:
+      {~w(query.ex query/*.ex events.ex cursor.ex where.ex replay.ex mark.ex),
+       [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}
   }

@@ -63,6 +63,7 @@ defmodule ElixirScope.Native do
   def count_events(_handle, _filter), do: absent(:count_events)
   def open_calls(_handle, _process, _before), do: absent(:open_calls)
   def began(_handle, _process, _end), do: absent(:began)
+  def gaps(_handle, _from, _to), do: absent(:gaps)
   def marks(_handle), do: absent(:marks)
   def calls(_handle, _filter, _limit), do: absent(:calls)
   def state_at(_handle, _process, _time), do: absent(:state_at)

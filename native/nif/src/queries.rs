@@ -236,6 +236,14 @@ fn began<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), end
     began.encode(env)
 }
 
+/// `{cause, count, from, to}` of what is missing between two times, both included, by time.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn gaps(handle: ResourceArc<Handle>, from: u64, to: u64) -> Vec<(String, u64, u64, u64)> {
+    let gaps = handle.recording.index().gaps();
+    let touched = gaps.into_iter().filter(|gap| gap.touches(Nanos(from), Nanos(to)));
+    touched.map(|gap| (gap.cause.name().to_string(), gap.count, gap.from.0, gap.to.0)).collect()
+}
+
 /// The bookmarks.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn marks<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
