@@ -35,7 +35,7 @@ defmodule ElixirScope.Native do
 
   def bind_list(_site, _values), do: absent(:bind_list)
   def bind_callback(_site, _values, _state), do: absent(:bind_callback)
-  def state(_site, _origin, _state), do: absent(:state)
+  def state(_site, _origin, _known, _state), do: absent(:state)
   def introduce(_map), do: absent(:introduce)
   def count(_site), do: absent(:count)
   def mark(_label), do: absent(:mark)
@@ -67,6 +67,7 @@ defmodule ElixirScope.Native do
   def marks(_handle), do: absent(:marks)
   def calls(_handle, _filter, _limit), do: absent(:calls)
   def state_at(_handle, _process, _time), do: absent(:state_at)
+  def states(_handle, _process, _path, _span, _before, _limit), do: absent(:states)
   def has_process(_handle, _process), do: absent(:has_process)
   def named(_handle, _name, _time), do: absent(:named)
   def processes(_handle), do: absent(:processes)
