@@ -6,7 +6,10 @@ defmodule ElixirScope.LayeringTest do
   @rooms %{
     # room => {files, what it may know}
     error: {~w(error.ex), []},
-    trace: {~w(event.ex call.ex node.ex cut.ex recording.ex), []},
+    trace: {
+      ~w(event.ex call.ex node.ex cut.ex recording.ex path.ex difference.ex difference/*.ex change.ex chain.ex locals.ex),
+      []
+    },
     options: {~w(options.ex), [:error]},
     native: {~w(native.ex), [:error]},
     gate: {~w(gate.ex switch.ex), []},
@@ -21,7 +24,7 @@ defmodule ElixirScope.LayeringTest do
     text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
     # The Elixir half of the capture, because a mark is an event of the process that sets it.
     query:
-      {~w(query.ex query/*.ex events.ex cursor.ex where.ex replay.ex mark.ex),
+      {~w(query.ex query/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}
