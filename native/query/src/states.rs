@@ -13,6 +13,7 @@ use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, StateOrigin, varint};
 use elixir_scope_segment::{Block, Place};
+use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -114,12 +115,27 @@ struct Held<'i> {
     block: Block<'i>,
     /// With the numbers of their processes' definitions and of their events.
     states: Vec<(u32, u64, Place)>,
+    /// How many processes were asked about; then their states are put in order once.
+    asked: Cell<u32>,
+    by_process: OnceCell<AHashMap<u32, Vec<(u64, Place)>>>,
 }
+
+/// Processes of a block for which it is looked through.
+const LOOKED_THROUGH: u32 = 4;
 
 impl Held<'_> {
     fn of(&self, process: u32) -> Vec<(u64, Place)> {
-        let own = self.states.iter().filter(|(of, ..)| *of == process);
-        own.map(|(_, id, place)| (*id, *place)).collect()
+        self.asked.set(self.asked.get().saturating_add(1));
+        if self.asked.get() <= LOOKED_THROUGH {
+            let own = self.states.iter().filter(|(of, ..)| *of == process);
+            return own.map(|(_, id, place)| (*id, *place)).collect();
+        }
+        let ordered = self.by_process.get_or_init(|| {
+            let mut ordered: AHashMap<u32, Vec<_>> = AHashMap::new();
+            self.states.iter().for_each(|(of, id, place)| ordered.entry(*of).or_default().push((*id, *place)));
+            ordered
+        });
+        ordered.get(&process).cloned().unwrap_or_default()
     }
 
     fn row(&self, index: &Index, place: &Place) -> Option<Row> {
@@ -281,7 +297,8 @@ impl<'i> States<'i> {
         }
         let block = of.read(block)?;
         let states = states_of(&block).collect();
-        let held = Rc::new(Held { volume, block, states });
+        let (asked, by_process) = (Cell::new(0), OnceCell::new());
+        let held = Rc::new(Held { volume, block, states, asked, by_process });
         self.blocks.truncate(BLOCKS - 1);
         self.blocks.push_front(Rc::clone(&held));
         Some(held)
