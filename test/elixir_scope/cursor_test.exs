@@ -365,6 +365,23 @@ defmodule ElixirScope.CursorTest do
       assert ElixirScope.next(first, :mark, pid: shop).ended == :end
     end
 
+    test "and cursors are times of every question", %{shop: shop} do
+      Walked.take(shop, :tea, 1)
+      ElixirScope.mark(:first)
+      Walked.take(shop, :tea, 1)
+      ElixirScope.mark(:second)
+      Walked.take(shop, :tea, 1)
+      history = ElixirScope.state_history(shop, since: :first, until: "second")
+      assert [%{state: %{tea: 5}}] = Enum.to_list(history)
+      assert {:ok, %{entries: [{[:tea], :changed, 6, 5}]}} = ElixirScope.diff_state(shop, :first, :second)
+      assert {:ok, %{value: {:ok, 5}}} = ElixirScope.who_set(shop, [:tea], :second)
+      cursor = ElixirScope.at(:first)
+      assert ElixirScope.get_state_at(shop, cursor) == {:ok, %{tea: 6}}
+      assert ElixirScope.get_state_at(shop, hd(ElixirScope.marks())) == {:ok, %{tea: 6}}
+      [call] = ElixirScope.calls(&Walked.handle_call/3, since: :second)
+      assert ElixirScope.get_state_at(shop, call) == {:ok, %{tea: 5}}
+    end
+
     test "of a process that has made no other event say who it is" do
       task = Task.async(fn -> {ElixirScope.mark(:alone), self()} end)
       {:ok, pid} = Task.await(task)
