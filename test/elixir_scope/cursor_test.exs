@@ -454,6 +454,16 @@ defmodule ElixirScope.CursorTest do
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.where(nil) end
       assert_raise Error, ~r/lines: how many/, fn -> ElixirScope.where(cursor, lines: -1) end
       assert_raise Error, ~r/:order to be/, fn -> ElixirScope.events(order: :up) end
+      {:ok, agent} = Agent.start_link(fn -> 1 end)
+
+      assert_raise Error, ~r/no event of it was recorded/, fn ->
+        ElixirScope.at({:ago, 0, :second}, pid: agent)
+      end
+
+      assert_raise Error, ~r/no event of it was recorded/, fn ->
+        ElixirScope.next(cursor, :call, pid: agent)
+      end
+
       foreign = %{cursor.event | id: cursor.event.id + 1}
       assert_raise Error, ~r/one that is not in it/, fn -> ElixirScope.at(foreign) end
     end
