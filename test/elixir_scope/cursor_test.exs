@@ -25,6 +25,11 @@ defmodule ElixirScope.CursorTest do
     ElixirScope.at(event, options)
   end
 
+  defp inside(test) do
+    send(test, :inside)
+    Process.sleep(:infinity)
+  end
+
   describe "next/3 and prev/3" do
     test "walk over all events of a process and back", %{shop: shop} do
       Walked.take(shop, :tea, 2)
@@ -276,7 +281,7 @@ defmodule ElixirScope.CursorTest do
           {:ok, shop} = Walked.start_link(%{})
 
           spawn(fn ->
-            GenServer.call(shop, {:run, fn -> send(test, :inside) && Process.sleep(:infinity) end}, :infinity)
+            GenServer.call(shop, {:run, fn -> inside(test) end}, :infinity)
           end)
 
           shop
