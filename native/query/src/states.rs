@@ -85,12 +85,16 @@ impl Index {
         match found.and_then(|(id, _)| states.row(pid, id)) {
             Some(row) if self.may_have_changed(row.time, time) => StateAnswer::Lost(row),
             Some(row) => StateAnswer::Known(row),
-            None => self.first_state(pid).map_or(StateAnswer::Never, StateAnswer::Before),
+            None => self.first_state(&mut states, pid).map_or(StateAnswer::Never, StateAnswer::Before),
         }
     }
 
-    fn first_state(&self, pid: Pid) -> Option<Nanos> {
-        self.volumes.iter().find_map(|volume| {
+    /// The first state that can be told.
+    fn first_state(&self, states: &mut States<'_>, pid: Pid) -> Option<Nanos> {
+        self.volumes.iter().enumerate().find_map(|(number, volume)| {
+            if volume.segment.head().remnant {
+                return states.rest(number, pid).map(|(_, time)| time);
+            }
             let mut parts = volume.parts_of(volume.process(pid)?);
             parts.find_map(|(_, known)| known.state_blocks.first().map(|(_, first)| *first))
         })
@@ -178,7 +182,21 @@ impl<'i> States<'i> {
 
     /// The number and the time of the last state of a process up to and including a time.
     pub fn at(&mut self, pid: Pid, time: Nanos) -> Option<(u64, Nanos)> {
-        self.find(pid, Bound::Time(time))
+        let found = self.find(pid, Bound::Time(time))?;
+        let volume = self.windows.get(&pid)?.held.volume;
+        let remnant = self.index.volumes[volume].segment.head().remnant;
+        // Those before it are there because it is made of them; what was between them is gone.
+        (!remnant || self.rest(volume, pid) == Some(found)).then_some(found)
+    }
+
+    /// The last state of a process in a volume.
+    fn rest(&mut self, number: usize, pid: Pid) -> Option<(u64, Nanos)> {
+        let volume = &self.index.volumes[number];
+        let process = volume.process(pid)?;
+        let (part, known) = volume.parts_of(process).rev().find(|(_, known)| !known.state_blocks.is_empty())?;
+        let (block, _) = known.state_blocks.last()?;
+        let held = self.hold(number, volume, part.blocks.get(*block as usize)?)?;
+        held.of(process).last().map(|(id, place)| (*id, place.time))
     }
 
     /// The state event of a process that has a number.
