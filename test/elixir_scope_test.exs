@@ -411,7 +411,7 @@ defmodule ElixirScopeTest do
 
       assert inspect(ElixirScope.events(kind: :state)) =~ "of 3 recorded none matches"
       assert inspect(ElixirScope.events(mfa: &Echo.pair/2)) =~ "made no event"
-      assert inspect(ElixirScope.events(kind: :call)) == "#ElixirScope.Events<1 event>"
+      assert inspect(ElixirScope.events(kind: :call)) =~ "#ElixirScope.Events<1 event, from "
       assert_raise Error, ~r/expected :kind to be/, fn -> ElixirScope.events(kind: :calls) end
       assert_raise Error, ~r/expected :limit/, fn -> ElixirScope.events(limit: 0) end
       assert_raise Error, ~r/expected :limit/, fn -> ElixirScope.events(limit: Integer.pow(2, 64)) end

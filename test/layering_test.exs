@@ -20,9 +20,14 @@ defmodule ElixirScope.LayeringTest do
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
     application: {~w(application.ex), [:options, :recorder, :instrument]},
-    query: {~w(query.ex query/*.ex events.ex history.ex), [:error, :trace, :native, :recorder, :instrument]},
-    case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder]},
-    front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument]}
+    # The native library and the recorder, because it looks up who a process was.
+    text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
+    # The Elixir half of the capture, because a mark is an event of the process that sets it.
+    query:
+      {~w(query.ex query/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
+       [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
+    case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
+    front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}
   }
 
   # The front door is named in docs and error texts, and by `use ElixirScope` in nobody's room.

@@ -38,6 +38,9 @@ defmodule ElixirScope.Native do
   def state(_site, _origin, _known, _state), do: absent(:state)
   def introduce(_map), do: absent(:introduce)
   def count(_site), do: absent(:count)
+  def mark(_label), do: absent(:mark)
+  def mute, do: absent(:mute)
+  def unmute(_pid), do: absent(:unmute)
   def put_source(_digest, _packed), do: absent(:put_source)
   def generation, do: absent(:generation)
   def baseline, do: absent(:baseline)
@@ -56,6 +59,12 @@ defmodule ElixirScope.Native do
 
   # Queries.
   def events(_handle, _filter, _from, _limit), do: absent(:events)
+  def events_before(_handle, _filter, _before, _limit), do: absent(:events_before)
+  def count_events(_handle, _filter), do: absent(:count_events)
+  def open_calls(_handle, _process, _before), do: absent(:open_calls)
+  def began(_handle, _process, _end), do: absent(:began)
+  def gaps(_handle, _from, _to), do: absent(:gaps)
+  def marks(_handle), do: absent(:marks)
   def calls(_handle, _filter, _limit), do: absent(:calls)
   def state_at(_handle, _process, _time), do: absent(:state_at)
   def states(_handle, _process, _path, _span, _before, _limit), do: absent(:states)

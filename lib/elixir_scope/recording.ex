@@ -15,11 +15,4 @@ defmodule ElixirScope.Recording do
           live?: boolean,
           overflow: :drop_new | :overwrite | {:block, pos_integer} | nil
         }
-
-  defimpl Inspect do
-    def inspect(recording, _opts) do
-      kind = if recording.live?, do: "of this VM", else: "opened"
-      "#ElixirScope.Recording<#{kind}, #{recording.path}>"
-    end
-  end
 end

@@ -15,6 +15,8 @@ defmodule ElixirScope.DoctestTest do
   doctest ElixirScope.Error
   doctest ElixirScope.Options
   doctest ElixirScope.Query.Moment
+  doctest ElixirScope.Text
+  doctest ElixirScope.Query.Literal
   doctest ElixirScope.Query.Server
   doctest ElixirScope.Query.Function
 end

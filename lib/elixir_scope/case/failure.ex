@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Failure do
   @moduledoc false
   # What a failed assertion says.
 
-  alias ElixirScope.Query
+  alias ElixirScope.{Query, Text}
 
   @shown 10
 
@@ -71,32 +71,27 @@ defmodule ElixirScope.Case.Failure do
     end
   end
 
-  defp gap(gap), do: "    #{gap.count} lost (#{gap.cause}) from #{clock(gap.from)} to #{clock(gap.to)}"
+  defp gap(gap),
+    do: "    #{gap.count} lost (#{gap.cause}) from #{Text.clock(gap.from)} to #{Text.clock(gap.to)}"
 
   defp line(call) do
-    {module, function, _arity} = call.mfa
-
-    "    #{clock(call.started)}  #{inspect(call.pid)}  #{inspect(module)}.#{function}(#{args(call)}) #{ending(call)}"
+    "    #{Text.clock(call.started)}  #{inspect(call.pid)}  #{called(call)} #{ending(call)}"
   end
 
-  defp args(%{args: nil}), do: "arguments not recorded"
-  defp args(call), do: Enum.map_join(call.args, ", ", &short/1)
+  defp called(%{args: nil, mfa: {module, function, _}}),
+    do: "#{inspect(module)}.#{function}(arguments not recorded)"
 
-  defp ending(%{outcome: :returned} = call), do: "-> #{short(call.return)}"
-  defp ending(%{outcome: :raised, exception: %{kind: kind, reason: reason}}), do: "#{kind} #{short(reason)}"
+  defp called(call), do: Text.call(call.mfa, call.args)
+
+  defp ending(%{outcome: :returned} = call), do: "-> #{Text.short(call.return)}"
+
+  defp ending(%{outcome: :raised, exception: %{kind: kind, reason: reason}}),
+    do: "#{kind} #{Text.short(reason)}"
+
   defp ending(%{outcome: :open}), do: "has not returned"
   defp ending(_call), do: "-> unknown"
 
-  defp short(term), do: inspect(term, limit: 8, printable_limit: 60, width: 100)
-
-  defp clock(nanoseconds) do
-    case DateTime.from_unix(nanoseconds, :nanosecond) do
-      {:ok, time} -> time |> DateTime.truncate(:microsecond) |> Calendar.strftime("%H:%M:%S.%f")
-      {:error, _} -> "the end"
-    end
-  end
-
-  defp name({module, function, arity}), do: Exception.format_mfa(module, function, arity)
+  defp name(mfa), do: Text.mfa(mfa)
 
   defp fail(message), do: raise(ExUnit.AssertionError, message: String.trim_trailing(message))
 end

@@ -112,9 +112,33 @@ pub fn own(process: u64) {
     }
 }
 
+/// Pids of processes that are not recorded for a while. 0: no process.
+static MUTED: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// From now on nothing of the process, which is the calling one, is recorded, until [`unmute`]. The answer is `false` when
+/// so many are muted that there is no room.
+pub fn mute(process: u64) -> bool {
+    let free = |place: &AtomicU64| {
+        place.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed).is_ok() && process != 0
+    };
+    let muted = MUTED.iter().any(free);
+    if muted && let Some(session) = current() {
+        session.processes.remove(process);
+    }
+    muted
+}
+
+/// Ends what [`mute`] began.
+pub fn unmute(process: u64) {
+    for place in &MUTED {
+        let _ = place.compare_exchange(process, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
 #[inline]
 pub(crate) fn is_own(process: u64) -> bool {
-    OWN.iter().any(|own| own.load(Ordering::Relaxed) == process) && process != 0
+    let among = |pids: &[AtomicU64]| pids.iter().any(|pid| pid.load(Ordering::Relaxed) == process);
+    process != 0 && (among(&OWN) || among(&MUTED))
 }
 
 /// The session that is recording now.

@@ -62,6 +62,8 @@ numbered! {
         /// Likewise, by two differences. Payload: the same, then the number of the last keyframe, and the patch that makes
         /// the state of that.
         Anchor = 13 "anchor",
+        /// A bookmark. Payload: 0, its label.
+        Mark = 14 "mark",
     }
 }
 

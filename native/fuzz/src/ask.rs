@@ -13,6 +13,7 @@ pub fn read_segment(segment: &Segment) {
         let _ = block.front();
         block.events().for_each(drop);
         block.events_after(block.head.first_event.saturating_add(200)).for_each(drop);
+        block.events_before(block.head.first_event.saturating_add(200)).for_each(drop);
         block.places().flatten().for_each(|place| block.events_from(&place).for_each(drop));
         assert!(segment.block(block.offset).is_some(), "a block that a scan gave is there");
     }
@@ -21,6 +22,13 @@ pub fn read_segment(segment: &Segment) {
 /// Puts every question to an index, at the times that it holds and beside them.
 pub fn ask(index: &Index) {
     let all = index.events(&Filter::default(), 0, 10_000).rows;
+    let backward = index.events_before(&Filter::default(), u64::MAX, 10_000).rows;
+    backward.iter().take(100).for_each(|row| {
+        let _ = (
+            index.events_before(&Filter::default(), row.id, 3),
+            row.process.map(|pid| index.began(pid, row.id)),
+        );
+    });
     all.iter().for_each(|row| walk(index, row));
     all.iter().take(100).for_each(|row| drop(index.event(row.id)));
     let pids: Vec<_> = index.processes().iter().map(|process| process.pid).collect();
@@ -34,6 +42,7 @@ pub fn ask(index: &Index) {
             let _ = (index.introductions(*pid), index.process(*pid));
             let filter = Filter { processes: Some(vec![*pid]), since: moment, ..Filter::default() };
             let _ = (index.events(&filter, 0, 10), index.calls(&filter, 10));
+            let _ = (index.events_before(&filter, u64::MAX, 10), index.open_calls(*pid, moment.0, 10_000));
         }
         for (site, since) in keys.iter().copied().take(2).zip([moment, Nanos(0)]) {
             let filter = Filter { sites: Some(vec![site]), since, until: moment, ..Filter::default() };
@@ -42,6 +51,7 @@ pub fn ask(index: &Index) {
         let _ = index.has_gap(moment, last);
     }
     let _ = index.calls(&Filter::default(), 10_000);
+    let _ = (index.marks(), index.count(&Filter::default()));
     let _ = (index.gaps(), index.damage(), index.sites(), index.bytes(), index.next_event());
 }
 

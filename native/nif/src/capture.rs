@@ -17,6 +17,7 @@
 //! | `state(site, origin, known, state)` | a state; answers what is known then, or `false` when it was not recorded |
 //! | `count(site)` | one call more, without an event of its own |
 //! | `introduce(map)` | who the process is |
+//! | `mark(label)` | a bookmark; answers `new` when it is the first event of the process, `false` when it was not recorded |
 //!
 //! What enters a function or counts it answers `ok`, or what is not known yet: `new` when this is the first event of the
 //! process, `unsourced` when the text is missing that the site lies in. `ElixirScope.Capture.introduce/2` then says it.
@@ -25,6 +26,8 @@
 //! |---|---|
 //! | `generation()` | nothing; a number that tells recordings apart, 0 when off |
 //! | `own()` | nothing, from now on, of the calling process |
+//! | `mute()` | nothing, of the calling process, until `unmute(pid)`; answers whether there was room for it |
+//! | `unmute(pid)` | nothing; ends it. A process that has ended is to be unmuted too, since another may get its pid |
 //! | `baseline()` | nothing; what a call of any of these costs at least |
 
 use crate::atoms;
@@ -332,10 +335,32 @@ capture!(introduce, [1], ok, |env, args| {
     }))
 });
 
+capture!(mark, [1], |_| words().r#false, |env, args| {
+    let outcome = record(Kind::Mark, &Caller::new(env, None), |pen| {
+        pen.number(0);
+        encode::term(env, pen, &mut Budget::values(pen), None, args[0]);
+    });
+    match outcome {
+        Outcome::New => words().new,
+        Outcome::Known | Outcome::Unsourced => words().ok,
+        Outcome::Off | Outcome::Lost => words().r#false,
+    }
+});
+
 capture!(generation, [0], ok, |env, _| env.make_integer(elixir_scope_capture::generation() as i64));
 
 capture!(own, [0], ok, |env, _| {
     elixir_scope_capture::own(env.caller().map_or(0, vm::bits));
+    words().ok
+});
+
+capture!(mute, [0], |_| words().r#false, |env, _| {
+    let muted = env.caller().is_some_and(|process| elixir_scope_capture::mute(vm::bits(process)));
+    if muted { words().r#true } else { words().r#false }
+});
+
+capture!(unmute, [1], ok, |_, args| {
+    elixir_scope_capture::unmute(vm::bits(args[0]));
     words().ok
 });
 

@@ -257,6 +257,67 @@ fn events<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, from: u
     (events, page.next).encode(env)
 }
 
+/// Newest first.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn events_before<'a>(
+    env: Env<'a>,
+    handle: ResourceArc<Handle>,
+    wanted: Wanted,
+    before: u64,
+    limit: usize,
+) -> Term<'a> {
+    let index = handle.recording.index();
+    let page = index.events_before(&wanted.filter(), before, limit);
+    let mut reader = Reader::new(env, &index);
+    let events: Vec<Term<'a>> = page.rows.iter().map(|row| reader.event(row)).collect();
+    (events, page.next).encode(env)
+}
+
+/// How many events match.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn count_events(handle: ResourceArc<Handle>, wanted: Wanted) -> u64 {
+    handle.recording.index().count(&wanted.filter())
+}
+
+/// Events of a process that are looked at for the calls that are open: a fraction of a second.
+const FRAMES: usize = 5_000_000;
+
+/// `{calls, whole}`: the events that began the calls which were open before the event of a number, innermost first, and
+/// whether these are all.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn open_calls<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), before: u64) -> Term<'a> {
+    let index = handle.recording.index();
+    let open = index.open_calls(pid(process), before, FRAMES);
+    let mut reader = Reader::new(env, &index);
+    let calls: Vec<Term<'a>> = open.calls.iter().map(|row| reader.event(row)).collect();
+    (calls, open.whole).encode(env)
+}
+
+/// The event that began the call which the event of a number has ended.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn began<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), end: u64) -> Term<'a> {
+    let index = handle.recording.index();
+    let mut reader = Reader::new(env, &index);
+    let began = index.began(pid(process), end).map(|row| reader.event(&row));
+    began.encode(env)
+}
+
+/// `{cause, count, from, to}` of what is missing between two times, both included, by time.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn gaps(handle: ResourceArc<Handle>, from: u64, to: u64) -> Vec<(String, u64, u64, u64)> {
+    let gaps = handle.recording.index().gaps();
+    let touched = gaps.into_iter().filter(|gap| gap.touches(Nanos(from), Nanos(to)));
+    touched.map(|gap| (gap.cause.name().to_string(), gap.count, gap.from.0, gap.to.0)).collect()
+}
+
+/// The bookmarks.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn marks<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
+    let index = handle.recording.index();
+    let mut reader = Reader::new(env, &index);
+    index.marks().iter().map(|row| reader.event(row)).collect::<Vec<_>>().encode(env)
+}
+
 #[rustler::nif(schedule = "DirtyCpu")]
 fn calls<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, limit: usize) -> Term<'a> {
     let index = handle.recording.index();

@@ -220,6 +220,14 @@ impl Index {
         rows
     }
 
+    /// The bookmarks, in the order of the store.
+    pub fn marks(&self) -> Vec<Row> {
+        let parts = self.volumes.iter().enumerate();
+        let parts = parts.flat_map(|(number, volume)| volume.parts.iter().map(move |part| (number, part)));
+        let marks = parts.flat_map(|(number, part)| part.marks.iter().map(move |mark| (number, part, mark)));
+        marks.filter_map(|(number, part, (block, place))| self.row_at(number, part, *block, place)).collect()
+    }
+
     /// All sites, in the order in which they were seen.
     pub fn sites(&self) -> Vec<&Site> {
         let mut seen = AHashSet::new();

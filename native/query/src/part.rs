@@ -70,6 +70,8 @@ pub(crate) struct Part {
     gaps: Vec<(Gap, Nanos)>,
     /// What is missing because segments were removed.
     removed: Option<Gap>,
+    /// Bookmarks, with the numbers of their blocks.
+    pub(crate) marks: Vec<(u32, Place)>,
     /// With the number of the block; that may be one more than there are.
     pub(crate) incidents: Vec<(u32, Incident)>,
 }
@@ -185,6 +187,7 @@ impl Part {
                     }
                 }
             }
+            (Kind::Mark, _) => self.marks.push((at, *place)),
             (Kind::Pause, _) => self.incident(Incident::Pause(place.time)),
             (Kind::Resume, _) => self.incident(Incident::Resume(place.time)),
             _ => {}
@@ -247,6 +250,7 @@ impl Part {
         for (name, processes) in &next.names {
             self.names.entry(name.clone()).or_default().extend_from_slice(processes);
         }
+        self.marks.extend(next.marks.iter().map(|(block, place)| (block + shift, *place)));
         self.gaps.extend_from_slice(&next.gaps);
         self.sort_gaps();
         self.removed = next.removed.clone().or(self.removed.take());

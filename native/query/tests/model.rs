@@ -5,7 +5,7 @@ mod common;
 use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, finds_the_chain, pid, plain, program, record};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Kind;
-use elixir_scope_query::{Call, Ending, Filter, Index, StateAnswer, States};
+use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States};
 use proptest::prelude::*;
 
 /// Wishes, in terms of the program.
@@ -92,7 +92,66 @@ proptest! {
             paged.extend(page.rows.iter().map(|row| (row.id, plain(row))));
             from = page.next;
         }
-        prop_assert_eq!(paged, expected);
+        prop_assert_eq!(&paged, &expected);
+        let (mut backward, mut before) = (Vec::new(), Some(u64::MAX));
+        while let Some(start) = before {
+            let page = index.events_before(&filter, start, limit);
+            prop_assert!(page.rows.len() == limit || page.next.is_none());
+            backward.extend(page.rows.iter().map(|row| (row.id, plain(row))));
+            before = page.next;
+        }
+        backward.reverse();
+        prop_assert_eq!(backward, expected);
+        prop_assert_eq!(index.count(&filter), paged.len() as u64);
+    }
+
+    #[test]
+    fn from_any_event_backward_and_forward_are_each_others_mirror(program in program(true), small: bool) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let filter = Filter::default();
+        for id in (0..truth.events.len() as u64).step_by(7) {
+            let ids = |rows: Vec<Row>| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+            let after = ids(index.events(&filter, id, 3).rows);
+            prop_assert_eq!(after, (id..truth.events.len() as u64).take(3).collect::<Vec<_>>());
+            let before = ids(index.events_before(&filter, id, 3).rows);
+            prop_assert_eq!(before, (0..id).rev().take(3).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_open_calls_of_a_moment_are_those_that_had_begun_and_not_ended(program in program(false), small: bool) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        for id in (0..=truth.events.len() as u64).step_by(5) {
+            for process in 0..PROCESSES {
+                let open = index.open_calls(pid(process), id, usize::MAX);
+                prop_assert!(open.whole);
+                let expected = truth.open_before(process, id);
+                prop_assert_eq!(open.calls.iter().map(|row| row.id).collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn where_a_call_began_is_found_from_its_end(program in program(false), small: bool) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        for (at, call) in truth.calls.iter().enumerate() {
+            let End::By(Some(end), _) = call.end else { continue };
+            let process = truth.events[end as usize].process.unwrap();
+            // The calls that the same event ends are a chain: the first of them began it.
+            let first = truth.calls[call.chain.unwrap_or(at)].id;
+            prop_assert_eq!(index.began(pid(process), end).map(|row| row.id), first);
+        }
+    }
+
+    #[test]
+    fn bookmarks_are_found_in_order(program in program(true), small: bool) {
+        let Recorded { truth, index, grown, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let numbered = (0..).zip(truth.events.iter().cloned());
+        let expected: Vec<(u64, Plain)> = numbered.filter(|(_, event)| event.kind == Kind::Mark).collect();
+        for index in [&index, &grown] {
+            let marks: Vec<_> = index.marks().iter().map(|row| (row.id, plain(row))).collect();
+            prop_assert_eq!(&marks, &expected);
+        }
     }
 
     #[test]

@@ -30,6 +30,9 @@ fn shows_what_is_kept(recorded: &Recorded, index: &Index) {
         assert!(matches!(row.kind, Kind::Gap | Kind::Pause) || plain(row) == truth.events[row.id as usize]);
         assert_eq!(index.event(row.id).map(|row| row.payload), Some(row.payload.clone()));
     }
+    let marks = |row: &(u64, Plain)| row.1.kind == Kind::Mark;
+    let bookmarks: Vec<_> = index.marks().iter().map(|row| (row.id, plain(row))).collect();
+    assert_eq!(bookmarks, numbered.iter().filter(|row| marks(row)).cloned().collect::<Vec<_>>());
     let kept = shown.iter().map(|(_, event)| event.time).min().unwrap_or(u64::MAX);
     let end = truth.now;
     for process in 0..PROCESSES {

@@ -83,7 +83,7 @@ impl<'a> Block<'a> {
         Front::parse(self.front, self.head.definitions, self.head.earliest)
     }
 
-    /// The states, introductions, gaps and pauses, in order. After an error there are no more.
+    /// The states, introductions, gaps, pauses and marks, in order. After an error there are no more.
     pub fn places(&self) -> impl Iterator<Item = Result<Place, Malformed>> + use<'a> {
         let rest = self.front.get(self.head.places as usize..).unwrap_or_default();
         front::places(rest, self.head.earliest)
@@ -113,6 +113,22 @@ impl<'a> Block<'a> {
         let rest = records.map_or(&[][..], |records| records.get(offset as usize..).unwrap_or_default());
         let before = Context { id, ring: 0, time, process: None };
         Events { rest, before, known: Some(time), failed: records.err() }
+    }
+
+    /// The events before that of a number, newest first. After an error there are no more. They are read in runs of
+    /// [`SYNC`]: whoever wants a few does not pay for the block.
+    pub fn events_before(&self, id: u64) -> impl Iterator<Item = Result<Event<'_>, Malformed>> {
+        let events = u64::from(self.head.events);
+        let end = id.saturating_sub(self.head.first_event).min(events) as u32;
+        let runs = (0..end.div_ceil(SYNC)).rev();
+        runs.flat_map(move |run| {
+            let first = run * SYNC;
+            let count = (end - first).min(SYNC) as usize;
+            let sync = front::sync(self.front, self.head.events, first);
+            let mut run: Vec<_> = self.events_at(first, sync).take(count).collect();
+            run.reverse();
+            run
+        })
     }
 
     /// The event at a place, and those after it.

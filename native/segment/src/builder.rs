@@ -87,7 +87,8 @@ impl BlockBuilder {
         (process, site): (Option<u32>, Option<u32>),
         payload: &[u8],
     ) {
-        let placed = kind.is_state() || matches!(kind, Kind::Process | Kind::Gap | Kind::Pause | Kind::Resume);
+        let placed = kind.is_state()
+            || matches!(kind, Kind::Process | Kind::Gap | Kind::Pause | Kind::Resume | Kind::Mark);
         let synced = self.events.is_multiple_of(SYNC);
         let (ordinal, offset) = (self.events, self.records.len() as u32);
         if placed {

@@ -72,7 +72,7 @@ pub struct SiteEntry {
     pub events: u32,
 }
 
-/// A state, an introduction, a gap or a pause, which can be found without reading the records before it.
+/// A state, an introduction, a gap, a pause or a mark, which can be found without reading the records before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// How many events of the block come before it.

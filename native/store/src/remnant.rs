@@ -2,7 +2,7 @@
 //!
 //! Whoever asks for the state of a process at a time that is kept may need one that was recorded long before. So the
 //! segments at the beginning of a run are not just removed: a remnant takes their place, with the last state of each
-//! process, who it said it was, and what was missing. Everything in it has the number and time that it had. When more is removed,
+//! process, who it said it was, bookmarks, and what was missing. Everything in it has the number and time that it had. When more is removed,
 //! the old remnant is removed with it, and what is still needed of it goes into the new one.
 
 use crate::StoreError;
@@ -14,6 +14,9 @@ use elixir_scope_segment::{Block, BlockBuilder, Event, Place, Segment, SegmentWr
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+
+/// So many bookmarks are kept, the newest.
+const MARKS: usize = 1_000;
 
 /// An event that is kept. Definitions that it refers to are here, in the order of their first use.
 struct Kept {
@@ -32,6 +35,8 @@ struct Survivors {
     states: AHashMap<Pid, Vec<(u64, Kept)>>,
     /// What each process said of itself last.
     introductions: AHashMap<Pid, (u64, Kept)>,
+    /// Bookmarks.
+    marks: BTreeMap<u64, Kept>,
     /// What is missing, one interval for each cause: it may be longer than what was lost, never shorter.
     gaps: BTreeMap<LossCause, Gap>,
     /// Since when recording is paused.
@@ -109,6 +114,12 @@ impl Survivors {
                     self.introductions.insert(pid, kept);
                 }
             }
+            Kind::Mark => {
+                self.marks.extend(keep(event, definitions).map(|(_, kept)| kept));
+                if self.marks.len() > MARKS {
+                    self.marks.pop_first();
+                }
+            }
             Kind::Pause => drop(self.paused.get_or_insert(event.time)),
             Kind::Resume => {
                 if let Some(from) = self.paused.take() {
@@ -139,6 +150,7 @@ impl Survivors {
     fn write(self, path: &Path, number: u32, budget: usize) -> std::io::Result<()> {
         let notes = self.notes();
         let mut events: BTreeMap<u64, Kept> = self.introductions.into_values().collect();
+        events.extend(self.marks);
         let mut states: Vec<_> = self.states.into_values().collect();
         states.sort_by_key(|chain| std::cmp::Reverse(chain.last().map(|(id, _)| *id)));
         let mut left = budget;

@@ -25,6 +25,8 @@ pub enum Act {
     State(i64),
     /// The process says that this is its name.
     Introduce(u64),
+    /// It leaves a bookmark.
+    Mark(i64),
     /// From here on events are lost.
     Lose,
     /// Up to here, and the store is told.
@@ -53,6 +55,7 @@ pub fn program(losses: bool) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Act::GiveUp),
         2 => (0i64..100).prop_map(Act::State),
         1 => (0u64..3).prop_map(Act::Introduce),
+        1 => (0i64..3).prop_map(Act::Mark),
         2 => Just(Act::Commit),
     ];
     let seldom = prop_oneof![Just(Act::Lose), Just(Act::Tell), Just(Act::Pause), Just(Act::Resume)];
@@ -210,7 +213,7 @@ impl Truth {
     ) -> Option<(Kind, Option<u64>, Vec<u8>)> {
         // A tail call is followed by the call that it is.
         let act = match (act, &self.tails[process]) {
-            (Act::State(_) | Act::Introduce(_) | Act::Call(_), _) | (_, None) => act,
+            (Act::State(_) | Act::Introduce(_) | Act::Mark(_) | Act::Call(_), _) | (_, None) => act,
             _ => Act::Call(1 + time % 3),
         };
         match act {
@@ -219,6 +222,11 @@ impl Truth {
                 // One that is lost is not counted: the next one is told by its difference to the one before.
                 self.states[process] += u64::from(id.is_some());
                 Some((kind, None, payload))
+            }
+            Act::Mark(label) => {
+                let mut payload = vec![0];
+                value::put(&mut payload, Token::Integer(label));
+                Some((Kind::Mark, None, payload))
             }
             Act::Introduce(name) => {
                 let mut payload = vec![0];
@@ -267,6 +275,19 @@ impl Truth {
                 Some((kind, Some(site), vec![u8::from(act == Act::GiveUp)]))
             }
         }
+    }
+
+    /// The calls of a process that were open before the event of a number, innermost first. Nothing was lost.
+    pub fn open_before(&self, process: usize, before: u64) -> Vec<u64> {
+        let mut open: Vec<(Option<u64>, u64)> = Vec::new();
+        for (id, event) in (0..before).zip(&self.events).filter(|(_, event)| event.process == Some(process)) {
+            match event.kind {
+                Kind::Call => open.push((event.site, id)),
+                Kind::Return | Kind::Raise | Kind::Tail => drop(open.pop()),
+                _ => {}
+            }
+        }
+        open.into_iter().rev().map(|(_, id)| id).collect()
     }
 
     /// Whether the store knows that events may be missing between two times.

@@ -1,0 +1,98 @@
+defmodule ElixirScope.Text.Sentence do
+  @moduledoc false
+  # What happened, in a line. Options are those of `ElixirScope.Text.short/2`.
+
+  alias ElixirScope.{Event, Text}
+
+  @doc "An event, without its kind, time, process and place."
+  @spec of(Event.t(), keyword) :: String.t()
+  def of(event, options)
+
+  def of(%{kind: :call} = event, options), do: Text.call(event.mfa, event.data && event.data.args, options)
+
+  def of(%{kind: :return, data: nil} = event, _options),
+    do: "#{Text.mfa(event.mfa)} -> a value that is not recorded"
+
+  def of(%{kind: :return} = event, options) do
+    "#{Text.mfa(event.mfa)} -> #{short(event.data.value, Text.mfa(event.mfa), options)}"
+  end
+
+  def of(%{kind: :state, data: %{} = data}, options),
+    do: "#{origin(data.origin)}#{Text.short(data.state, options)}"
+
+  def of(%{kind: :raise, data: %{} = data} = event, options) do
+    "#{Text.mfa(event.mfa)} #{Text.exception(data.kind, data.reason, options)}"
+  end
+
+  def of(%{kind: :binding, data: %{} = data}, options), do: bindings(data.bindings, options)
+  def of(%{kind: :tail} = event, _options), do: "#{Text.mfa(event.mfa)} ends with a call of another function"
+
+  def of(%{kind: :count, data: %{} = data} = event, _options),
+    do: "#{Text.number(data.count)} calls of #{Text.mfa(event.mfa)}"
+
+  def of(%{kind: :pause}, _options), do: "nothing is recorded from here on"
+  def of(%{kind: :resume}, _options), do: "recording goes on"
+
+  def of(%{kind: :gap, data: %{} = gap}, _options) do
+    "#{Text.number(gap.count)} events are missing (#{gap.cause}), #{Text.clock(gap.from)} to #{Text.clock(gap.to)}"
+  end
+
+  def of(%{kind: :process, data: %{} = about}, options) do
+    parts =
+      for key <- [:name, :label, :initial_call, :ancestors, :callers],
+          value = Map.get(about, key),
+          value != [],
+          do: "#{key}: #{value(key, value, options)}"
+
+    Enum.join(parts, ", ")
+  end
+
+  def of(%{data: nil}, _options), do: "what it held cannot be read"
+  def of(%{data: data}, options), do: Text.short(data, options)
+
+  @doc "Variables with their values."
+  @spec bindings(keyword, keyword) :: String.t()
+  def bindings(bindings, options) do
+    {width, options} = Keyword.pop(options, :width, :infinity)
+    share = if is_integer(width), do: max(div(width, max(length(bindings), 1)), 30), else: width
+
+    Enum.map_join(bindings, ", ", fn {name, value} ->
+      "#{name} = #{Text.short(value, [width: share] ++ options)}"
+    end)
+  end
+
+  @doc "How a call ended."
+  @spec ending(ElixirScope.Call.t(), keyword) :: String.t()
+  def ending(%{outcome: :returned} = call, options), do: "-> #{Text.short(call.return, options)}"
+
+  def ending(%{outcome: :raised, exception: %{kind: kind, reason: reason}}, options),
+    do: Text.exception(kind, reason, options)
+
+  def ending(%{outcome: :open}, _options), do: "has not returned"
+  def ending(_call, _options), do: "-> unknown"
+
+  @doc "Where in the source."
+  @spec place(%{file: String.t() | nil, line: non_neg_integer | nil}) :: String.t()
+  def place(%{file: file, line: line}) when file in [nil, ""] or line == nil, do: ""
+  def place(%{file: file, line: line}), do: "#{file}:#{line}"
+
+  # The line begins with the function.
+  defp short(value, before, options) do
+    case Keyword.get(options, :width) do
+      width when is_integer(width) ->
+        Text.short(value, Keyword.put(options, :width, max(width - String.length(before) - 4, 30)))
+
+      _any ->
+        Text.short(value, options)
+    end
+  end
+
+  defp origin(:callback), do: ""
+  defp origin(:init), do: "begins as "
+  defp origin(:noticed), do: "was changed from outside to "
+
+  defp value(:initial_call, {module, function, arity}, _options) when is_atom(module) and is_integer(arity),
+    do: Exception.format_mfa(module, function, arity)
+
+  defp value(_key, value, options), do: Text.short(value, Keyword.put(options, :width, 60))
+end
