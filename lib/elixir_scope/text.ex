@@ -89,14 +89,16 @@ defmodule ElixirScope.Text do
   @doc """
   A process: its registered name, or its label or the module that it runs with its pid, or its pid alone.
 
-  Who it was is looked up in the recording; with `nil` instead, in those that this process and this VM asked last.
+  Who it was is looked up in the recording; without one it is shown by its pid. With a time it is the process that had the
+  pid then.
 
       iex> ElixirScope.Text.process(nil, nil)
       "no process"
   """
-  @spec process(Recording.t() | nil, pid | nil) :: String.t()
-  def process(_recording, nil), do: "no process"
-  def process(recording, pid), do: Names.text(recording, pid)
+  @spec process(Recording.t() | nil, pid | nil, integer | nil) :: String.t()
+  def process(recording, pid, time \\ nil)
+  def process(_recording, nil, _time), do: "no process"
+  def process(recording, pid, time), do: Names.text(recording, pid, time)
 
   @doc """
   A term on one line, with fewer of its elements the longer it is. A struct whose own `Inspect` fails, because it was
