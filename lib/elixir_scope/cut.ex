@@ -19,6 +19,43 @@ defmodule ElixirScope.Cut do
 
   defstruct kind: :term, size: nil, kept: ""
 
+  @doc """
+  Whether what was cut may be equal to a term, as far as anybody knows.
+
+      iex> ElixirScope.Cut.may_equal?(%ElixirScope.Cut{kind: :binary, size: 9, kept: "abc"}, "abcdefghi")
+      true
+      iex> ElixirScope.Cut.may_equal?(%ElixirScope.Cut{kind: :binary, size: 9, kept: "abc"}, "abc")
+      false
+  """
+  @spec may_equal?(t, term) :: boolean
+  def may_equal?(%__MODULE__{kind: kind} = cut, %__MODULE__{kind: kind} = other) do
+    (cut.size == other.size or nil in [cut.size, other.size]) and begins_alike?(cut, other)
+  end
+
+  def may_equal?(%__MODULE__{kind: :term}, _term), do: true
+  def may_equal?(%__MODULE__{}, %__MODULE__{kind: :term}), do: true
+  def may_equal?(%__MODULE__{}, %__MODULE__{}), do: false
+
+  def may_equal?(%__MODULE__{kind: :binary, kept: kept, size: size}, term) do
+    is_binary(term) and size in [nil, byte_size(term)] and String.starts_with?(term, kept)
+  end
+
+  def may_equal?(%__MODULE__{kind: :tuple, size: size}, term),
+    do: is_tuple(term) and size in [nil, tuple_size(term)]
+
+  def may_equal?(%__MODULE__{kind: :map, size: size}, term),
+    do: is_map(term) and size in [nil, map_size(term)]
+
+  def may_equal?(%__MODULE__{kind: :list}, term), do: is_list(term)
+
+  defp begins_alike?(%{kind: :binary, kept: kept}, %{kept: other}) do
+    size = min(byte_size(kept), byte_size(other))
+    binary_part(kept, 0, size) == binary_part(other, 0, size)
+  end
+
+  # Of anything else what is kept is a name.
+  defp begins_alike?(%{kept: kept}, %{kept: other}), do: kept == other or "" in [kept, other]
+
   defimpl Inspect do
     def inspect(cut, _opts) do
       size = if cut.size, do: " of #{cut.size} #{unit(cut.kind)}", else: ""
