@@ -61,6 +61,12 @@ defmodule ElixirScope do
   end
 
   @doc """
+  Prints the questions that can be asked, with the call that answers each.
+  """
+  @spec help() :: :ok
+  def help, do: [color: IO.ANSI.enabled?()] |> ElixirScope.Text.Help.text() |> IO.puts()
+
+  @doc """
   Ends the recording that runs in this VM, begins a new one with the given options (see `ElixirScope.Options`), and
   returns it.
 
