@@ -199,6 +199,163 @@ defmodule ElixirScope do
   def get_state_at!(server, time, options \\ []), do: bang(get_state_at(server, time, options))
 
   @doc """
+  The changes of a server's state, as `ElixirScope.Change`, lazily: each with its time, what caused it, and the difference to the
+  state before.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:since`, `:until` | all | times, both included |
+  | `:order` | `:oldest` | which comes first: `:oldest` or `:newest` |
+  | `:limit` | all | how many at most |
+  | `:path` | | only changes of what stands there (see `ElixirScope.Path`), with the difference there |
+  | `:in` | | the recording |
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> [begin, next] = Enum.to_list(ElixirScope.state_history(counter))
+      iex> {begin.cause.kind, begin.state}
+      {:init, 7}
+      iex> {next.cause.kind, next.cause.message, next.cause.from == self(), next.difference.entries}
+      {:call, :next, true, [{[], :changed, 7, 8}]}
+
+  A name stands for the process that had it at `:until`. Where events are missing, the changes around say so in `gaps`, and
+  the history as a whole in its own `gaps`. Raises `ElixirScope.Error` for a server without states, and for options that are not of this form.
+  """
+  @spec state_history(Server.t(), keyword) :: ElixirScope.History.t()
+  def state_history(server, options \\ []), do: bang(Query.History.history(server, options))
+
+  @doc """
+  What differs between the states that a server had at two times, and nothing else: see `ElixirScope.Difference`. With `path:` only
+  what stands there is compared.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> before = ElixirScope.now()
+      iex> GenServer.call(counter, :next)
+      iex> {:ok, difference} = ElixirScope.diff_state(counter, before, ElixirScope.now())
+      iex> difference.entries
+      [{[], :changed, 7, 8}]
+
+  Where one of the two is not known the error is that of `get_state_at/3`. What a limit kept out is `:unknown` in the difference, unless
+  it cannot be equal.
+  """
+  @spec diff_state(Server.t(), Moment.t(), Moment.t(), keyword) ::
+          {:ok, ElixirScope.Difference.t()} | {:error, Error.t()}
+  def diff_state(server, from, to, options \\ []), do: Query.History.diff(server, from, to, options)
+
+  @doc """
+  Who put the value at a path of a server's state there, as it stood at a time: the change, what caused it, who sent that, and what
+  had led to it, as far back as it is recorded. See `ElixirScope.Chain` for the steps, and for the reasons why they end.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> {:ok, chain} = ElixirScope.who_set(counter, [], ElixirScope.now())
+      iex> {chain.value, hd(chain.steps).message, hd(chain.steps).from == self()}
+      {{:ok, 8}, :next, true}
+      iex> chain.ends
+      :not_instrumented
+
+  A path is a list as for `get_in/2`, in which a number is a position in a list or tuple: see `ElixirScope.Path`. When nothing
+  stands there, the change is the one that took it away. Where it cannot be said which change it was, because events are missing
+  or a limit kept something out, there is none, and `ends` says so.
+
+  The functions that were running in the sender are those at the time when its call was taken up, which is while it waited, unless it sent
+  the message in another way (`:gen_server.send_request/2`) or had given up waiting.
+
+  `limit:` is how many steps are made at most, 100 if it is not said.
+  """
+  @spec who_set(Server.t(), ElixirScope.Path.t(), Moment.t(), keyword) ::
+          {:ok, ElixirScope.Chain.t()} | {:error, Error.t()}
+  def who_set(server, path, time, options \\ []), do: Query.Who.who_set(server, path, time, options)
+
+  @doc """
+  The newest change by which something became true of a server's state: it is true of the state after it, and was not of
+  the one before, or there was none. `before:` is the latest time for it.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> for _ <- 1..3, do: GenServer.call(counter, :next)
+      iex> {:ok, change} = ElixirScope.last_change(counter, fn count -> count > 8 end, before: ElixirScope.now())
+      iex> {change.before, change.state}
+      {{:ok, 8}, 9}
+
+  With a path in between, the function is given what stands there, and is not asked where nothing does: that is the faster way,
+  because states between which nothing changed there are not looked at.
+
+      ElixirScope.last_change(stock, [:items, "tea", :left], fn left -> left < 0 end, before: {:ago, 1, :minute})
+
+  When there was no such change the error has the reason `:no_change`, where a limit kept out what the function is to be asked about `:cut`, and when
+  the function itself fails `:bad_predicate`. In `gaps` of the change stand all in which a newer one may be hidden.
+  """
+  @spec last_change(
+          Server.t(),
+          (term -> as_boolean(term)) | ElixirScope.Path.t(),
+          keyword | (term -> as_boolean(term))
+        ) ::
+          {:ok, ElixirScope.Change.t()} | {:error, Error.t()}
+  def last_change(server, path_or_function, function_or_options \\ [])
+
+  def last_change(server, path, function) when is_function(function),
+    do: last_change(server, path, function, [])
+
+  def last_change(server, function, options), do: last_change(server, [], function, options)
+
+  @doc "See `last_change/3`."
+  @spec last_change(Server.t(), ElixirScope.Path.t(), (term -> as_boolean(term)), keyword) ::
+          {:ok, ElixirScope.Change.t()} | {:error, Error.t()}
+  def last_change(server, path, function, options),
+    do: Query.Search.last_change(server, path, function, options)
+
+  @doc """
+  The oldest change by which something became true of the state of any server of a module, or of any of a list of servers: "when did any cart's
+  total become negative first?". `since:` and `until:` bound its time. Otherwise as `last_change/3`.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 990)
+      iex> for _ <- 1..3, do: GenServer.call(counter, :next)
+      iex> {:ok, change} = ElixirScope.first_change(ElixirScope.Doctest.Counter, fn count -> count == 992 end)
+      iex> {change.pid == counter, change.before, change.state}
+      {true, {:ok, 991}, 992}
+  """
+  @spec first_change(
+          module | Server.t() | [Server.t()],
+          (term -> as_boolean(term)) | ElixirScope.Path.t(),
+          keyword | (term -> as_boolean(term))
+        ) :: {:ok, ElixirScope.Change.t()} | {:error, Error.t()}
+  def first_change(servers, path_or_function, function_or_options \\ [])
+
+  def first_change(servers, path, function) when is_function(function),
+    do: first_change(servers, path, function, [])
+
+  def first_change(servers, function, options), do: first_change(servers, [], function, options)
+
+  @doc "See `first_change/3`."
+  @spec first_change(
+          module | Server.t() | [Server.t()],
+          ElixirScope.Path.t(),
+          (term -> as_boolean(term)),
+          keyword
+        ) ::
+          {:ok, ElixirScope.Change.t()} | {:error, Error.t()}
+  def first_change(servers, path, function, options) do
+    Query.Search.first_change(servers, path, function, options)
+  end
+
+  @doc """
+  The variables of a call, line by line, or those up to an event within it, as `ElixirScope.Locals`. They are there of
+  functions that are recorded with `locals: true`; of any other the error has the reason `:not_instrumented`.
+
+      iex> ElixirScope.Doctest.Price.with_tax(100)
+      119
+      iex> [call] = ElixirScope.calls(&ElixirScope.Doctest.Price.with_tax/1)
+      iex> {:ok, locals} = ElixirScope.locals_at(call)
+      iex> locals.visible
+      [net: 100, tax: 19]
+      iex> for {_line, variables} <- locals.lines, do: variables
+      [[net: 100], [tax: 19]]
+  """
+  @spec locals_at(Call.t() | ElixirScope.Event.t(), keyword) ::
+          {:ok, ElixirScope.Locals.t()} | {:error, Error.t()}
+  def locals_at(event_or_call, options \\ []), do: Query.Locals.locals_at(event_or_call, options)
+
+  @doc """
   The events that match all of the filters, in the order of the recording, lazily.
 
   | filter | meaning |

@@ -6,7 +6,10 @@ defmodule ElixirScope.LayeringTest do
   @rooms %{
     # room => {files, what it may know}
     error: {~w(error.ex), []},
-    trace: {~w(event.ex call.ex node.ex cut.ex recording.ex), []},
+    trace: {
+      ~w(event.ex call.ex node.ex cut.ex recording.ex path.ex difference.ex difference/*.ex change.ex chain.ex locals.ex),
+      []
+    },
     options: {~w(options.ex), [:error]},
     native: {~w(native.ex), [:error]},
     gate: {~w(gate.ex switch.ex), []},
@@ -19,7 +22,9 @@ defmodule ElixirScope.LayeringTest do
     application: {~w(application.ex), [:options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
-    query: {~w(query.ex query/*.ex events.ex), [:error, :trace, :native, :recorder, :instrument, :text]},
+    query:
+      {~w(query.ex query/*.ex events.ex history.ex),
+       [:error, :trace, :native, :recorder, :instrument, :text]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}
   }

@@ -14,6 +14,9 @@ defmodule ElixirScope.Error do
   | `:not_instrumented` | the code that would make the events is not instrumented |
   | `:no_state` | the process made events, but none of its states was recorded, or none by that time |
   | `:lost` | events are missing between the last known state and the time that was asked for |
+  | `:no_change` | what is looked for did not become true in any state that is known |
+  | `:cut` | a limit kept out what is asked about |
+  | `:bad_predicate` | the function that is to be asked about states failed |
   | `:not_found`, `:is_run`, `:in_use`, `:not_writable`, `:disk_full`, `:damaged`, `:io` | the folder or file of a recording |
   | `:other_version` | the recording is of another version of the format; the message says what opens it |
   | `:not_loaded` | the native library is not there |

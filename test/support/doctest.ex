@@ -24,6 +24,16 @@ defmodule ElixirScope.Doctest do
     defp sum([number | rest], total), do: sum(rest, total + number)
   end
 
+  defmodule Price do
+    @moduledoc false
+    use ElixirScope, locals: true
+
+    def with_tax(net) do
+      tax = div(net * 19, 100)
+      net + tax
+    end
+  end
+
   defmodule Plain do
     @moduledoc false
     def double(number), do: 2 * number

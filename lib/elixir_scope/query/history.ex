@@ -1,0 +1,239 @@
+defmodule ElixirScope.Query.History do
+  @moduledoc false
+  # The changes of a process's state: each a state and the one before it. Every question about changes is made of `changes/2`,
+  # so that a change is the same in each answer.
+
+  alias ElixirScope.{Change, Difference, Error, Event, History, Native, Path, Query, Recording}
+  alias ElixirScope.Query.{HistoryCause, HistoryGaps, Moment, Server, States}
+
+  @latest 0x7FFFFFFFFFFFFFFF
+
+  # What is looked up once for many changes.
+  defstruct [:recording, :process, :sites, gaps: []]
+
+  @type t :: %__MODULE__{
+          recording: Recording.t(),
+          process: Server.numbers(),
+          sites: HistoryCause.sites(),
+          gaps: [Change.gap()]
+        }
+
+  @doc "See `ElixirScope.state_history/2`."
+  @spec history(Server.t(), keyword) :: {:ok, History.t()} | {:error, Error.t()}
+  def history(server, options) do
+    with :ok <- Query.check(options, [:since, :until, :limit, :path, :order, :in]),
+         {:ok, order} <- order(options),
+         {:ok, limit} <- limit(options),
+         {:ok, path} <- path(options),
+         {:ok, recording} <- Query.recording(options),
+         {:ok, since} <- bound(options, :since, 0),
+         {:ok, until} <- bound(options, :until, @latest),
+         {:ok, process} <- Server.find(recording, server, until),
+         {:ok, first} <- first(recording, process, server),
+         {:ok, gaps} <- HistoryGaps.all(recording) do
+      {:ok,
+       %History{
+         recording: recording,
+         process: process,
+         pid: first.pid,
+         since: since,
+         until: until,
+         order: order,
+         limit: limit,
+         path: path,
+         gaps: HistoryGaps.touching(gaps, since, until)
+       }}
+    end
+  end
+
+  @doc "The first state event of a process that is known, or why there is none."
+  @spec first(Recording.t(), Server.numbers(), Server.t()) :: {:ok, Event.t()} | {:error, Error.t()}
+  def first(recording, process, server) do
+    case recording |> States.stream(process, 0, @latest, :oldest) |> Enum.take(1) do
+      [event] ->
+        {:ok, event}
+
+      [] ->
+        Error.new(
+          :no_state,
+          "no state of #{inspect(server)} was recorded: states are those of servers whose module says " <>
+            "`use ElixirScope`, and are recorded when a callback ends"
+        )
+    end
+  end
+
+  @doc "What `change/3` needs to know of a process."
+  @spec about(Recording.t(), Server.numbers()) :: {:ok, t} | {:error, Error.t()}
+  def about(recording, process) do
+    with {:ok, gaps} <- HistoryGaps.all(recording) do
+      {:ok,
+       %__MODULE__{recording: recording, process: process, sites: HistoryCause.sites(recording), gaps: gaps}}
+    end
+  end
+
+  @doc "The changes of a history, lazily."
+  @spec stream(History.t()) :: Enumerable.t()
+  def stream(%History{} = history) do
+    {:ok, about} = about(history.recording, history.process)
+
+    history
+    |> states(about)
+    |> Stream.flat_map(fn {state, before} -> about |> change(state, before) |> at(history.path) end)
+    |> take(history.limit)
+  end
+
+  defp take(changes, :infinity), do: changes
+  defp take(changes, limit), do: Stream.take(changes, limit)
+
+  # Each state with the one before it.
+  defp states(%History{order: :oldest} = history, about) do
+    %History{recording: recording, process: process, since: since, until: until} = history
+
+    before =
+      if since > 0, do: recording |> States.stream(process, 0, since - 1, :newest) |> Enum.take(1), else: []
+
+    recording
+    |> States.stream(process, since, until, :oldest)
+    |> Stream.transform(List.first(before), fn state, before -> {[{state, before}], state} end)
+    |> touched(history.path, about)
+  end
+
+  defp states(%History{order: :newest} = history, about) do
+    %History{recording: recording, process: process, since: since, until: until} = history
+
+    case history.path do
+      nil -> recording |> States.stream(process, 0, until, :newest) |> with_older()
+      path -> recording |> States.touching(process, path, until) |> Stream.map(&{&1, before(about, &1)})
+    end
+    |> Stream.take_while(fn {state, _before} -> state.time >= since end)
+    |> touched(history.path, about)
+  end
+
+  @doc "Of states that come newest first, each with the next older one, the oldest with `nil`."
+  @spec with_older(Enumerable.t()) :: Enumerable.t()
+  def with_older(states) do
+    states
+    |> Stream.chunk_every(2, 1)
+    |> Stream.map(fn
+      [state, before] -> {state, before}
+      [state] -> {state, nil}
+    end)
+  end
+
+  defp touched(states, nil, _about), do: states
+
+  defp touched(states, path, _about) do
+    Stream.reject(states, fn {state, before} -> same?(value(before, path), value(state, path)) end)
+  end
+
+  @doc "The state before one, as an event; `nil` when none is known."
+  @spec before(t, Event.t()) :: Event.t() | nil
+  def before(%__MODULE__{recording: recording, process: process}, state) do
+    # Others may have the very same time.
+    recording
+    |> States.stream(process, 0, state.time, :newest)
+    |> Stream.drop_while(&(&1.id >= state.id))
+    |> Enum.at(0)
+  end
+
+  @doc "What stands at a path in the state of an event, `:error` without an event."
+  @spec value(Event.t() | nil, Path.t()) :: {:ok, term} | :error | {:cut, ElixirScope.Cut.t()}
+  def value(nil, _path), do: :error
+  def value(state, path), do: Path.fetch(state.data.state, path)
+
+  @doc "Whether two values, as `value/2` gives them, are known to be the same."
+  def same?(old, new), do: Difference.empty?(Difference.between(old, new, []))
+
+  @doc "The change that a state event says, with the state event before it."
+  @spec change(t, Event.t(), Event.t() | nil) :: Change.t()
+  def change(%__MODULE__{} = about, state, before) do
+    %__MODULE__{recording: recording, process: process, sites: sites, gaps: gaps} = about
+    since = {before && before.id, before && before.time}
+    known = if before, do: {:ok, before.data.state}, else: :none
+
+    %Change{
+      id: state.id,
+      time: state.time,
+      pid: state.pid,
+      origin: state.data.origin,
+      before: known,
+      state: state.data.state,
+      difference: Difference.between(known, {:ok, state.data.state}, []),
+      cause: HistoryCause.cause(recording, process, state, since, sites, gaps),
+      gaps: if(before, do: HistoryGaps.before(gaps, before.time, state.time), else: first_gaps(gaps, state))
+    }
+  end
+
+  # Before the `init` of a process it had no state.
+  defp first_gaps(_gaps, %Event{data: %{origin: :init}}), do: []
+  defp first_gaps(gaps, state), do: HistoryGaps.before(gaps, nil, state.time)
+
+  # Of a history at a path the difference is that of what stands there.
+  defp at(change, nil), do: [change]
+
+  defp at(change, path) do
+    before = with {:ok, state} <- change.before, do: Path.fetch(state, path)
+    [%{change | difference: Difference.between(before, Path.fetch(change.state, path), path)}]
+  end
+
+  @doc "See `ElixirScope.diff_state/4`."
+  def diff(server, from, to, options) do
+    with :ok <- Query.check(options, [:path, :in]),
+         {:ok, path} <- path(options),
+         {:ok, old} <- Query.state_at(server, from, Keyword.take(options, [:in])),
+         {:ok, new} <- Query.state_at(server, to, Keyword.take(options, [:in])) do
+      path = path || []
+      {:ok, Difference.between(Path.fetch(old, path), Path.fetch(new, path), path)}
+    end
+  end
+
+  defp order(options) do
+    case Keyword.get(options, :order, :oldest) do
+      order when order in [:oldest, :newest] -> {:ok, order}
+      other -> Error.new(:bad_option, "expected :order to be :oldest or :newest, got: #{inspect(other)}")
+    end
+  end
+
+  defp limit(options) do
+    case Keyword.get(options, :limit, :infinity) do
+      :infinity ->
+        {:ok, :infinity}
+
+      limit when is_integer(limit) and limit > 0 ->
+        {:ok, limit}
+
+      other ->
+        Error.new(
+          :bad_option,
+          "expected :limit to be a positive integer or :infinity, got: #{inspect(other)}"
+        )
+    end
+  end
+
+  defp path(options) do
+    case Keyword.fetch(options, :path) do
+      {:ok, path} -> check_path(path)
+      :error -> {:ok, nil}
+    end
+  end
+
+  @doc "Whether something is a path."
+  @spec check_path(term) :: {:ok, Path.t()} | {:error, Error.t()}
+  def check_path(path) when is_list(path) and length(path) >= 0, do: {:ok, path}
+
+  def check_path(other) do
+    Error.new(
+      :bad_option,
+      "expected a path as a list of keys and positions such as [:items, 0, :price], got: #{inspect(other)}"
+    )
+  end
+
+  @doc "A time among options, or another one."
+  @spec bound(keyword, atom, non_neg_integer) :: {:ok, non_neg_integer} | {:error, Error.t()}
+  def bound(options, key, default) do
+    case Keyword.fetch(options, key) do
+      :error -> {:ok, default}
+      {:ok, time} -> Moment.nanoseconds(time, &Native.now/0)
+    end
+  end
+end

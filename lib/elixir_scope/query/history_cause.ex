@@ -1,0 +1,217 @@
+defmodule ElixirScope.Query.HistoryCause do
+  @moduledoc false
+  # What made a change, and which calls were open in a process at a moment. Both look backwards from an event, in windows
+  # that grow: what is looked for lies mostly a few events before.
+
+  alias ElixirScope.{Call, Event, Native, Recording}
+  alias ElixirScope.Query.{HistoryGaps, Server}
+
+  @frames ["call", "return", "raise", "tail"]
+  @ends [:return, :raise, :tail]
+  # The first window, in events of the recording, and how much larger the next one is.
+  @window 64
+  @growth 16
+  # So many events are read of a process at most, to find the calls that were open in it.
+  @budget 20_000
+
+  @typedoc "The keys of the sites that calls come from, by the functions."
+  @type sites :: %{mfa => [non_neg_integer]}
+
+  @doc "The sites of functions in a recording."
+  @spec sites(Recording.t()) :: sites
+  def sites(recording) do
+    for {key, {mfa, _place, {_node, kind, _clause, _names}}} <- Native.sites(recording.handle),
+        kind in [:function, :fn],
+        reduce: %{} do
+      sites -> Map.update(sites, mfa, [key], &[key | &1])
+    end
+  end
+
+  @doc """
+  The cause of the change that the state event says, in the form of `ElixirScope.Change`. `since` is the number and the time of the state
+  before.
+  """
+  def cause(_recording, _process, %Event{data: %{origin: :noticed}}, {_id, time}, _sites, _gaps) do
+    %{kind: :outside, message: nil, from: nil, call: nil, since: time}
+  end
+
+  def cause(recording, process, state, since, sites, gaps) do
+    call =
+      with {:ok, begin} <- callback(recording, process, state, since, sites, gaps),
+           do: ended(recording, process, begin, state, sites)
+
+    call = if is_struct(call, Call), do: call
+    args = call && call.args
+
+    state.mfa
+    |> message(args, state.data.origin)
+    |> Map.merge(%{call: call, since: nil})
+  end
+
+  # The callback began behind the state before, because the callbacks of a process follow each other.
+  defp callback(recording, process, state, {since, time}, sites, gaps) do
+    keys = Map.get(sites, state.mfa, [])
+    filter = filter(process, keys, time || 0, state.time)
+
+    with {:ok, begin} <- window(recording, filter, since || 0, state.id, @window),
+         [] <- HistoryGaps.touching(gaps, event(begin).time, state.time) do
+      {:ok, begin}
+    else
+      _none_or_lost -> :none
+    end
+  end
+
+  defp filter(process, keys, since, until) do
+    %{kinds: @frames, processes: [process], sites: keys, since: since, until: until}
+  end
+
+  defp window(_recording, %{sites: []}, _first, _id, _size), do: :none
+
+  defp window(recording, filter, first, id, size) do
+    from = max(first, id - size)
+
+    case recording |> page(filter, from, id) |> open() do
+      [innermost | _] -> {:ok, innermost}
+      [] when from == first -> :none
+      [] -> window(recording, filter, first, id, size * @growth)
+    end
+  end
+
+  # The events of a window in their order, as they come from the native library.
+  defp page(recording, filter, from, id) do
+    {events, next} = Native.events(recording.handle, filter, from, 1_000)
+    {inside, behind} = Enum.split_while(events, &(elem(&1, 0) < id))
+
+    if next == nil or next >= id or behind != [],
+      do: inside,
+      else: inside ++ page(recording, filter, next, id)
+  end
+
+  @doc "The call events, innermost first, of calls that began among some events and did not end among them."
+  def open(events) do
+    Enum.reduce(events, [], fn native, stack ->
+      if elem(native, 2) == :call, do: [native | stack], else: leave(stack, mfa(native))
+    end)
+  end
+
+  # Those within the one that ends have ended unseen. Of one that began before the events nothing is known here.
+  defp leave(stack, mfa) do
+    case Enum.split_while(stack, &(mfa(&1) != mfa)) do
+      {_within, [_ended | rest]} -> rest
+      {_all, []} -> stack
+    end
+  end
+
+  defp mfa({_id, _time, _kind, _pid, nil, _number, _values}), do: nil
+  defp mfa({_id, _time, _kind, _pid, {mfa, _place, _node}, _number, _values}), do: mfa
+
+  defp event(native), do: Event.from_native(native)
+
+  # The state is recorded when the callback ends, so its end is the next one of its function.
+  defp ended(recording, process, begin, state, sites) do
+    filter = filter(process, Map.get(sites, state.mfa, []), state.time, 0xFFFFFFFFFFFFFFFF)
+
+    ending =
+      case Native.events(recording.handle, %{filter | kinds: ["return", "raise"]}, state.id, 1) do
+        {[native], _next} when elem(native, 2) == :return -> {:returned, native}
+        {[native], _next} -> {:raised, native}
+        {[], _next} -> :unknown
+      end
+
+    Call.from_native({begin, nil, nil, false, ending})
+  end
+
+  @doc "What a callback was given, by its function and arguments: `kind`, `message` and `from`."
+  def message(mfa, args, origin \\ :callback)
+
+  def message(_mfa, args, :init), do: said(:init, args && List.first(args))
+  def message({_, :handle_call, 3}, [message, from, _], _), do: said(:call, message, from)
+  def message({_, :handle_call, 3}, nil, _), do: said(:call, nil)
+  def message({_, :handle_cast, 2}, args, _), do: said(:cast, args && hd(args))
+  def message({_, :handle_info, 2}, args, _), do: said(:info, args && hd(args))
+
+  # A state machine: `handle_event(type, content, state, data)`, or `state_name(type, content, data)`.
+  def message({_, :handle_event, 4}, [type, content, _, _], _), do: machine(type, content)
+  def message({_, _, 3}, [{:call, {_, _}} = type, content, _], _), do: machine(type, content)
+  def message({_, _, 3}, [type, content, _], _) when type in [:cast, :info], do: machine(type, content)
+  def message({_, :handle_event, 3}, [event, params, _], _), do: said(:callback, {event, params})
+  def message({_, _, 3}, [_type, content, _], _), do: said(:callback, content)
+  def message({_, _, _}, [message | _], _), do: said(:callback, message)
+  def message(_mfa, _args, _), do: said(:callback, nil)
+
+  defp machine({:call, from}, content), do: said(:call, content, from)
+  defp machine(type, content) when type in [:cast, :info], do: said(type, content)
+  defp machine(_type, content), do: said(:callback, content)
+
+  defp said(kind, message, from \\ nil), do: %{kind: kind, message: message, from: sender(from)}
+
+  defp sender({pid, _tag}) when is_pid(pid), do: pid
+  defp sender(_from), do: nil
+
+  @doc """
+  The calls that were open in a process at a time, before the event of a number, innermost first, and whether these are all:
+  `{:all | :limit, events}`. With `stop?` the search ends at the first that it says yes to.
+  """
+  @spec stack(Recording.t(), Server.numbers(), non_neg_integer, non_neg_integer, (Event.t() -> boolean)) ::
+          {:all | :stopped | :limit, [Event.t()]}
+  def stack(recording, process, time, id, stop?) do
+    filter = %{kinds: @frames, processes: [process], sites: nil, since: 0, until: time}
+    stack(recording, filter, id, @window * @growth, stop?, [])
+  end
+
+  defp stack(recording, filter, id, size, stop?, found) do
+    from = max(0, id - size)
+    {events, next} = Native.events(recording.handle, filter, from, @budget)
+
+    if next != nil do
+      # The window holds more than may be read, and what was read lies furthest away.
+      {:limit, found}
+    else
+      open = events |> open() |> Enum.map(&event/1)
+
+      case Enum.split_while(open, &(not stop?.(&1))) do
+        {within, [last | _]} -> {:stopped, within ++ [last]}
+        {all, []} when from == 0 -> {:all, all}
+        {some, []} -> stack(recording, filter, id, size * @growth, stop?, some)
+      end
+    end
+  end
+
+  @doc "The end of a call that a process made last before the event of a number: the event, and that of its beginning."
+  def ended_last(recording, process, time, id), do: ended_last(recording, process, time, id, @window)
+
+  defp ended_last(recording, process, time, id, size) do
+    from = max(0, id - size)
+    filter = %{kinds: @frames, processes: [process], sites: nil, since: 0, until: time}
+    {events, next} = Native.events(recording.handle, filter, from, @budget)
+    {before, _behind} = Enum.split_while(events, &(elem(&1, 0) < id))
+    last = List.last(before)
+
+    with true <- next == nil and last != nil and elem(last, 2) in @ends,
+         [begin | _] <- before |> List.delete_at(-1) |> open() |> Enum.filter(&(mfa(&1) == mfa(last))) do
+      {:ok, event(begin), event(last)}
+    else
+      _not_in_window when from == 0 or next != nil -> :none
+      _not_in_window -> ended_last(recording, process, time, id, size * @growth)
+    end
+  end
+
+  @doc "A call as of a moment at which it was open."
+  @spec call(Event.t(), non_neg_integer | nil) :: Call.t()
+  def call(%Event{} = begin, parent) do
+    %Call{
+      id: begin.id,
+      mfa: begin.mfa,
+      args: begin.data && begin.data.args,
+      outcome: :open,
+      pid: begin.pid,
+      started: begin.time,
+      parent: parent,
+      file: begin.file,
+      line: begin.line,
+      column: begin.column,
+      node: begin.node,
+      source: begin.source
+    }
+  end
+end

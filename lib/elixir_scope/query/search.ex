@@ -1,0 +1,225 @@
+defmodule ElixirScope.Query.Search do
+  @moduledoc false
+  # When something became true of a state. A value that is not there is no match; of one that a limit kept out nobody can say.
+
+  alias ElixirScope.{Error, Event, Native, Path, Query}
+  alias ElixirScope.Query.{History, HistoryGaps, Moment, Server, States}
+
+  @latest 0x7FFFFFFFFFFFFFFF
+
+  @doc "See `ElixirScope.last_change/4`."
+  def last_change(server, path, predicate, options) do
+    with :ok <- Query.check(options, [:before, :in]),
+         {:ok, path} <- History.check_path(path),
+         :ok <- predicate(predicate),
+         {:ok, recording} <- Query.recording(options),
+         {:ok, before} <- History.bound(options, :before, @latest),
+         {:ok, process} <- Server.find(recording, server, before),
+         {:ok, first} <- History.first(recording, process, server),
+         {:ok, about} <- History.about(recording, process),
+         {:ok, state} <- answered(fn -> newest(about, path, predicate, before) end) do
+      found(state, about, [path: path, first: first, until: before], "by #{until(before)}")
+    end
+  end
+
+  # Newest first. What stands between two states that touch the path is known from the older one.
+  defp newest(about, path, predicate, until) do
+    about.recording
+    |> States.touching(about.process, path, until)
+    |> History.with_older()
+    |> Enum.find_value(fn {state, older} ->
+      holds?(state, path, predicate) and not holds?(older, path, predicate) and state
+    end)
+  end
+
+  defp found(nil, _about, bounds, when_) do
+    Error.new(
+      :no_change,
+      "the function did not become true of #{inspect(bounds[:first].pid)}#{at(bounds[:path])} #{when_}, in no state that is known"
+    )
+  end
+
+  defp found(state, about, bounds, _when) do
+    change = History.change(about, state, History.before(about, state))
+    hidden = HistoryGaps.behind(about.gaps, state.time, min(bounds[:until], known_until(about.recording)))
+    {:ok, %{change | gaps: Enum.uniq(change.gaps ++ hidden)}}
+  end
+
+  defp known_until(recording) do
+    {_state, started, last} = Native.bounds(recording.handle)
+    max(started, last)
+  end
+
+  defp until(@latest), do: "the end of the recording"
+  defp until(time), do: Moment.format(time)
+
+  defp at([]), do: ""
+  defp at(path), do: " at #{Path.format(path)}"
+
+  @doc "See `ElixirScope.first_change/4`."
+  def first_change(servers, path, predicate, options) do
+    with :ok <- Query.check(options, [:since, :until, :in]),
+         {:ok, path} <- History.check_path(path),
+         :ok <- predicate(predicate),
+         {:ok, recording} <- Query.recording(options),
+         {:ok, since} <- History.bound(options, :since, 0),
+         {:ok, until} <- History.bound(options, :until, @latest),
+         {:ok, processes} <- processes(recording, List.wrap(servers), until),
+         {:ok, best} <- answered(fn -> first_of(recording, processes, path, predicate, since, until) end) do
+      earliest(recording, best, servers, path, since, until)
+    end
+  end
+
+  # Once it became true of one server, of the others only what came before that is of interest.
+  defp first_of(recording, processes, path, predicate, since, until) do
+    Enum.reduce(processes, nil, fn process, best ->
+      limit = if best, do: elem(best, 1).time, else: until
+      state = first_of_one(recording, process, path, predicate, since, limit)
+
+      if state && (best == nil or {state.time, state.id} < {elem(best, 1).time, elem(best, 1).id}),
+        do: {process, state},
+        else: best
+    end)
+  end
+
+  # Without a path every state is looked at, the oldest first, up to the one that is looked for.
+  defp first_of_one(recording, process, [], predicate, since, until) do
+    before = if since > 0, do: recording |> States.stream(process, 0, since - 1, :newest) |> Enum.at(0)
+
+    recording
+    |> States.stream(process, since, until, :oldest)
+    |> Enum.reduce_while(holds?(before, [], predicate), fn state, held? ->
+      holds? = holds?(state, [], predicate)
+      if holds? and not held?, do: {:halt, state}, else: {:cont, holds?}
+    end)
+    |> event()
+  end
+
+  # With one those that did not touch it are left out, which goes backwards alone.
+  defp first_of_one(recording, process, path, predicate, since, until) do
+    recording
+    |> States.touching(process, path, until)
+    |> History.with_older()
+    |> Stream.take_while(fn {state, _older} -> state.time >= since end)
+    |> Enum.reduce(nil, fn {state, older}, first ->
+      if holds?(state, path, predicate) and not holds?(older, path, predicate), do: state, else: first
+    end)
+  end
+
+  defp event(%Event{} = event), do: event
+  defp event(_held?), do: nil
+
+  defp earliest(_recording, nil, servers, path, _since, until) do
+    Error.new(
+      :no_change,
+      "the function did not become true of any state#{at(path)} of #{Enum.map_join(List.wrap(servers), ", ", &inspect/1)} by #{until(until)}"
+    )
+  end
+
+  defp earliest(recording, {process, state}, _servers, _path, since, _until) do
+    with {:ok, about} <- History.about(recording, process) do
+      change = History.change(about, state, History.before(about, state))
+      # In any of them an earlier one may be hidden, of this server or another.
+      hidden = HistoryGaps.touching(about.gaps, since, state.time)
+      {:ok, %{change | gaps: Enum.uniq(change.gaps ++ hidden)}}
+    end
+  end
+
+  # All servers of a module, or those that are named.
+  defp processes(recording, servers, until) do
+    known = Enum.filter(Native.processes(recording.handle), fn {_, _, _, _, states, _} -> states > 0 end)
+
+    Enum.reduce_while(servers, {:ok, []}, fn server, {:ok, found} ->
+      case of_module(recording, known, server) do
+        [] ->
+          case Server.find(recording, server, until) do
+            {:ok, process} -> {:cont, {:ok, found ++ [process]}}
+            {:error, error} -> {:halt, {:error, none(error, server)}}
+          end
+
+        some ->
+          {:cont, {:ok, found ++ some}}
+      end
+    end)
+  end
+
+  defp none(%Error{reason: :unknown_process} = error, server) when is_atom(server) do
+    %{
+      error
+      | message:
+          "no state of a server of the module #{inspect(server)} was recorded, nor is it the name of a process: #{error.message}"
+    }
+  end
+
+  defp none(error, _server), do: error
+
+  defp of_module(recording, known, module) when is_atom(module) do
+    for {pid, _, _, _, _, introductions} <- known,
+        {:ok, process} = Server.numbers(pid),
+        Enum.any?(introductions, &begun_by?(&1, module)) or state_of?(recording, process, module),
+        do: process
+  end
+
+  defp of_module(_recording, _known, _server), do: []
+
+  defp begun_by?(introduction, module) do
+    match?(%Event{data: %{initial_call: {^module, _, _}}}, Event.from_native(introduction))
+  end
+
+  # Of an Agent, or a process that was not begun by `proc_lib`, the callbacks say whose server it is.
+  defp state_of?(recording, process, module) do
+    case recording |> States.stream(process, 0, @latest, :oldest) |> Enum.take(1) do
+      [%Event{mfa: {^module, _, _}}] -> true
+      _other -> false
+    end
+  end
+
+  defp predicate(fun) when is_function(fun, 1), do: :ok
+
+  defp predicate(other) do
+    Error.new(
+      :bad_option,
+      "expected a function of one argument, which is given the state, or what stands at the path, got: #{inspect(other)}"
+    )
+  end
+
+  # The search is in the middle of a stream when the function fails or a limit is met.
+  defp answered(search) do
+    {:ok, search.() || nil}
+  catch
+    {__MODULE__, error} -> error
+  end
+
+  defp holds?(nil, _path, _predicate), do: false
+
+  defp holds?(%Event{} = state, path, predicate) do
+    case History.value(state, path) do
+      {:ok, value} -> if ask(state, value, path, predicate), do: true, else: false
+      :error -> false
+      {:cut, cut} -> throw({__MODULE__, cut(state, path, cut)})
+    end
+  end
+
+  defp cut(state, path, cut) do
+    Error.new(
+      :cut,
+      "what stood#{at(path)} in the state of #{Moment.format(state.time)} (#{state.time}) was kept out by a limit (#{inspect(cut)}), so " <>
+        "the function cannot be asked; record with higher limits:, or ask about another part or time"
+    )
+  end
+
+  defp ask(state, value, path, predicate) do
+    predicate.(value)
+  catch
+    kind, reason ->
+      throw(
+        {__MODULE__,
+         Error.new(
+           :bad_predicate,
+           "the function failed on what stood#{at(path)} in the state of #{inspect(state.pid)} at #{Moment.format(state.time)} " <>
+             "(#{state.time}): #{Exception.format_banner(kind, reason, __STACKTRACE__)}; it was given: " <>
+             inspect(value, limit: 10, printable_limit: 200)
+         )}
+      )
+  end
+end
