@@ -46,7 +46,7 @@ defmodule ElixirScope do
   """
 
   alias ElixirScope.Instrument.Attach
-  alias ElixirScope.{Call, Error, Events, Native, Query, Recorder, Recording}
+  alias ElixirScope.{Call, Cursor, Error, Events, Mark, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.{Function, Moment, Program, Server}
 
   defmacro __using__(options) do
@@ -365,6 +365,7 @@ defmodule ElixirScope do
   | `:mfa` | functions, as for `calls/2` |
   | `:since`, `:until` | times, both included |
   | `:limit` | how many at most |
+  | `:order` | `:oldest` (the default) or `:newest` first |
   | `:in` | the recording |
 
       iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 0)
@@ -394,6 +395,204 @@ defmodule ElixirScope do
   """
   @spec calls(Function.t(), keyword) :: [Call.t()]
   def calls(function, options \\ []), do: bang(Query.calls(function, options))
+
+  @doc """
+  A moment in the recording as an `ElixirScope.Cursor`, to be moved with `next/3`, `prev/3` and `step_into/1` and those beside it,
+  and looked at with `where/2`. It stands on the last event that had happened by then, or on the very event, call or mark that is given.
+
+  | option | meaning |
+  |---|---|
+  | `:pid` | the server whose events it keeps to; without it, it moves through those of all processes |
+  | `:in` | the recording |
+
+  This and what moves a cursor return the cursor itself and raise `ElixirScope.Error`, so that they can be piped:
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> cursor = ElixirScope.at({:ago, 0, :second}, pid: counter) |> ElixirScope.prev(:call)
+      iex> {cursor.event.mfa, hd(cursor.event.data.args)}
+      {{ElixirScope.Doctest.Counter, :handle_call, 3}, :next}
+      iex> cursor |> ElixirScope.step_out() |> ElixirScope.where() |> Map.fetch!(:result)
+      {:returned, {:reply, 7, 8}}
+  """
+  @spec at(Moment.t(), keyword) :: Cursor.t()
+  def at(time, options \\ []), do: bang(Query.Cursor.at(time, options))
+
+  @doc """
+  Moves a cursor forward, to the next event of a kind. Where there is none it stays, and its field `ended` says why; what is missing
+  between its old and its new place stands in `over`: see `ElixirScope.Cursor`.
+
+  | by | to |
+  |---|---|
+  | `:event` | the next event of any kind |
+  | `:call`, `:return`, `:raise`, `:state` | the next of these, see `ElixirScope.Event` |
+  | `:line` | the next line that is known to be reached: a call, or another line at which a variable is bound (`locals: true`) |
+  | `:message` | the next call of a callback that is given a message: `handle_call/3`, `handle_cast/2`, `handle_info/2`, `handle_event/4` |
+  | `:mark` | the next bookmark, of any process unless the option `:pid` says whose |
+
+  The option `:pid` names a server for this move alone, instead of the one that the cursor keeps to.
+
+  The order is that of the recording: of each process the true one, also where two of its events have the same time. Of a recording
+  that goes on, the end moves: the same move may find something later.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> [first | _] = Enum.to_list(ElixirScope.events(pid: counter))
+      iex> cursor = first |> ElixirScope.at(pid: counter) |> ElixirScope.next(:state) |> ElixirScope.next(:state)
+      iex> {cursor.event.data.state, ElixirScope.next(cursor, :state).ended}
+      {8, :end}
+  """
+  @spec next(Cursor.t(), atom, keyword) :: Cursor.t()
+  def next(cursor, by \\ :event, options \\ []), do: bang(Query.Cursor.move(cursor, :next, by, options))
+
+  @doc """
+  Moves a cursor back, to the previous event of a kind: see `next/3`.
+  """
+  @spec prev(Cursor.t(), atom, keyword) :: Cursor.t()
+  def prev(cursor, by \\ :event, options \\ []), do: bang(Query.Cursor.move(cursor, :prev, by, options))
+
+  @doc """
+  Moves a cursor to the next event of its process: into the call that is made next, if one is.
+
+  The process is the one that the cursor keeps to, or else that of its event. These six move as a debugger does, on and back:
+
+  | on | back | to |
+  |---|---|---|
+  | `step_into/1` | `back_into/1` | the next, or previous, event of the process |
+  | `step_over/1` | `back_over/1` | likewise; but when a call begins (or, going back, ends) there, to the other end of it |
+  | `step_out/1` | `back_out/1` | the end (or the beginning) of the innermost call around the moment |
+
+  A function that ended with a tail call ends when the function does that it called.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> [init, call] = ElixirScope.calls(ElixirScope.Doctest.Counter, pid: counter)
+      iex> cursor = init |> ElixirScope.at() |> ElixirScope.step_out() |> ElixirScope.step_over()
+      iex> {cursor.event.kind, cursor.event.time == call.finished}
+      {:return, true}
+      iex> ElixirScope.back_over(cursor).event.kind
+      :state
+      iex> ElixirScope.back_out(cursor).event.id == call.id
+      true
+  """
+  @spec step_into(Cursor.t()) :: Cursor.t()
+  def step_into(cursor), do: bang(Query.Cursor.step(cursor, :next, :into))
+
+  @doc "Moves a cursor on, over the call that is made next: see `step_into/1`."
+  @spec step_over(Cursor.t()) :: Cursor.t()
+  def step_over(cursor), do: bang(Query.Cursor.step(cursor, :next, :over))
+
+  @doc "Moves a cursor to the end of the call that it is in: see `step_into/1`."
+  @spec step_out(Cursor.t()) :: Cursor.t()
+  def step_out(cursor), do: bang(Query.Cursor.step(cursor, :next, :out))
+
+  @doc "Moves a cursor to the previous event of its process: see `step_into/1`."
+  @spec back_into(Cursor.t()) :: Cursor.t()
+  def back_into(cursor), do: bang(Query.Cursor.step(cursor, :prev, :into))
+
+  @doc "Moves a cursor back, over the call that ended last: see `step_into/1`."
+  @spec back_over(Cursor.t()) :: Cursor.t()
+  def back_over(cursor), do: bang(Query.Cursor.step(cursor, :prev, :over))
+
+  @doc "Moves a cursor to the beginning of the call that it is in: see `step_into/1`."
+  @spec back_out(Cursor.t()) :: Cursor.t()
+  def back_out(cursor), do: bang(Query.Cursor.step(cursor, :prev, :out))
+
+  @doc """
+  What was true at the moment of a cursor, as `ElixirScope.Where`: the source around the line, with the values of that moment,
+  the open calls, the state of the process. `lines:` says how many lines are shown before and behind.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> where = {:ago, 0, :second} |> ElixirScope.at(pid: counter) |> ElixirScope.prev(:call) |> ElixirScope.where()
+      iex> {:ok, lines} = where.source
+      iex> lines |> List.keyfind(where.line, 0) |> elem(1) |> String.trim()
+      "def handle_call(:next, _from, count), do: {:reply, count, count + 1}"
+      iex> [%{args: [:next, _from, 7]}] = where.calls
+      iex> where.state
+      {:ok, 7}
+  """
+  @spec where(Cursor.t(), keyword) :: ElixirScope.Where.t()
+  def where(cursor, options \\ []), do: bang(Query.Where.where(cursor, options))
+
+  @doc """
+  Sets a bookmark in the recording: a name, an atom or a string, for this moment. Its label can be given wherever a time is expected,
+  and stands for the newest mark with it; an atom and its text are the same label.
+
+  | option | meaning |
+  |---|---|
+  | `:at` | the time that it is for, when that is not now |
+  | `:in` | the recording, when it is not the one of this VM; `:at` is then needed |
+
+  A mark that is set now is an event of the calling process. One for a moment of the past is kept in a file beside the recording. Both
+  stay with it, and are there when it is opened again; of the oldest that retention removes the newest thousand stay.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> ElixirScope.mark("before the call")
+      :ok
+      iex> GenServer.call(counter, :next)
+      iex> ElixirScope.get_state_at(counter, "before the call")
+      {:ok, 7}
+  """
+  @spec mark(Mark.label(), keyword) :: :ok | {:error, Error.t()}
+  def mark(label, options \\ []), do: Query.Mark.set(label, options)
+
+  @doc """
+  The bookmarks of a recording, by time. The option is `:in`.
+
+      iex> ElixirScope.mark(:here)
+      iex> :here in Enum.map(ElixirScope.marks(), & &1.label)
+      true
+  """
+  @spec marks(keyword) :: [Mark.t()]
+  def marks(options \\ []), do: bang(Query.Mark.list(options))
+
+  @doc """
+  Prints after the fact, as if the program had had that line all along: for every recorded call of a function, in the order in which
+  they began, the time, the process, and what `fun` gives for the `ElixirScope.Call`; without `fun` its arguments.
+
+      ElixirScope.print(&Cart.add/2, fn call -> {call.args, call.return} end)
+
+  prints lines like
+
+      13:04:05.123456  Shop.Web  {[#PID<0.186.0>, %{count: 2, id: 1}], :ok}
+
+  A place in the source can be given instead: `{file, line}` or `{module, line}`, where variables are recorded (`locals: true`). `fun` is
+  then given a map of the variables of that call as they were when that line had bound its own, by their names. It is printed for each place on the line that binds any.
+
+      ElixirScope.print({Cart, 14}, fn variables -> variables.item end)
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:limit` | 100 | how many lines at most; it is said how many more there are |
+  | `:since`, `:until` | all | times, both included |
+  | `:pid` | all | one server, or a list |
+  | `:device` | `:stdio` | where to print, as for `IO.puts/2` |
+  | `:in` | | the recording |
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 41)
+      iex> GenServer.call(counter, :next)
+      iex> {:ok, device} = StringIO.open("")
+      iex> ElixirScope.print({ElixirScope.Doctest.Counter, :handle_call}, & &1.return, pid: counter, device: device)
+      :ok
+      iex> {_input, printed} = StringIO.contents(device)
+      iex> printed |> String.split("  ") |> List.last() |> String.trim()
+      "{:reply, 41, 42}"
+
+  When `fun` raises, the error is printed in its place. Raises `ElixirScope.Error` when nothing of the kind could have been recorded.
+  """
+  @spec print(
+          Function.t() | {Path.t() | module, pos_integer},
+          (Call.t() -> term) | (map -> term) | keyword,
+          keyword
+        ) :: :ok
+  def print(function, fun \\ nil, options \\ [])
+
+  def print(function, options, []) when is_list(options), do: print(function, nil, options)
+
+  def print(function, fun, options) do
+    with {:error, error} <- Query.Print.print(function, fun, options), do: raise(error)
+  end
 
   @doc """
   How often functions were called that are counted, not recorded (`count:` of `use ElixirScope`, or hot inner loops of a

@@ -22,9 +22,10 @@ defmodule ElixirScope.LayeringTest do
     application: {~w(application.ex), [:options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
+    # The Elixir half of the capture, because a mark is an event of the process that sets it.
     query:
-      {~w(query.ex query/*.ex events.ex history.ex),
-       [:error, :trace, :native, :recorder, :instrument, :text]},
+      {~w(query.ex query/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
+       [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}
   }

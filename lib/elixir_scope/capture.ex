@@ -5,14 +5,17 @@ defmodule ElixirScope.Capture do
   # alone: a function of a module could itself be instrumented, and would then be recorded as the program's doing.
   #
   # Two keys of the process dictionary are ours. The chain: how many wrapped tail calls are on the stack. The
-  # state: the server's state as it was recorded last. It is the very term that the server holds, so it costs
-  # nothing and moves with it under garbage collection; comparing it with the next one is cheap, because equal
-  # parts are the same words.
+  # state: the server's state as it was recorded last, and as it was recorded whole last (see `native/nif/src/state.rs`).
+  # The first is the very term that the server holds, so it costs nothing and moves with it under garbage
+  # collection; comparing it with the next one is cheap, because equal parts are the same words.
 
   alias ElixirScope.Native
 
   @chain :"$elixir_scope_chain"
   @state :"$elixir_scope_state"
+
+  # What is known of a server of which nothing was recorded: no state is equal to it.
+  @unknown {:"$elixir_scope_unknown"}
 
   # Numbers of `StateOrigin` in `native/event`.
   @init 0
@@ -190,7 +193,7 @@ defmodule ElixirScope.Capture do
   end
 
   defp become_server(module) do
-    :erlang.put(@state, {0, module, hidden(nil), :busy})
+    :erlang.put(@state, {0, module, hidden(@unknown), :busy})
     true
   end
 
@@ -214,19 +217,30 @@ defmodule ElixirScope.Capture do
 
   defp known?(state) do
     case :erlang.get(@state) do
-      {generation, _module, known, _} -> known.() === state and generation == Native.generation()
-      _ -> false
+      {generation, _module, known, _} ->
+        :erlang.element(1, known.()) === state and generation == Native.generation()
+
+      _ ->
+        false
     end
   end
 
-  # A state that was lost is not remembered: the next callback records it again.
+  # A state that was lost is not remembered: the next callback records it again, by its difference to the one before.
   defp remember(site, origin, state) do
     generation = Native.generation()
 
-    if Native.state(site, origin, state),
-      do: :erlang.put(@state, {generation, elem(site, 2), hidden(state), :busy})
+    known =
+      case :erlang.get(@state) do
+        {^generation, _module, known, _} -> known.()
+        _ -> @unknown
+      end
+
+    case Native.state(site, origin, known, state) do
+      false -> :lost
+      kept -> :erlang.put(@state, {generation, elem(site, 2), hidden(kept), :busy})
+    end
   end
 
   # Crash reports print process dictionaries, and `format_status` cannot reach into them: a function prints as itself.
-  defp hidden(state), do: fn -> state end
+  defp hidden(known), do: fn -> known end
 end

@@ -9,6 +9,7 @@ defmodule ElixirScope.Error do
   | `:not_recording` | there is no recording to ask |
   | `:no_snapshot` | nothing of a flight recording was written down yet |
   | `:bad_option`, `:bad_time`, `:bad_server`, `:bad_function` | an argument is not of the form that is expected |
+  | `:unknown_mark` | no mark of the recording has this label |
   | `:before_recording`, `:after_recording` | the time lies outside of what was recorded |
   | `:unknown_process` | no event of such a process was recorded |
   | `:not_instrumented` | the code that would make the events is not instrumented |

@@ -17,11 +17,23 @@ defmodule ElixirScope.Event do
   | `:process` | who the process is: `%{name:, label:, initial_call:, ancestors:, callers:, parents:}` |
   | `:gap` | events are missing: `%{cause:, count:, from:, to:}` |
   | `:count` | `%{count: number}`: calls of a function that is counted, not recorded, since its last such event. They lie up to 10 ms before the event |
+  | `:mark` | `%{label: label}`: a bookmark, see `ElixirScope.mark/2` |
   | `:pause`, `:resume` | `%{}` |
   """
 
   @type kind ::
-          :call | :return | :raise | :tail | :binding | :state | :process | :gap | :pause | :resume | :count
+          :call
+          | :return
+          | :raise
+          | :tail
+          | :binding
+          | :state
+          | :process
+          | :gap
+          | :pause
+          | :resume
+          | :count
+          | :mark
 
   @type t :: %__MODULE__{
           id: non_neg_integer,
@@ -40,7 +52,7 @@ defmodule ElixirScope.Event do
 
   defstruct [:id, :time, :pid, :kind, :mfa, :file, :line, :column, :clause, :source, :node, :data]
 
-  @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume, :count]
+  @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume, :count, :mark]
 
   @doc "All kinds of events."
   @spec kinds() :: [kind]
@@ -111,6 +123,7 @@ defmodule ElixirScope.Event do
     }
   end
 
+  defp data(:mark, _, [label]), do: %{label: label}
   defp data(:count, count, _), do: %{count: count}
   defp data(kind, _, _) when kind in [:tail, :pause, :resume], do: %{}
   # Bytes that did not follow the format.

@@ -9,28 +9,40 @@ defmodule ElixirScope.Events do
   alias ElixirScope.{Native, Recording}
 
   @enforce_keys [:recording, :filter, :limit]
-  defstruct [:recording, :filter, :limit]
+  defstruct [:recording, :filter, :limit, order: :oldest]
 
-  @type t :: %__MODULE__{recording: Recording.t(), filter: map | :nothing, limit: pos_integer | :infinity}
+  @type t :: %__MODULE__{
+          recording: Recording.t(),
+          filter: map | :nothing,
+          limit: pos_integer | :infinity,
+          order: :oldest | :newest
+        }
+
+  @forever 0xFFFFFFFFFFFFFFFF
 
   @page 1_000
 
   @doc false
   def stream(%__MODULE__{filter: :nothing}), do: []
 
-  def stream(%__MODULE__{recording: recording, filter: filter, limit: limit}) do
+  def stream(%__MODULE__{order: order} = events),
+    do: from(events, if(order == :oldest, do: 0, else: @forever))
+
+  @doc false
+  # Those from the event of a number on; newest first: those with a lower number.
+  def from(%__MODULE__{recording: recording, filter: filter, limit: limit, order: order}, number) do
     # An atom is greater than any number.
     page = min(limit, @page)
 
     all =
       Stream.resource(
-        fn -> 0 end,
+        fn -> number end,
         fn
           nil ->
             {:halt, nil}
 
           from ->
-            {events, next} = Native.events(recording.handle, filter, from, page)
+            {events, next} = page(order, recording.handle, filter, from, page)
             {Enum.map(events, &ElixirScope.Event.from_native/1), next}
         end,
         fn _ -> :ok end
@@ -38,6 +50,9 @@ defmodule ElixirScope.Events do
 
     if limit == :infinity, do: all, else: Stream.take(all, limit)
   end
+
+  defp page(:oldest, handle, filter, from, limit), do: Native.events(handle, filter, from, limit)
+  defp page(:newest, handle, filter, before, limit), do: Native.events_before(handle, filter, before, limit)
 
   defimpl Enumerable do
     def reduce(events, acc, fun), do: Enumerable.reduce(ElixirScope.Events.stream(events), acc, fun)

@@ -73,7 +73,7 @@ defmodule ElixirScope.Query do
   def state_at(server, time, options) do
     with :ok <- check(options, [:in]),
          {:ok, recording} <- recording(options),
-         {:ok, time} <- Moment.nanoseconds(time, &Native.now/0),
+         {:ok, time} <- Moment.find(recording, time),
          :ok <- within(recording, time),
          {:ok, process} <- Server.find(recording, server, time) do
       recording.handle |> Native.state_at(process, time) |> state_or_gap(recording, server, time)
@@ -131,7 +131,9 @@ defmodule ElixirScope.Query do
   end
 
   # Before the first and after the last thing that is known, nothing can be said.
-  defp within(recording, time) do
+  @doc "Whether a time lies within what is known."
+  @spec within(Recording.t(), non_neg_integer) :: :ok | {:error, Error.t()}
+  def within(recording, time) do
     {state, started, last} = Native.bounds(recording.handle)
     flight = Native.flight(recording.handle)
 
@@ -164,21 +166,22 @@ defmodule ElixirScope.Query do
     end
   end
 
-  @filters [:in, :kind, :pid, :mfa, :since, :until, :limit]
+  @filters [:in, :kind, :pid, :mfa, :since, :until, :limit, :order]
 
   @doc "See `ElixirScope.events/1`."
   def events(filters) do
     with :ok <- check(filters, @filters),
          {:ok, recording} <- recording(filters),
          {:ok, filter} <- filter(recording, filters),
-         {:ok, limit} <- limit(filters) do
-      {:ok, %Events{recording: recording, filter: filter, limit: limit}}
+         {:ok, limit} <- limit(filters),
+         {:ok, order} <- order(filters) do
+      {:ok, %Events{recording: recording, filter: filter, limit: limit, order: order}}
     end
   end
 
   @doc "See `ElixirScope.calls/2`."
   def calls(function, options) do
-    with :ok <- check(options, @filters -- [:kind, :mfa]),
+    with :ok <- check(options, @filters -- [:kind, :mfa, :order]),
          {:ok, pattern} <- Function.pattern(function),
          {:ok, recording} <- recording(options),
          {:ok, filter} <- filter(recording, [mfa: function] ++ options),
@@ -306,10 +309,12 @@ defmodule ElixirScope.Query do
     end
   end
 
-  defp filter(recording, filters) do
+  @doc "Filters as the native library takes them; `:nothing` when no event can match."
+  @spec filter(Recording.t(), keyword) :: {:ok, map | :nothing} | {:error, Error.t()}
+  def filter(recording, filters) do
     with {:ok, kinds} <- kinds(Keyword.get(filters, :kind, [])),
-         {:ok, since} <- bound(filters, :since, 0),
-         {:ok, until} <- bound(filters, :until, @forever),
+         {:ok, since} <- bound(recording, filters, :since, 0),
+         {:ok, until} <- bound(recording, filters, :until, @forever),
          {:ok, processes} <- pids(recording, filters, until),
          {:ok, sites} <- site_keys(recording, filters) do
       if processes == [] or sites == [] do
@@ -335,10 +340,10 @@ defmodule ElixirScope.Query do
     end
   end
 
-  defp bound(filters, key, default) do
+  defp bound(recording, filters, key, default) do
     case Keyword.fetch(filters, key) do
       :error -> {:ok, default}
-      {:ok, time} -> Moment.nanoseconds(time, &Native.now/0)
+      {:ok, time} -> Moment.find(recording, time)
     end
   end
 
@@ -390,7 +395,19 @@ defmodule ElixirScope.Query do
     end
   end
 
-  defp limit(options) do
+  defp order(options) do
+    case Keyword.get(options, :order, :oldest) do
+      order when order in [:oldest, :newest] ->
+        {:ok, order}
+
+      other ->
+        Error.new(:bad_option, "expected :order to be :oldest or :newest first, got: #{inspect(other)}")
+    end
+  end
+
+  @doc "How many events or calls are wanted."
+  @spec limit(keyword) :: {:ok, pos_integer | :infinity} | {:error, Error.t()}
+  def limit(options) do
     case Keyword.get(options, :limit, :infinity) do
       :infinity ->
         {:ok, :infinity}

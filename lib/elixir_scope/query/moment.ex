@@ -1,7 +1,8 @@
 defmodule ElixirScope.Query.Moment do
   @moduledoc """
-  The forms in which a time may be given: nanoseconds of system time, a `DateTime`, an `ElixirScope.Event`, or
-  `{:ago, count, unit}` with a unit of `System.time_unit/0` such as `:second` or `:millisecond`.
+  The forms in which a time may be given: nanoseconds of system time, a `DateTime`, an `ElixirScope.Event`, an
+  `ElixirScope.Call` (when it began), an `ElixirScope.Cursor`, an `ElixirScope.Mark` or its label, or `{:ago, count, unit}` with
+  a unit of `System.time_unit/0` such as `:second` or `:millisecond`.
 
       iex> ElixirScope.Query.Moment.nanoseconds(~U[2026-01-01 00:00:00.000001Z], fn -> 0 end)
       {:ok, 1_767_225_600_000_001_000}
@@ -9,12 +10,29 @@ defmodule ElixirScope.Query.Moment do
       {:ok, 3_000_000_000}
   """
 
-  alias ElixirScope.{Error, Event}
+  alias ElixirScope.{Call, Cursor, Error, Event, Mark, Native, Query, Recording}
 
-  @type t :: non_neg_integer | DateTime.t() | Event.t() | {:ago, non_neg_integer, System.time_unit()}
+  @type t ::
+          non_neg_integer
+          | DateTime.t()
+          | Event.t()
+          | Call.t()
+          | Cursor.t()
+          | Mark.t()
+          | Mark.label()
+          | {:ago, non_neg_integer, System.time_unit()}
 
   # The year 2262: later times do not fit 63 bits.
   @latest 0x7FFFFFFFFFFFFFFF
+
+  @doc "The time in nanoseconds, also of the label of a mark in the recording."
+  @spec find(Recording.t(), t) :: {:ok, non_neg_integer} | {:error, Error.t()}
+  def find(recording, label)
+      when (is_atom(label) and label not in [nil, true, false]) or is_binary(label) do
+    with {:ok, mark} <- Query.Mark.find(recording, label), do: {:ok, mark.time}
+  end
+
+  def find(_recording, time), do: nanoseconds(time, &Native.now/0)
 
   @doc "The time in nanoseconds; `now` is asked for those that count from now."
   @spec nanoseconds(t, (() -> integer)) :: {:ok, non_neg_integer} | {:error, Error.t()}
@@ -27,7 +45,8 @@ defmodule ElixirScope.Query.Moment do
     end
   end
 
-  def nanoseconds(%Event{time: time}, _now), do: {:ok, time}
+  def nanoseconds(%module{time: time}, _now) when module in [Event, Cursor, Mark], do: {:ok, time}
+  def nanoseconds(%Call{started: time}, _now), do: {:ok, time}
 
   def nanoseconds({:ago, count, unit} = given, now) when is_integer(count) and count >= 0 do
     {:ok, max(now.() - System.convert_time_unit(count, unit, :nanosecond), 0)}
@@ -44,8 +63,8 @@ defmodule ElixirScope.Query.Moment do
   defp bad(other) do
     Error.new(
       :bad_time,
-      "expected a time as nanoseconds of system time (see ElixirScope.now/0), a DateTime, an ElixirScope.Event " <>
-        "or {:ago, 5, :second} (:second, :millisecond, :microsecond or :nanosecond), between 1970 and 2262, got: #{inspect(other)}"
+      "expected a time as nanoseconds of system time (see ElixirScope.now/0), a DateTime, an ElixirScope.Event, " <>
+        "the label of a mark or {:ago, 5, :second} (:second, :millisecond, :microsecond or :nanosecond), between 1970 and 2262, got: #{inspect(other)}"
     )
   end
 end

@@ -1,6 +1,7 @@
 //! Writing the payload of one event.
 
 use crate::Session;
+use elixir_scope_clock::Ticks;
 use elixir_scope_dictionary::Known;
 use elixir_scope_event::value::{self, Short, Token};
 use elixir_scope_event::varint;
@@ -12,16 +13,17 @@ pub struct Pen<'a> {
     bytes: &'a mut Buffer,
     /// Where the payload begins.
     from: usize,
+    ticks: Ticks,
     /// Whether the meaning of a word could not be written.
     pub(crate) undefined: bool,
 }
 
 impl<'a> Pen<'a> {
-    /// A pen that appends to `bytes`.
+    /// A pen that appends to `bytes` the payload of an event that happened then.
     #[inline]
-    pub fn new(session: &'a Session, bytes: &'a mut Buffer) -> Self {
+    pub fn new(session: &'a Session, ticks: Ticks, bytes: &'a mut Buffer) -> Self {
         let from = bytes.len();
-        Pen { session, bytes, from, undefined: false }
+        Pen { session, bytes, from, ticks, undefined: false }
     }
 
     /// The session that records.
@@ -34,6 +36,22 @@ impl<'a> Pen<'a> {
     #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len() - self.from
+    }
+
+    /// A byte of it.
+    pub fn byte(&self, at: usize) -> Option<u8> {
+        self.bytes.as_slice().get(self.from + at).copied()
+    }
+
+    /// Forgets what was written behind so many bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(self.from + len);
+    }
+
+    /// When the event happened.
+    #[inline]
+    pub fn ticks(&self) -> Ticks {
+        self.ticks
     }
 
     /// Whether nothing was written yet.

@@ -76,6 +76,12 @@ pub fn record(kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>))
     with_local(origin, Outcome::Off, |local| local.record(kind, origin, fill))
 }
 
+/// As [`record`], for an event whose kind `fill` decides.
+#[inline]
+pub fn record_as(origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>) -> Kind) -> Outcome {
+    with_local(origin, Outcome::Off, |local| local.record_as(origin, fill))
+}
+
 /// Records one event whose values are so many immediates; `word` gives them by their place, and is told which words have a
 /// meaning already: of atoms, pids and ports it may give only those. When it does not give one, or the process or site is not
 /// known, `fill` writes the payload, as for [`record`].
@@ -153,6 +159,14 @@ impl Met {
 impl Local {
     #[inline]
     fn record(&mut self, kind: Kind, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>)) -> Outcome {
+        self.record_as(origin, |pen| {
+            fill(pen);
+            kind
+        })
+    }
+
+    #[inline]
+    fn record_as(&mut self, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>) -> Kind) -> Outcome {
         let session = &*self.session;
         let (process, site) = (origin.process(), origin.site());
         let known = session.processes.contains(process) && session.sites.contains(site);
@@ -162,9 +176,10 @@ impl Local {
         }
         let ticks = session.clock.raw();
         self.bytes.clear();
-        self.bytes.extend(&Record { kind, ticks, process, site, payload: &[] }.head());
-        let mut pen = Pen::new(session, &mut self.bytes);
-        fill(&mut pen);
+        // The kind is no part of the head.
+        self.bytes.extend(&Record { kind: Kind::Call, ticks, process, site, payload: &[] }.head());
+        let mut pen = Pen::new(session, ticks, &mut self.bytes);
+        let kind = fill(&mut pen);
         let undefined = met.undefined | pen.undefined;
         let Some(ring) = self.ring.as_mut().filter(|_| !undefined) else {
             session.count_undefined();

@@ -36,6 +36,11 @@ impl Buffer {
         self.len = 0;
     }
 
+    /// Forgets the bytes behind so many.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     /// Number of bytes.
     #[inline]
     pub fn len(&self) -> usize {

@@ -42,7 +42,8 @@ numbered! {
         Raise = 3 "raise",
         /// It gave its frame to the function called next. Payload: 0.
         Tail = 4 "tail",
-        /// A server's state as it is from now on. Payload: [`StateOrigin`], the state.
+        /// A server's state as it is from now on: a keyframe. Payload: [`StateOrigin`] and number of the state (see
+        /// [`StateOrigin::pack`]), the state, and, where it is known, the patch that makes it of the state before.
         State = 5 "state",
         /// Who a process is, seen at its first event. Payload: 0, a map.
         Process = 6 "process",
@@ -56,8 +57,21 @@ numbered! {
         Binding = 10 "binding",
         /// Calls that were counted, not recorded, since the last event of this kind for the site. Payload: how many.
         Count = 11 "count",
+        /// A server's state, by its difference. Payload: as of a keyframe, the patch that makes it of the state before.
+        Change = 12 "change",
+        /// Likewise, by two differences. Payload: the same, then the number of the last keyframe, and the patch that makes
+        /// the state of that.
+        Anchor = 13 "anchor",
         /// A bookmark. Payload: 0, its label.
         Mark = 14 "mark",
+    }
+}
+
+impl Kind {
+    /// Whether it tells a state: it is a keyframe, a change or an anchor.
+    #[inline]
+    pub fn is_state(self) -> bool {
+        matches!(self, Kind::State | Kind::Change | Kind::Anchor)
     }
 }
 
@@ -116,5 +130,21 @@ numbered! {
         Removed = 5 "removed",
         /// Newer events of a flight recording took their place.
         Overwritten = 6 "overwritten",
+    }
+}
+
+impl StateOrigin {
+    /// The number of the payload of a state: the origin in the last two bits, above it the number of the state among those that
+    /// its process recorded, from 0. So it shows when one of them is missing.
+    #[inline]
+    pub fn pack(self, number: u64) -> u64 {
+        number << 2 | self as u64
+    }
+
+    /// The origin and the number of the state.
+    #[inline]
+    pub fn unpack(packed: u64) -> (Self, u64) {
+        let origin = Self::from_number((packed & 3) as u8).unwrap_or(StateOrigin::Callback);
+        (origin, packed >> 2)
     }
 }

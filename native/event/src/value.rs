@@ -19,6 +19,20 @@
 //! | 12 | the state: the same term as the process's most recent state event | |
 //! | 13 | cut: a term that a limit kept out | [`CutKind`], true size (0: unknown), length, first bytes |
 //! | 14 | integer, in rings alone | 8 bytes, little-endian two's complement |
+//!
+//! A **patch** says what a value is, given another that it was before. It is a value, which takes the place of the old
+//! one, or begins with one of these:
+//!
+//! | tag | token | followed by |
+//! |---|---|---|
+//! | 15 | map change | how many keys go, how many pairs change; keys that go; keys that change, each with the patch of its value |
+//! | 16 | tuple change | count, that many places (as integers, from 0), each with the patch of what stands there |
+//! | 17 | list change | steps along the old list, up to `end`, `tail` or `rest` |
+//! | 18 | same: so many elements of the old list stay; elsewhere (1) all of it | number |
+//! | 19 | drop: so many elements of the old list go | number |
+//! | 20 | the rest of the old list stays, and ends the new one | |
+//!
+//! Another step along a list is a value, which is inserted, or a change token, which patches the next old element.
 
 use crate::{Buffer, Kind, Malformed, Out, varint};
 
@@ -80,6 +94,24 @@ pub enum Token<'a> {
     State,
     /// A term that a limit kept out: what it was, its true size (0: unknown), its first bytes.
     Cut(CutKind, u64, &'a [u8]),
+    /// A map of which so many keys go and so many pairs change.
+    MapChange(u64, u64),
+    /// A tuple of which so many elements change.
+    TupleChange(u64),
+    /// A list that is made along another.
+    ListChange,
+    /// So many elements stay.
+    Same(u64),
+    /// So many elements go.
+    Drop(u64),
+    /// All that is left of the old list stays.
+    Rest,
+}
+
+/// Whether a patch that begins with this byte is none that takes the place of the old value.
+#[inline]
+pub fn is_change(tag: u8) -> bool {
+    (15..=18).contains(&tag)
 }
 
 /// Appends one token.
@@ -110,6 +142,15 @@ pub fn put(out: &mut impl Out, token: Token<'_>) {
             varint::put(out, first.len() as u64);
             out.extend(first);
         }
+        Token::MapChange(gone, changed) => {
+            put_number(out, 15, gone);
+            varint::put(out, changed);
+        }
+        Token::TupleChange(count) => put_number(out, 16, count),
+        Token::ListChange => out.push(17),
+        Token::Same(count) => put_number(out, 18, count),
+        Token::Drop(count) => put_number(out, 19, count),
+        Token::Rest => out.push(20),
     }
 }
 
@@ -226,6 +267,12 @@ pub fn take<'a>(input: &mut &'a [u8]) -> Result<Token<'a>, Malformed> {
             Token::Cut(kind, varint::take(input)?, take_bytes(input)?)
         }
         14 => Token::Integer(take_word(input)? as i64),
+        15 => Token::MapChange(varint::take(input)?, varint::take(input)?),
+        16 => Token::TupleChange(varint::take(input)?),
+        17 => Token::ListChange,
+        18 => Token::Same(varint::take(input)?),
+        19 => Token::Drop(varint::take(input)?),
+        20 => Token::Rest,
         _ => return Err(Malformed("the tag of a value")),
     })
 }
@@ -323,7 +370,7 @@ pub fn check(payload: &[u8]) -> Result<usize, Malformed> {
     Ok(values)
 }
 
-/// Steps over one value and everything in it, without recursion.
+/// Steps over one value or patch and everything in it, without recursion.
 ///
 /// # Errors
 /// When the value is malformed or not complete.
@@ -344,15 +391,24 @@ pub fn skip(input: &mut &[u8]) -> Result<(), Malformed> {
             Token::Map(count) => {
                 open.push(Some(count.checked_mul(2).ok_or(Malformed("a map that fits memory"))?));
             }
-            Token::List => open.push(None),
-            Token::End if in_list => {
+            Token::MapChange(gone, changed) => {
+                let inside = changed.checked_mul(2).and_then(|pairs| pairs.checked_add(gone));
+                open.push(Some(inside.ok_or(Malformed("a map that fits memory"))?));
+            }
+            Token::TupleChange(count) => {
+                open.push(Some(count.checked_mul(2).ok_or(Malformed("a tuple that fits memory"))?));
+            }
+            Token::List | Token::ListChange => open.push(None),
+            Token::End | Token::Rest if in_list => {
                 open.pop();
             }
             Token::Tail if in_list => {
                 open.pop();
                 open.push(Some(1));
             }
-            Token::End | Token::Tail => return Err(Malformed("a value, not the end of a list")),
+            Token::End | Token::Rest | Token::Tail => {
+                return Err(Malformed("a value, not the end of a list"));
+            }
             _ => {}
         }
     }

@@ -14,7 +14,7 @@
 //! | `bind(site, v1, ..., vn)`, n from 1 to 12 | variables that were bound |
 //! | `bind_list(site, values)` | any number of variables |
 //! | `bind_callback(site, values, state)` | variables, in which the process's state may be |
-//! | `state(site, origin, state)` | a state; answers whether it was recorded |
+//! | `state(site, origin, known, state)` | a state; answers what is known then, or `false` when it was not recorded |
 //! | `count(site)` | one call more, without an event of its own |
 //! | `introduce(map)` | who the process is |
 //! | `mark(label)` | a bookmark; answers `new` when it is the first event of the process, `false` when it was not recorded |
@@ -33,10 +33,13 @@
 use crate::atoms;
 use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
+use crate::state::{self, Known};
 use crate::vm::{self, Env, Word};
 use crate::{meaning, site};
-use elixir_scope_capture::{Origin, Outcome, Pen, Thread, count as count_call, record, record_brief};
-use elixir_scope_dictionary::Known;
+use elixir_scope_capture::{
+    Origin, Outcome, Pen, Thread, count as count_call, record, record_as, record_brief,
+};
+use elixir_scope_dictionary::Known as WordSet;
 use elixir_scope_event::{Definition, Kind, Site, StateOrigin};
 use rustler::sys::{ErlNifEnv, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,12 +54,13 @@ struct Words {
     r#false: Word,
     error: Word,
     exit: Word,
+    cut: Word,
 }
 
 static WORDS: OnceLock<Words> = OnceLock::new();
 
 mod kinds {
-    rustler::atoms! { exit, r#true = "true", r#false = "false" }
+    rustler::atoms! { exit, r#true = "true", r#false = "false", cut = "Elixir.ElixirScope.Cut" }
 }
 
 /// Makes the atoms; the load of the library calls it.
@@ -65,9 +69,9 @@ pub fn prepare() {
 }
 
 /// The atoms that were made.
-pub fn atoms() -> [Word; 8] {
-    let Words { ok, new, unsourced, r#true, r#false, error, exit } = words();
-    [*ok, *new, *unsourced, *r#true, *r#false, *error, *exit, atoms::nil().to_term_word()]
+pub fn atoms() -> [Word; 9] {
+    let Words { ok, new, unsourced, r#true, r#false, error, exit, cut } = words();
+    [*ok, *new, *unsourced, *r#true, *r#false, *error, *exit, *cut, atoms::nil().to_term_word()]
 }
 
 fn words() -> &'static Words {
@@ -79,6 +83,7 @@ fn words() -> &'static Words {
         r#false: kinds::r#false().to_term_word(),
         error: atoms::error().to_term_word(),
         exit: kinds::exit().to_term_word(),
+        cut: kinds::cut().to_term_word(),
     })
 }
 
@@ -200,7 +205,7 @@ fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
 #[inline(always)]
 fn given(env: Env<'_>, kind: Kind, site: Word, number: u8, words: &[Word]) -> Outcome {
     let caller = Caller::new(env, Some(site));
-    let word = |known: &Known, place: usize| encode::known(known, words[place]);
+    let word = |known: &WordSet, place: usize| encode::known(known, words[place]);
     record_brief(kind, &caller, words.len(), word, |pen| {
         pen.number(u64::from(number));
         values(env, pen, words);
@@ -302,15 +307,18 @@ fn bound(
     }))
 }
 
-capture!(state, [3], |_| words().r#false, |env, args| {
+capture!(state, [4], |_| words().r#false, |env, args| {
     let origin = env.integer(args[1]).and_then(|number| u8::try_from(number).ok());
     let origin = origin.and_then(StateOrigin::from_number).unwrap_or(StateOrigin::Callback);
-    let outcome = record(Kind::State, &Caller::new(env, Some(args[0])), |pen| {
-        pen.number(origin as u64);
-        encode::term(env, pen, &mut Budget::state(pen), None, args[2]);
+    let known = Known::read(env, args[2]);
+    let mut next = None;
+    let outcome = record_as(&Caller::new(env, Some(args[0])), |pen| {
+        let (kind, known) = state::write(env, pen, known.as_ref(), words().cut, origin, args[3]);
+        next = Some(known);
+        kind
     });
     let kept = matches!(outcome, Outcome::Known | Outcome::New | Outcome::Unsourced);
-    if kept { words().r#true } else { words().r#false }
+    next.filter(|_| kept).map_or(words().r#false, |known| known.write(env))
 });
 
 capture!(count, [1], ok, |env, args| answer(count_call(&Caller::new(env, Some(args[0])))));

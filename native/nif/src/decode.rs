@@ -110,6 +110,190 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// Takes one patch off the front, and makes of `old` what it says. Where a part of `old` is cut, what the patch says of the
+    /// inside of it cannot be known either: it stays cut.
+    pub fn patch(&mut self, input: &mut &[u8], old: Word) -> Result<Word, Malformed> {
+        self.patched(input, old, 0)
+    }
+
+    /// A forged patch must not nest without bound.
+    fn patched(&mut self, input: &mut &[u8], old: Word, depth: usize) -> Result<Word, Malformed> {
+        if !input.first().is_some_and(|tag| value::is_change(*tag)) {
+            return self.take(input, None);
+        }
+        if depth > crate::diff::DEPTH {
+            return Err(Malformed("a patch of fewer levels"));
+        }
+        if let Some(cut) = self.still_cut(old) {
+            return match input.first() {
+                Some(18) => value::skip(input).map(|()| old),
+                _ => value::skip(input).map(|()| cut),
+            };
+        }
+        match value::take(input)? {
+            Token::MapChange(gone, changed) => self.patched_map(input, old, gone, changed, depth),
+            Token::TupleChange(count) => {
+                let mut elements = self.env.tuple(old).ok_or(Malformed("the patch of a tuple"))?.to_vec();
+                for _ in 0..count {
+                    let Token::Integer(place) = value::take(input)? else {
+                        return Err(Malformed("a place in a tuple"));
+                    };
+                    let place = usize::try_from(place).ok().filter(|place| *place < elements.len());
+                    let place = place.ok_or(Malformed("a place in a tuple"))?;
+                    elements[place] = self.patched(input, elements[place], depth + 1)?;
+                }
+                Ok(self.env.make_tuple(&elements))
+            }
+            Token::ListChange => self.patched_list(input, old, depth),
+            // The only one that is left.
+            _ => Ok(old),
+        }
+    }
+
+    fn patched_map(
+        &mut self,
+        input: &mut &[u8],
+        old: Word,
+        gone: u64,
+        changed: u64,
+        depth: usize,
+    ) -> Result<Word, Malformed> {
+        let malformed = Malformed("the patch of a map");
+        let mut map = old;
+        for _ in 0..gone {
+            let key = self.take(input, None)?;
+            map = self.env.map_remove(map, key).ok_or(malformed)?;
+        }
+        for _ in 0..changed {
+            let key = self.take(input, None)?;
+            let known = self.env.map_get(map, key);
+            let is_change = input.first().is_some_and(|tag| value::is_change(*tag));
+            let value = match known {
+                // The key was cut, and so is what lies behind it.
+                None if is_change => {
+                    value::skip(input)?;
+                    self.cut(CutKind::Other, 0, &[])
+                }
+                known => self.patched(input, known.unwrap_or(old), depth + 1)?,
+            };
+            map = self.env.map_put(map, key, value).ok_or(malformed)?;
+        }
+        Ok(map)
+    }
+
+    fn patched_list(&mut self, input: &mut &[u8], old: Word, depth: usize) -> Result<Word, Malformed> {
+        let env = self.env;
+        let (mut made, mut rest) = (Vec::new(), old);
+        let tail = loop {
+            let &tag = input.first().ok_or(Malformed("a step along a list"))?;
+            if env.cell(rest).is_none()
+                && matches!(tag, 15..=20)
+                && let Some(cut) = self.still_cut(rest)
+            {
+                // What lies behind the cut is not known: nor is what the patch makes of it.
+                skip_steps(input)?;
+                break cut;
+            }
+            match value::take(&mut &input[..])? {
+                Token::Same(count) | Token::Drop(count) => {
+                    value::take(input)?;
+                    let mut left = count;
+                    while left > 0
+                        && let Some((head, tail)) = env.cell(rest)
+                    {
+                        if tag == 18 {
+                            made.push(head);
+                        }
+                        (rest, left) = (tail, left - 1);
+                    }
+                    if left > 0 {
+                        let cut = self.still_cut(rest).ok_or(Malformed("an element of the old list"))?;
+                        skip_steps(input)?;
+                        break cut;
+                    }
+                }
+                Token::MapChange(..) | Token::TupleChange(_) | Token::ListChange => {
+                    let (head, tail) = env.cell(rest).ok_or(Malformed("an element of the old list"))?;
+                    made.push(self.patched(input, head, depth + 1)?);
+                    rest = tail;
+                }
+                Token::Rest => {
+                    value::take(input)?;
+                    break rest;
+                }
+                Token::End => {
+                    value::take(input)?;
+                    break env.make_nil();
+                }
+                Token::Tail => {
+                    value::take(input)?;
+                    break self.take(input, None)?;
+                }
+                _ => made.push(self.take(input, None)?),
+            }
+        };
+        Ok(env.make_list(&made, tail))
+    }
+
+    /// Of a term that is cut: the same without its size, which may have changed.
+    fn still_cut(&self, term: Word) -> Option<Word> {
+        let env = self.env;
+        let [cut, marker, size] = ["Elixir.ElixirScope.Cut", "__struct__", "size"].map(|name| self.atom(name));
+        let is_cut = env.map_size(term) == Some(4) && env.map_get(term, marker) == Some(cut);
+        is_cut.then(|| env.map_put(term, size, atoms::nil().to_term_word())).flatten()
+    }
+
+    /// Whether a patch touches what lies at a path: the keys of maps, and places in tuples as integers or `{:elem, place}`.
+    /// Steps along lists are not told apart.
+    pub fn touches(&mut self, input: &mut &[u8], path: &[Word]) -> Result<bool, Malformed> {
+        let Some((step, path)) = path.split_first() else {
+            let same = matches!(value::take(&mut &input[..])?, Token::Same(_));
+            value::skip(input)?;
+            return Ok(!same);
+        };
+        let mut touched = false;
+        let mut rest = *input;
+        match value::take(&mut rest)? {
+            Token::MapChange(gone, changed) => {
+                for _ in 0..gone {
+                    let key = self.take(&mut rest, None)?;
+                    touched |= self.env.identical(key, *step);
+                }
+                for _ in 0..changed {
+                    let key = self.take(&mut rest, None)?;
+                    match self.env.identical(key, *step) {
+                        true => touched |= self.touches(&mut rest, path)?,
+                        false => value::skip(&mut rest)?,
+                    }
+                }
+                *input = rest;
+            }
+            Token::TupleChange(count) => {
+                let wanted = match self.env.tuple(*step) {
+                    Some([_, place]) => self.env.integer(*place),
+                    _ => self.env.integer(*step),
+                };
+                for _ in 0..count {
+                    let place = match value::take(&mut rest)? {
+                        Token::Integer(place) => place,
+                        _ => return Err(Malformed("a place in a tuple")),
+                    };
+                    match wanted.is_none_or(|wanted| wanted == place) {
+                        true => touched |= self.touches(&mut rest, path)?,
+                        false => value::skip(&mut rest)?,
+                    }
+                }
+                *input = rest;
+            }
+            Token::Same(_) => value::skip(input)?,
+            _ => {
+                value::skip(input)?;
+                touched = true;
+            }
+        }
+        Ok(touched)
+    }
+
     fn leaf(&mut self, token: Token<'_>) -> Result<Word, Malformed> {
         let env = self.env;
         Ok(match token {
@@ -175,6 +359,20 @@ impl<'a> Decoder<'a> {
         let words: Vec<Word> =
             pairs.into_iter().flat_map(|(key, value)| [key.unwrap_or(nil), value.unwrap_or(nil)]).collect();
         env.make_map(&words).unwrap_or(nil)
+    }
+}
+
+/// Steps along a list, up to its end.
+fn skip_steps(input: &mut &[u8]) -> Result<(), Malformed> {
+    loop {
+        match value::take(&mut &input[..])? {
+            Token::Rest | Token::End => return value::take(input).map(drop),
+            Token::Tail => {
+                value::take(input)?;
+                return value::skip(input);
+            }
+            _ => value::skip(input)?,
+        }
     }
 }
 

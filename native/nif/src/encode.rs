@@ -31,24 +31,49 @@ pub struct Budget {
     elements: usize,
     depth: usize,
     aside: usize,
+    /// How often a limit kept something out.
+    cuts: u32,
 }
 
 impl Budget {
     /// The budget of an event's arguments or return.
     pub fn values(pen: &Pen<'_>) -> Self {
         let limits = &pen.session().limits;
-        Budget { bytes: limits.value_bytes, elements: limits.elements, depth: limits.depth, aside: 0 }
+        Budget { bytes: limits.value_bytes, elements: limits.elements, depth: limits.depth, aside: 0, cuts: 0 }
     }
 
     /// The budget of a state.
     pub fn state(pen: &Pen<'_>) -> Self {
         let limits = &pen.session().limits;
-        Budget { bytes: limits.state_bytes, elements: limits.elements, depth: limits.depth, aside: 0 }
+        Budget { bytes: limits.state_bytes, elements: limits.elements, depth: limits.depth, aside: 0, cuts: 0 }
+    }
+
+    /// The budget of a patch of a state, which begins here: that of another state.
+    pub fn patch(pen: &Pen<'_>) -> Self {
+        let state = Self::state(pen);
+        Budget { bytes: state.bytes.saturating_add(pen.len()), ..state }
+    }
+
+    /// Whether nothing more fits.
+    #[inline]
+    pub fn is_spent(&self, pen: &Pen<'_>) -> bool {
+        self.elements == 0 || self.left(pen) == 0
+    }
+
+    /// Whether marks for so many changes fit.
+    #[inline]
+    pub fn fits(&self, pen: &Pen<'_>, changes: usize) -> bool {
+        changes.saturating_mul(2 * MARK) <= self.left(pen) && changes <= self.elements
+    }
+
+    /// How often a limit kept something out so far.
+    pub fn cuts(&self) -> u32 {
+        self.cuts
     }
 
     /// No limit at all.
     pub fn unlimited() -> Self {
-        Budget { bytes: usize::MAX, elements: usize::MAX, depth: usize::MAX, aside: 0 }
+        Budget { bytes: usize::MAX, elements: usize::MAX, depth: usize::MAX, aside: 0, cuts: 0 }
     }
 
     #[inline]
@@ -220,7 +245,7 @@ impl<'a> Walk<'a, '_, '_> {
                         if self.budget.elements == 0 || self.budget.left(self.pen) == 0 {
                             self.budget.aside -= MARK;
                             self.pen.token(Token::Tail);
-                            self.pen.token(Token::Cut(CutKind::List, 0, &[]));
+                            self.cut(CutKind::List, 0);
                             return None;
                         }
                         rest = tail;
@@ -418,6 +443,7 @@ impl<'a> Walk<'a, '_, '_> {
             return self.token(Token::Binary(bytes));
         }
         let kept = &bytes[..bytes.len().min(KEPT).min(left)];
+        self.budget.cuts += 1;
         self.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept))
     }
 
@@ -470,6 +496,7 @@ impl<'a> Walk<'a, '_, '_> {
 
     #[cold]
     fn cut(&mut self, kind: CutKind, size: usize) -> Option<Open> {
+        self.budget.cuts += 1;
         self.token(Token::Cut(kind, size as u64, &[]))
     }
 
@@ -513,6 +540,7 @@ impl<'a> Walk<'a, '_, '_> {
         if kind != Kind::Function {
             return self.cut(CutKind::Other, size);
         }
+        self.budget.cuts += 1;
         let (name, len) = self.env.printed::<128>(word);
         self.token(Token::Cut(CutKind::Other, size as u64, &name[..len]))
     }

@@ -17,6 +17,11 @@
 //! the header of one word (`HEADER_FLONUM`) and its bits. A binary of up to 64 bytes that the process holds itself is a
 //! header, its size, and its bytes: `ErlHeapBin`, with the size in bytes, up to OTP 26; `ErlHeapBits`, with the size in
 //! bits, since. The tags of maps and binaries and that unit are learned.
+//!
+//! A larger map is a tree (`hashmap_head_t`, a hash array mapped trie): its header has the tag of maps, in the next two bits
+//! what sort of node it is, and in bits 16 to 31 which of 16 children it has; its head has its size before them. A node with
+//! all 16, and one whose keys have the same hash, is a tuple; a pair is a list cell. Two versions of a map share all nodes
+//! that did not change.
 
 use crate::immediate;
 use crate::vm::{Env, Word, bits};
@@ -46,16 +51,19 @@ struct Layout {
     binary: u64,
     /// Their size, for each byte: 1 or 8.
     unit: u64,
+    /// Whether trees were found to be as expected: 1 or 0.
+    trees: u64,
 }
 
 impl Layout {
     #[inline]
     fn unpack(packed: u64) -> Self {
-        Layout { flat: packed & 0xFFFF, binary: packed >> 16 & 0xFF, unit: packed >> 24 }
+        let (binary, unit) = (packed >> 16 & 0xFF, packed >> 24 & 0xFF);
+        Layout { flat: packed & 0xFFFF, binary, unit, trees: packed >> 32 }
     }
 
     fn pack(self) -> u64 {
-        self.flat | self.binary << 16 | self.unit << 24
+        self.flat | self.binary << 16 | self.unit << 24 | self.trees << 32
     }
 }
 
@@ -89,6 +97,60 @@ pub fn read<'a>(env: Env<'a>, term: Word) -> Boxed<'a> {
         0 => Boxed::Unknown,
         // SAFETY: `learn` found that this VM lays terms out as `parse` takes it.
         packed => unsafe { parse(env, Layout::unpack(packed), term) },
+    }
+}
+
+/// A node of a large map.
+pub enum Node<'a> {
+    /// A key and its value.
+    Pair(Word, Word),
+    /// Which of 16 children it has, and these.
+    Branch(u16, &'a [Word]),
+    /// Children of which it is not said where they belong: pairs whose keys have the same hash.
+    Pairs(&'a [Word]),
+}
+
+/// What a large map, or a node of one that was read here, consists of.
+#[inline]
+pub fn node<'a>(env: Env<'a>, term: Word) -> Option<Node<'a>> {
+    let layout = Layout::unpack(USED.load(Ordering::Relaxed));
+    // SAFETY: `learn` found that this VM lays terms out as `branch` takes it.
+    if layout.trees == 1 { unsafe { branch(env, layout, term) } } else { None }
+}
+
+/// # Safety
+/// As of [`parse`]; what is no list cell and no tree is a node of one.
+#[inline]
+unsafe fn branch<'a>(_: Env<'a>, layout: Layout, term: Word) -> Option<Node<'a>> {
+    let at = (bits(term) & !7) as *const Word;
+    // SAFETY: as in `parse`; how many children follow is what the header says.
+    unsafe {
+        if bits(term) & 3 == 1 {
+            return Some(Node::Pair(*at, *at.add(1)));
+        }
+        if bits(term) & 3 != 2 {
+            return None;
+        }
+        let header = bits(*at);
+        if header & 0x3F == 0 {
+            let children = std::slice::from_raw_parts(at.add(1), header as usize >> 6);
+            return Some(if children.len() == 16 {
+                Node::Branch(u16::MAX, children)
+            } else {
+                Node::Pairs(children)
+            });
+        }
+        if header & 0x3F != layout.flat & 0x3F {
+            return None;
+        }
+        let present = (header >> 16) as u16;
+        // 1 is a node, 2 a head with all children, 3 another head.
+        let first = match header >> 6 & 3 {
+            1 => at.add(1),
+            2 | 3 => at.add(2),
+            _ => return None,
+        };
+        Some(Node::Branch(present, std::slice::from_raw_parts(first, present.count_ones() as usize)))
     }
 }
 
@@ -179,8 +241,8 @@ fn layout(env: Env<'_>, others: &[Word]) -> Option<u64> {
         // SAFETY: a map and a binary of a process are boxed terms of two words at least.
         unsafe { bits(*((bits(term) & !7) as *const Word).add(place)) }
     };
-    let layout =
-        Layout { flat: word(maps[1], 0), binary: word(binaries[1], 0) & 0x3F, unit: word(binaries[1], 1) };
+    let (binary, unit) = (word(binaries[1], 0) & 0x3F, word(binaries[1], 1));
+    let layout = Layout { flat: word(maps[1], 0), binary, unit, trees: 0 };
     if !FLAT.contains(&layout.flat) || !matches!((layout.binary, layout.unit), (0x24, 1) | (0x20, 8)) {
         return None;
     }
@@ -194,7 +256,49 @@ fn layout(env: Env<'_>, others: &[Word]) -> Option<u64> {
     });
     let made = tuples.iter().chain(&cells).chain(&maps).chain(&binaries).chain(&floats).chain(others).copied();
     let agreed = made.chain(nested).all(|term| agrees(env, layout, term));
-    agreed.then_some(layout.pack())
+    agreed.then(|| Layout { trees: u64::from(reads_trees(env, layout, &numbers)), ..layout }.pack())
+}
+
+/// Whether large maps are as expected: of each, the pairs that are read are those that the C interface gives.
+fn reads_trees(env: Env<'_>, layout: Layout, numbers: &[Word]) -> bool {
+    let keys = |count: i64| {
+        (0..count).map(move |key| match key % 3 {
+            0 => env.make_integer(key << 40),
+            1 => env.make_tuple(&[env.make_integer(key), numbers[1]]),
+            _ => env.make_binary(&key.to_be_bytes()),
+        })
+    };
+    [33, 34, 40, 50, 64, 100, 300, 1_000, 3_000].into_iter().all(|count| {
+        let pairs: Vec<Word> = keys(count).zip(0..).flat_map(|(key, at)| [key, env.make_integer(at)]).collect();
+        let Some(map) = env.make_map(&pairs) else { return false };
+        // One more and one less: made of the same nodes.
+        let more = env.map_put(map, numbers[7], numbers[8]);
+        let less = env.map_remove(map, pairs[0]);
+        [Some(map), more, less].into_iter().flatten().all(|map| reads_tree(env, layout, map))
+    })
+}
+
+fn reads_tree(env: Env<'_>, layout: Layout, map: Word) -> bool {
+    let Some(asked) = env.pairs(map) else { return false };
+    let mut asked: Vec<_> = asked.map(|(key, value)| (bits(key), bits(value))).collect();
+    let (mut found, mut open) = (Vec::new(), vec![map]);
+    if asked.len() <= FLAT_KEYS {
+        return true;
+    }
+    while let Some(term) = open.pop() {
+        // SAFETY: as in `agrees`; the term is a large map or was found in one.
+        match unsafe { branch(env, layout, term) } {
+            Some(Node::Pair(key, value)) => found.push((bits(key), bits(value))),
+            Some(Node::Branch(_, children) | Node::Pairs(children)) => open.extend_from_slice(children),
+            None => return false,
+        }
+        if found.len() + open.len() > 16 * asked.len() {
+            return false;
+        }
+    }
+    asked.sort_unstable();
+    found.sort_unstable();
+    asked == found
 }
 
 /// Whether the C interface answers what is read.

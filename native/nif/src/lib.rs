@@ -10,6 +10,7 @@
 
 mod capture;
 mod decode;
+mod diff;
 mod encode;
 mod heap;
 mod immediate;
@@ -17,6 +18,7 @@ mod meaning;
 mod queries;
 mod session;
 mod site;
+mod state;
 mod vm;
 mod weigh;
 

@@ -11,8 +11,8 @@ use crate::vm::{self, Word};
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
-use elixir_scope_event::{Kind, Pid, Site, varint};
-use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States};
+use elixir_scope_event::{Kind, Pid, Site, StateOrigin, varint};
+use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States, state_number};
 use elixir_scope_recorder::Recorder;
 use elixir_scope_segment::Damage;
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
@@ -30,8 +30,13 @@ struct Wanted {
 impl Wanted {
     fn filter(&self) -> Filter {
         let pids = |wanted: &Vec<(u32, u32)>| wanted.iter().copied().map(pid).collect();
+        // States are of one kind to whoever asks.
+        let kinds = self.kinds.iter().filter_map(|name| Kind::from_name(name)).flat_map(|kind| match kind {
+            Kind::State => vec![Kind::State, Kind::Change, Kind::Anchor],
+            kind => vec![kind],
+        });
         Filter {
-            kinds: self.kinds.iter().filter_map(|name| Kind::from_name(name)).collect(),
+            kinds: kinds.collect(),
             processes: self.processes.as_ref().map(pids),
             sites: self.sites.clone(),
             since: Nanos(self.since),
@@ -54,8 +59,8 @@ struct Reader<'a, 'i> {
     pids: AHashMap<Pid, Term<'a>>,
     sites: AHashMap<u64, Term<'a>>,
     states: States<'i>,
-    /// By the numbers of their events.
-    made: AHashMap<u64, Option<Word>>,
+    /// The states that were made, with their numbers, by the numbers of their events.
+    made: AHashMap<u64, Option<(u64, Word)>>,
 }
 
 impl<'a, 'i> Reader<'a, 'i> {
@@ -82,6 +87,11 @@ impl<'a, 'i> Reader<'a, 'i> {
     fn payload(&mut self, row: &Row) -> (u64, Vec<Term<'a>>) {
         let mut rest = &row.payload[..];
         let Ok(number) = varint::take(&mut rest) else { return (0, Vec::new()) };
+        if row.kind.is_state() {
+            let (origin, _) = StateOrigin::unpack(number);
+            let state = self.state(row).map(|state| vm::term(self.env, state));
+            return (origin as u64, state.into_iter().collect());
+        }
         let state = if names_state(rest) { self.state_before(row) } else { None };
         let env = self.env;
         let decoder = self.decoder(row.volume);
@@ -99,16 +109,71 @@ impl<'a, 'i> Reader<'a, 'i> {
         if self.index.may_have_changed(time, row.time) {
             return None;
         }
-        if let Some(known) = self.made.get(&id) {
-            return *known;
+        match self.made.get(&id) {
+            Some(known) => known.map(|(_, state)| state),
+            None => self.states.row(pid, id).and_then(|row| self.state(&row)),
         }
-        let state = self.states.row(pid, id).and_then(|state| {
-            let mut rest = &state.payload[..];
-            varint::take(&mut rest).ok()?;
-            self.decoder(state.volume).take(&mut rest, None).ok()
+    }
+
+    /// The state that a state event tells; `None` when a part of what it is made of is missing.
+    fn state(&mut self, row: &Row) -> Option<Word> {
+        if let Some(known) = self.made.get(&row.id) {
+            return known.map(|(_, state)| state);
+        }
+        let number = state_number(&row.payload);
+        let state = self.make_state(row).zip(number).map(|(state, number)| (number, state));
+        self.made.insert(row.id, state);
+        state.map(|(_, state)| state)
+    }
+
+    fn make_state(&mut self, row: &Row) -> Option<Word> {
+        let pid = row.process?;
+        if row.kind == Kind::State {
+            return self.keyframe(row);
+        }
+        // Most are asked for one after the other.
+        if let Some((before, _)) = self.states.before(pid, row.id)
+            && let Some(Some((number, state))) = self.made.get(&before)
+            && state_number(&row.payload) == number.checked_add(1)
+        {
+            return self.patched(row, *state, 0);
+        }
+        let chain = self.states.chain(pid, row.id)?;
+        let mut state = self.keyframe(&chain.keyframe)?;
+        if let Some(anchor) = &chain.anchor {
+            state = self.patched(anchor, state, 1)?;
+        }
+        chain.changes.iter().try_fold(state, |state, change| self.patched(change, state, 0))
+    }
+
+    fn keyframe(&mut self, row: &Row) -> Option<Word> {
+        let mut rest = &row.payload[..];
+        varint::take(&mut rest).ok()?;
+        self.decoder(row.volume).take(&mut rest, None).ok()
+    }
+
+    /// What the first patch of a change or an anchor makes of the state before; or, with 1, the second one of an anchor of
+    /// the keyframe.
+    fn patched(&mut self, row: &Row, old: Word, patch: usize) -> Option<Word> {
+        let mut rest = &row.payload[..];
+        varint::take(&mut rest).ok()?;
+        // Before the second stand the first, and the number of the keyframe.
+        (0..2 * patch).try_for_each(|_| value::skip(&mut rest)).ok()?;
+        self.decoder(row.volume).patch(&mut rest, old).ok()
+    }
+
+    /// Whether a state event may have changed what lies at a path.
+    fn touches(&mut self, row: &Row, path: &[Word]) -> bool {
+        let mut rest = &row.payload[..];
+        let begin = varint::take(&mut rest).and_then(|_| match row.kind {
+            Kind::State => value::skip(&mut rest),
+            _ => Ok(()),
         });
-        self.made.insert(id, state);
-        state
+        // Of a keyframe it is told where that is less than all.
+        if begin.is_err() || rest.is_empty() {
+            return true;
+        }
+        self.decoder(row.volume).touches(&mut rest, path).unwrap_or(true)
     }
 
     fn event(&mut self, row: &Row) -> Term<'a> {
@@ -120,6 +185,7 @@ impl<'a, 'i> Reader<'a, 'i> {
 
     fn kind(&mut self, kind: Kind) -> rustler::Atom {
         // Looking an atom up takes a lock in the VM.
+        let kind = if kind.is_state() { Kind::State } else { kind };
         let new = || rustler::Atom::from_str(self.env, kind.name()).expect("names of kinds are short");
         *self.kinds.entry(kind).or_insert_with(new)
     }
@@ -236,6 +302,14 @@ fn began<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), end
     began.encode(env)
 }
 
+/// `{cause, count, from, to}` of what is missing between two times, both included, by time.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn gaps(handle: ResourceArc<Handle>, from: u64, to: u64) -> Vec<(String, u64, u64, u64)> {
+    let gaps = handle.recording.index().gaps();
+    let touched = gaps.into_iter().filter(|gap| gap.touches(Nanos(from), Nanos(to)));
+    touched.map(|gap| (gap.cause.name().to_string(), gap.count, gap.from.0, gap.to.0)).collect()
+}
+
 /// The bookmarks.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn marks<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
@@ -257,11 +331,49 @@ fn state_at<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), 
     let index = handle.recording.index();
     let mut reader = Reader::new(env, &index);
     match index.state_at(pid(process), Nanos(time)) {
-        StateAnswer::Known(row) => (atoms::known(), reader.event(&row)).encode(env),
+        StateAnswer::Known(row) if reader.state(&row).is_some() => {
+            (atoms::known(), reader.event(&row)).encode(env)
+        }
+        StateAnswer::Known(row) => (atoms::lost(), reader.event(&row)).encode(env),
         StateAnswer::Lost(row) => (atoms::lost(), reader.event(&row)).encode(env),
         StateAnswer::Before(first) => (atoms::before(), first.0).encode(env),
         StateAnswer::Never => atoms::never().encode(env),
     }
+}
+
+/// States looked at in one call, at most.
+const LOOKED_AT: usize = 1 << 20;
+
+/// `{states, next}`: up to `limit` states of a process that may have changed what lies at a path, the newest first, each as an
+/// event; `next` is the number to go on before, or `nil`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn states<'a>(
+    env: Env<'a>,
+    handle: ResourceArc<Handle>,
+    process: (u32, u32),
+    path: Vec<Term<'a>>,
+    (since, until): (u64, u64),
+    before: Option<u64>,
+    limit: usize,
+) -> Term<'a> {
+    let index = handle.recording.index();
+    let mut reader = Reader::new(env, &index);
+    let (pid, path) = (pid(process), path.into_iter().map(vm::word_of).collect::<Vec<_>>());
+    let mut next = match before {
+        Some(id) => reader.states.before(pid, id),
+        None => reader.states.at(pid, Nanos(until)),
+    };
+    let mut rows = Vec::new();
+    for _ in 0..LOOKED_AT {
+        let Some((id, _)) = next.filter(|(_, time)| time.0 >= since && rows.len() < limit) else { break };
+        rows.extend(reader.states.row(pid, id).filter(|row| path.is_empty() || reader.touches(row, &path)));
+        next = reader.states.before(pid, id);
+    }
+    // Each is made of the one before it.
+    let mut events: Vec<Term<'a>> = rows.iter().rev().map(|row| reader.event(row)).collect();
+    events.reverse();
+    let next = next.filter(|(_, time)| time.0 >= since).map(|(id, _)| id.saturating_add(1));
+    (events, next).encode(env)
 }
 
 /// Whether a process is in the recording.

@@ -157,6 +157,35 @@ impl<'a> Env<'a> {
         (unsafe { enif_get_map_size(self.raw, term, &mut size) } != 0).then_some(size)
     }
 
+    /// The value of a key of a map.
+    #[inline]
+    pub fn map_get(self, map: Word, key: Word) -> Option<Word> {
+        let mut value = Word::default();
+        // SAFETY: invariant of this file; the target is a local.
+        (unsafe { enif_get_map_value(self.raw, map, key, &mut value) } != 0).then_some(value)
+    }
+
+    /// A map with one pair more, or another value for a key; `None` when it is no map.
+    pub fn map_put(self, map: Word, key: Word, value: Word) -> Option<Word> {
+        let mut made = Word::default();
+        // SAFETY: invariant of this file; the target is a local.
+        (unsafe { enif_make_map_put(self.raw, map, key, value, &mut made) } != 0).then_some(made)
+    }
+
+    /// A map without a key; `None` when it is no map.
+    pub fn map_remove(self, map: Word, key: Word) -> Option<Word> {
+        let mut made = Word::default();
+        // SAFETY: invariant of this file; the target is a local.
+        (unsafe { enif_make_map_remove(self.raw, map, key, &mut made) } != 0).then_some(made)
+    }
+
+    /// Whether two terms are the same value, as `===` says.
+    #[inline]
+    pub fn identical(self, one: Word, other: Word) -> bool {
+        // SAFETY: invariant of this file.
+        one == other || unsafe { enif_is_identical(one, other) } != 0
+    }
+
     /// A walk over the pairs of a map.
     pub fn pairs(self, term: Word) -> Option<Pairs<'a>> {
         let mut iterator = MaybeUninit::<ErlNifMapIterator>::uninit();

@@ -101,7 +101,7 @@ fn recording() -> Result<Arc<Session>, &'static str> {
 #[inline(never)]
 fn walk(env: Env<'_>, session: &Session, buffer: &mut Buffer, term: Word, limited: bool) {
     buffer.clear();
-    let mut pen = Pen::new(session, buffer);
+    let mut pen = Pen::new(session, session.clock.raw(), buffer);
     let mut budget = if limited { Budget::values(&pen) } else { Budget::unlimited() };
     pen.number(1);
     encode::term(env, &mut pen, &mut budget, None, term);

@@ -40,6 +40,8 @@ pub(crate) struct ProcessPart {
     pub(crate) blocks: Vec<u32>,
     /// Blocks with states, and the time of the first one in each.
     pub(crate) state_blocks: Vec<(u32, Nanos)>,
+    /// Those of them with a keyframe.
+    pub(crate) key_blocks: Vec<u32>,
     pub(crate) introductions: Vec<(u32, Place)>,
 }
 
@@ -161,10 +163,13 @@ impl Part {
     fn add_place(&mut self, block: &Block<'_>, at: u32, place: &Place, before: &[Arc<Part>]) {
         let event = || block.events_from(place).next().and_then(Result::ok);
         match (place.kind, place.process) {
-            (Kind::State, Some(process)) => {
-                let states = &mut self.process_mut(process).state_blocks;
-                if states.last().is_none_or(|(block, _)| *block != at) {
-                    states.push((at, place.time));
+            (kind, Some(process)) if kind.is_state() => {
+                let process = self.process_mut(process);
+                if process.state_blocks.last().is_none_or(|(block, _)| *block != at) {
+                    process.state_blocks.push((at, place.time));
+                }
+                if kind == Kind::State && process.key_blocks.last() != Some(&at) {
+                    process.key_blocks.push(at);
                 }
             }
             (Kind::Process, Some(process)) => {
@@ -197,6 +202,7 @@ impl Part {
             last: Nanos(0),
             blocks: Vec::new(),
             state_blocks: Vec::new(),
+            key_blocks: Vec::new(),
             introductions: Vec::new(),
         })
     }
@@ -234,6 +240,7 @@ impl Part {
             process.last = process.last.max(more.last);
             process.blocks.extend(more.blocks.iter().map(|block| block + shift));
             process.state_blocks.extend(more.state_blocks.iter().map(|(block, time)| (block + shift, *time)));
+            process.key_blocks.extend(more.key_blocks.iter().map(|block| block + shift));
             let introductions = more.introductions.iter().map(|(block, place)| (block + shift, *place));
             process.introductions.extend(introductions);
         }

@@ -1,12 +1,17 @@
-//! The state of a process at a moment.
+//! The states of a process, at a moment and one after the other.
+//!
+//! A state is stored as a keyframe, or as the patch that makes it of the state before (a change), or as that and the patch
+//! that makes it of the last keyframe (an anchor). So what a state is made of is a keyframe, at most one anchor, and the changes
+//! since: three places to look at, and the blocks of the few milliseconds that lie between two anchors.
 
 use crate::index::Index;
-use crate::part::BlockRef;
+use crate::part::{BlockRef, Part, ProcessPart};
 use crate::row::Row;
 use crate::volume::Volume;
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
-use elixir_scope_event::{Kind, Pid};
+use elixir_scope_event::value::{self, Token};
+use elixir_scope_event::{Kind, Pid, StateOrigin, varint};
 use elixir_scope_segment::{Block, Place};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -14,7 +19,7 @@ use std::rc::Rc;
 /// What is known of a state.
 #[derive(Clone, Debug)]
 pub enum StateAnswer {
-    /// It was this, from this event's time on.
+    /// It was the one of this event, from its time on.
     Known(Row),
     /// The process has states, the first of them at this time, which is later.
     Before(Nanos),
@@ -24,38 +29,63 @@ pub enum StateAnswer {
     Lost(Row),
 }
 
+/// What a state is made of: rows of the same process.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// A keyframe.
+    pub keyframe: Row,
+    /// An anchor, whose second patch makes a later state of it.
+    pub anchor: Option<Row>,
+    /// Changes (or anchors, of which only the first patch counts) since, oldest first.
+    pub changes: Vec<Row>,
+}
+
+/// Up to where a state is looked for.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// A time, included.
+    Time(Nanos),
+    /// The number of an event, not included.
+    Event(u64),
+}
+
+impl Bound {
+    fn holds(self, id: u64, time: Nanos) -> bool {
+        match self {
+            Bound::Time(until) => time <= until,
+            Bound::Event(end) => id < end,
+        }
+    }
+}
+
+/// The number of a state among those of its process, by the payload of its event.
+pub fn number(payload: &[u8]) -> Option<u64> {
+    let packed = varint::take(&mut &payload[..]).ok()?;
+    Some(StateOrigin::unpack(packed).1)
+}
+
+/// The number of the keyframe that an anchor's second patch goes with, by its payload.
+fn keyframe_of(payload: &[u8]) -> Option<u64> {
+    let mut rest = payload;
+    varint::take(&mut rest).ok()?;
+    value::skip(&mut rest).ok()?;
+    match value::take(&mut rest).ok()? {
+        Token::Integer(number) => u64::try_from(number).ok(),
+        _ => None,
+    }
+}
+
 impl Index {
-    /// The state that a process had at a time: the last one recorded up to and including then.
+    /// The state that a process had at a time: the last one recorded up to and including then. What it is made of says
+    /// [`States::chain`].
     pub fn state_at(&self, pid: Pid, time: Nanos) -> StateAnswer {
-        match self.last_state(pid, time) {
+        let mut states = States::new(self);
+        let found = states.at(pid, time);
+        match found.and_then(|(id, _)| states.row(pid, id)) {
             Some(row) if self.may_have_changed(row.time, time) => StateAnswer::Lost(row),
             Some(row) => StateAnswer::Known(row),
             None => self.first_state(pid).map_or(StateAnswer::Never, StateAnswer::Before),
         }
-    }
-
-    /// The last state up to and including a time. A process's own events are stored in the order of their times (see
-    /// `recorder::drain`).
-    fn last_state(&self, pid: Pid, time: Nanos) -> Option<Row> {
-        for (number, volume) in self.volumes.iter().enumerate().rev() {
-            let Some(process) = volume.process(pid) else { continue };
-            for (part, known) in volume.parts_of(process).rev() {
-                let begun = known.state_blocks.partition_point(|(_, first)| *first <= time);
-                // The last of them, or where that cannot be read, the one before it.
-                for (block, _) in known.state_blocks[..begun].iter().rev() {
-                    let Some(block) = part.blocks.get(*block as usize).and_then(|block| volume.read(block))
-                    else {
-                        continue;
-                    };
-                    let own = states_of(&block).filter(|(of, ..)| *of == process).map(|(_, _, place)| place);
-                    if let Some(place) = own.take_while(|place| place.time <= time).last() {
-                        let event = block.events_from(&place).next()?.ok()?;
-                        return Some(self.row(number, &event));
-                    }
-                }
-            }
-        }
-        None
     }
 
     fn first_state(&self, pid: Pid) -> Option<Nanos> {
@@ -66,8 +96,8 @@ impl Index {
     }
 }
 
-/// The states that state tokens stand for, looked up for one event after the other. What was found last is kept: events that
-/// are asked about in turn mostly have the same state, or the next one of the same block.
+/// The states of an index, looked up for one question after the other. What was found last is kept: events that are asked
+/// about in turn mostly have the same state, or the next one of the same block.
 pub struct States<'i> {
     index: &'i Index,
     windows: AHashMap<Pid, Window<'i>>,
@@ -82,26 +112,39 @@ const BLOCKS: usize = 16;
 struct Held<'i> {
     volume: usize,
     block: Block<'i>,
-    /// By the number of their process's definition, with the numbers of their events.
-    states: AHashMap<u32, Vec<(u64, Place)>>,
+    /// With the numbers of their processes' definitions and of their events.
+    states: Vec<(u32, u64, Place)>,
+}
+
+impl Held<'_> {
+    fn of(&self, process: u32) -> Vec<(u64, Place)> {
+        let own = self.states.iter().filter(|(of, ..)| *of == process);
+        own.map(|(_, id, place)| (*id, *place)).collect()
+    }
+
+    fn row(&self, index: &Index, place: &Place) -> Option<Row> {
+        let event = self.block.events_from(place).next()?.ok()?;
+        Some(index.row(self.volume, &event))
+    }
 }
 
 /// The states of a process in one block.
 struct Window<'i> {
     held: Rc<Held<'i>>,
-    process: u32,
+    places: Vec<(u64, Place)>,
     /// No state behind the block has a lower number.
     end: u64,
 }
 
 impl Window<'_> {
-    fn places(&self) -> &[(u64, Place)] {
-        self.held.states.get(&self.process).map_or(&[], |places| places)
-    }
-
     /// Whether the last state before the event of a number is in it.
     fn covers(&self, id: u64) -> bool {
-        self.places().first().is_some_and(|(first, _)| *first < id) && id <= self.end
+        self.places.first().is_some_and(|(first, _)| *first < id) && id <= self.end
+    }
+
+    fn place(&self, id: u64) -> Option<&Place> {
+        let at = self.places.binary_search_by_key(&id, |(state, _)| *state).ok()?;
+        Some(&self.places[at].1)
     }
 }
 
@@ -114,47 +157,117 @@ impl<'i> States<'i> {
     /// The number and the time of the last state of a process before the event of a number: what a state token in that
     /// event's payload stands for.
     pub fn before(&mut self, pid: Pid, id: u64) -> Option<(u64, Nanos)> {
-        if !self.windows.get(&pid).is_some_and(|window| window.covers(id)) {
-            let window = self.window(pid, id)?;
+        self.find(pid, Bound::Event(id))
+    }
+
+    /// The number and the time of the last state of a process up to and including a time.
+    pub fn at(&mut self, pid: Pid, time: Nanos) -> Option<(u64, Nanos)> {
+        self.find(pid, Bound::Time(time))
+    }
+
+    /// The state event of a process that has a number.
+    pub fn row(&mut self, pid: Pid, id: u64) -> Option<Row> {
+        let known = self.windows.get(&pid).is_some_and(|window| window.place(id).is_some());
+        if !known {
+            self.find(pid, Bound::Event(id.saturating_add(1)))?;
+        }
+        let window = self.windows.get(&pid)?;
+        window.held.row(self.index, window.place(id)?)
+    }
+
+    /// What the state of an event is made of; `None` when a part of it is missing.
+    pub fn chain(&mut self, pid: Pid, id: u64) -> Option<Chain> {
+        let mut changes: Vec<Row> = Vec::new();
+        let mut end = id.saturating_add(1);
+        loop {
+            let (before, _) = self.find(pid, Bound::Event(end))?;
+            let row = self.row(pid, before)?;
+            // Each is the next one of that before it, so that none is missing.
+            let expected = changes.last().map(|later| number(&later.payload)?.checked_sub(1));
+            if expected.is_some_and(|expected| expected.is_none() || expected != number(&row.payload)) {
+                return None;
+            }
+            match row.kind {
+                Kind::State => {
+                    changes.reverse();
+                    return Some(Chain { keyframe: row, anchor: None, changes });
+                }
+                Kind::Anchor => {
+                    let keyframe = self.keyframe(pid, before)?;
+                    changes.reverse();
+                    let goes_with = keyframe_of(&row.payload)? == number(&keyframe.payload)?;
+                    return goes_with.then_some(Chain { keyframe, anchor: Some(row), changes });
+                }
+                _ => changes.push(row),
+            }
+            end = before;
+        }
+    }
+
+    /// The last keyframe of a process before the event of a number.
+    fn keyframe(&mut self, pid: Pid, id: u64) -> Option<Row> {
+        let index = self.index;
+        for (number, volume) in index.volumes.iter().enumerate().rev() {
+            let Some(process) = volume.process(pid) else { continue };
+            for (part, known) in volume.parts_of(process).rev() {
+                let begun = known.key_blocks.partition_point(|block| first_event(part, *block) < id);
+                for block in known.key_blocks[..begun].iter().rev() {
+                    let held =
+                        part.blocks.get(*block as usize).and_then(|block| self.hold(number, volume, block));
+                    let Some(held) = held else { continue };
+                    let own = held.of(process);
+                    let found = own.iter().rev().find(|(of, place)| *of < id && place.kind == Kind::State);
+                    if let Some((_, place)) = found {
+                        return held.row(index, place);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Number and time of the last state of a process within a bound. A process's own events are stored in the order of
+    /// their times (see `recorder::drain`).
+    fn find(&mut self, pid: Pid, bound: Bound) -> Option<(u64, Nanos)> {
+        let covered = match (bound, self.windows.get(&pid)) {
+            (Bound::Event(id), Some(window)) => window.covers(id),
+            _ => false,
+        };
+        if !covered {
+            let window = self.window(pid, bound)?;
             self.windows.insert(pid, window);
         }
-        let places = self.windows.get(&pid)?.places();
-        let (number, place) = places[..places.partition_point(|(state, _)| *state < id)].last()?;
-        Some((*number, place.time))
+        let places = &self.windows.get(&pid)?.places;
+        let within = places.partition_point(|(id, place)| bound.holds(*id, place.time));
+        let (id, place) = places[..within].last()?;
+        Some((*id, place.time))
     }
 
-    /// The state event that [`States::before`] has named.
-    pub fn row(&self, pid: Pid, id: u64) -> Option<Row> {
-        let window = self.windows.get(&pid)?;
-        let at = window.places().binary_search_by_key(&id, |(state, _)| *state).ok()?;
-        let event = window.held.block.events_from(&window.places()[at].1).next()?.ok()?;
-        Some(self.index.row(window.held.volume, &event))
-    }
-
-    /// The block with the last state before the event of a number.
-    fn window(&mut self, pid: Pid, id: u64) -> Option<Window<'i>> {
+    /// The block with the last state of a process within a bound.
+    fn window(&mut self, pid: Pid, bound: Bound) -> Option<Window<'i>> {
         let mut end = u64::MAX;
-        for (number, volume) in self.index.volumes.iter().enumerate().rev() {
-            let first = volume.segment.head().first_event;
-            if first >= id && !volume.segment.head().remnant {
-                end = end.min(first);
+        let index = self.index;
+        for (number, volume) in index.volumes.iter().enumerate().rev() {
+            let head = volume.segment.head();
+            if !head.remnant && !bound.holds(head.first_event, Nanos(0)) {
+                end = end.min(head.first_event);
                 continue;
             }
             let Some(process) = volume.process(pid) else { continue };
             for (part, known) in volume.parts_of(process).rev() {
-                let first =
-                    |block: u32| part.blocks.get(block as usize).map_or(u64::MAX, |block| block.first_event);
-                let begun = known.state_blocks.partition_point(|(block, _)| first(*block) < id);
-                end = end.min(known.state_blocks.get(begun).map_or(u64::MAX, |(block, _)| first(*block)));
-                // The last of them, or where that holds none before the event, the one before it.
+                let begun = begun(part, known, bound);
+                let next = known.state_blocks.get(begun);
+                end = end.min(next.map_or(u64::MAX, |(block, _)| first_event(part, *block)));
+                // The last of them, or where that holds none within the bound or cannot be read, the one before it.
                 for (block, _) in known.state_blocks[..begun].iter().rev() {
                     let Some(block) = part.blocks.get(*block as usize) else { continue };
                     let Some(held) = self.hold(number, volume, block) else { continue };
-                    let window = Window { held, process, end };
-                    if window.covers(id) {
-                        return Some(window);
+                    let window = Window { places: held.of(process), held, end };
+                    match window.places.first() {
+                        Some((first, place)) if bound.holds(*first, place.time) => return Some(window),
+                        Some((first, _)) => end = end.min(*first),
+                        None => {}
                     }
-                    end = window.places().first().map_or(end, |(first, _)| end.min(*first));
                 }
             }
         }
@@ -167,10 +280,7 @@ impl<'i> States<'i> {
             return Some(Rc::clone(held));
         }
         let block = of.read(block)?;
-        let mut states: AHashMap<u32, Vec<(u64, Place)>> = AHashMap::new();
-        for (process, id, place) in states_of(&block) {
-            states.entry(process).or_default().push((id, place));
-        }
+        let states = states_of(&block).collect();
         let held = Rc::new(Held { volume, block, states });
         self.blocks.truncate(BLOCKS - 1);
         self.blocks.push_front(Rc::clone(&held));
@@ -178,9 +288,21 @@ impl<'i> States<'i> {
     }
 }
 
+fn first_event(part: &Part, block: u32) -> u64 {
+    part.blocks.get(block as usize).map_or(u64::MAX, |block| block.first_event)
+}
+
+/// How many of the blocks with states begin within a bound.
+fn begun(part: &Part, known: &ProcessPart, bound: Bound) -> usize {
+    known.state_blocks.partition_point(|(block, first)| match bound {
+        Bound::Time(until) => *first <= until,
+        Bound::Event(id) => first_event(part, *block) < id,
+    })
+}
+
 /// The states in a block, with the definitions of their processes and the numbers of their events.
 fn states_of(block: &Block<'_>) -> impl Iterator<Item = (u32, u64, Place)> {
-    let states = block.places().flatten().filter(|place| place.kind == Kind::State);
+    let states = block.places().flatten().filter(|place| place.kind.is_state());
     let first = block.head.first_event;
     states
         .filter_map(move |place| Some((place.process?, first.saturating_add(u64::from(place.ordinal)), place)))

@@ -55,7 +55,7 @@ fn verify_block(volume: &Volume, block: &Block<'_>, found: &mut Verified) -> Res
         *kinds.entry(event.kind).or_default() += 1;
         if let Some(process) = event.process {
             let (events, states) = processes.entry(process).or_default();
-            (*events, *states) = (*events + 1, *states + u32::from(event.kind == Kind::State));
+            (*events, *states) = (*events + 1, *states + u32::from(event.kind.is_state()));
         }
         if let Some(site) = event.site {
             *sites.entry(site).or_default() += 1;

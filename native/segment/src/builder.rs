@@ -87,8 +87,8 @@ impl BlockBuilder {
         (process, site): (Option<u32>, Option<u32>),
         payload: &[u8],
     ) {
-        let placed =
-            matches!(kind, Kind::State | Kind::Process | Kind::Gap | Kind::Pause | Kind::Resume | Kind::Mark);
+        let placed = kind.is_state()
+            || matches!(kind, Kind::Process | Kind::Gap | Kind::Pause | Kind::Resume | Kind::Mark);
         let synced = self.events.is_multiple_of(SYNC);
         let (ordinal, offset) = (self.events, self.records.len() as u32);
         if placed {
@@ -132,7 +132,7 @@ impl BlockBuilder {
             let new = || ProcessEntry { process, events: 0, states: 0, first: time, last: time };
             let entry = self.processes.get(process, new);
             entry.events += 1;
-            entry.states += u32::from(kind == Kind::State);
+            entry.states += u32::from(kind.is_state());
             entry.first = entry.first.min(time);
             entry.last = entry.last.max(time);
         }

@@ -10,7 +10,7 @@ use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Gap, Kind, LossCause, Pid, varint};
-use elixir_scope_segment::{Block, BlockBuilder, Event, Segment, SegmentWriter};
+use elixir_scope_segment::{Block, BlockBuilder, Event, Place, Segment, SegmentWriter};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ struct Kept {
 
 #[derive(Default)]
 struct Survivors {
-    /// The last state of each process.
-    states: AHashMap<Pid, (u64, Kept)>,
+    /// The last state of each process, oldest first: the keyframe that it is made of, and what changed since.
+    states: AHashMap<Pid, Vec<(u64, Kept)>>,
     /// What each process said of itself last.
     introductions: AHashMap<Pid, (u64, Kept)>,
     /// Bookmarks.
@@ -81,11 +81,15 @@ impl Survivors {
     }
 
     fn take_block(&mut self, block: &Block<'_>, definitions: &[Definition]) {
-        // Of each process the last state of the block alone.
-        let mut states = AHashMap::new();
+        // Of each process what its last state is made of.
+        let mut states: AHashMap<_, Vec<Place>> = AHashMap::new();
         for place in block.places().flatten() {
             match place.kind {
-                Kind::State => drop(states.insert(place.process, place)),
+                kind if kind.is_state() => {
+                    let chain = states.entry(place.process).or_default();
+                    shorten(chain, kind, |place| place.kind);
+                    chain.push(place);
+                }
                 _ => {
                     if let Some(Ok(event)) = block.events_from(&place).next() {
                         self.take_other(&event, definitions);
@@ -93,10 +97,12 @@ impl Survivors {
                 }
             }
         }
-        for place in states.values() {
-            let event = block.events_from(place).next().and_then(Result::ok);
+        for place in states.into_values().flatten() {
+            let event = block.events_from(&place).next().and_then(Result::ok);
             if let Some((pid, kept)) = event.and_then(|event| keep(&event, definitions)) {
-                self.states.insert(pid, kept);
+                let chain = self.states.entry(pid).or_default();
+                shorten(chain, place.kind, |(_, kept)| kept.kind);
+                chain.push(kept);
             }
         }
     }
@@ -146,12 +152,13 @@ impl Survivors {
         let mut events: BTreeMap<u64, Kept> = self.introductions.into_values().collect();
         events.extend(self.marks);
         let mut states: Vec<_> = self.states.into_values().collect();
-        states.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+        states.sort_by_key(|chain| std::cmp::Reverse(chain.last().map(|(id, _)| *id)));
         let mut left = budget;
-        events.extend(states.into_iter().map_while(|(id, kept)| {
-            left = left.checked_sub(kept.payload.len())?;
-            Some((id, kept))
-        }));
+        let fitting = states.into_iter().map_while(|chain| {
+            left = left.checked_sub(chain.iter().map(|(_, kept)| kept.payload.len()).sum())?;
+            Some(chain)
+        });
+        events.extend(fitting.flatten());
         // Notes take the numbers of events that are removed: the last that are free.
         while (events.len() + notes.len()) as u64 > self.end && events.pop_first().is_some() {}
         let free: Vec<u64> =
@@ -179,6 +186,19 @@ fn append(file: &mut SegmentWriter, block: &mut BlockBuilder) -> std::io::Result
         return Ok(());
     }
     Err(std::io::Error::other("expected room for what is kept"))
+}
+
+/// Takes out of the events that a state is made of those that the next one makes needless: a keyframe all, an anchor all but
+/// the keyframe.
+fn shorten<T>(chain: &mut Vec<T>, next: Kind, kind: impl Fn(&T) -> Kind) {
+    match next {
+        Kind::State => chain.clear(),
+        Kind::Anchor => {
+            let key = chain.iter().take_while(|known| kind(known) == Kind::State).count().min(1);
+            chain.truncate(key);
+        }
+        _ => {}
+    }
 }
 
 /// The event, with what its payload refers to.
