@@ -195,11 +195,31 @@ defmodule ElixirScope.Text do
     if outer(function), do: "#{mfa(mfa)} (#{args})", else: "#{name(module, function, arity)}(#{args})"
   end
 
-  # As a tuple, whose ends are taken away: a list of numbers may be shown as text.
+  # What one argument leaves of the width goes to those that need more.
   defp arguments(args, options) do
-    "{" <> inner = args |> List.to_tuple() |> short(options)
-    String.replace_suffix(inner, "}", "")
+    case Keyword.get(options, :width, @width) do
+      width when is_integer(width) ->
+        needed = for arg <- args, do: arg |> argument(color: false, width: 1_000) |> String.length()
+        share = share(Enum.sort(needed), width - 2 * length(args))
+        Enum.map_join(args, ", ", &argument(&1, Keyword.put(options, :width, max(share, 12))))
+
+      _any ->
+        Enum.map_join(args, ", ", &argument(&1, options))
+    end
   end
+
+  # Of the caller of a server, the tag of the answer says nothing to people.
+  defp argument({pid, tag}, options) when is_pid(pid) and (is_reference(tag) or is_reference(tl(tag))),
+    do: "{#{short(pid, options)}, ...}"
+
+  defp argument(arg, options), do: short(arg, options)
+
+  defp share([], width), do: width
+
+  defp share([least | more] = needed, width) when least * length(needed) <= width,
+    do: share(more, max(width - least, least))
+
+  defp share(needed, width), do: div(width, length(needed))
 
   defp name(module, function, arity) do
     module |> Exception.format_mfa(function, arity) |> String.replace(~r/\/\d+\z/, "")

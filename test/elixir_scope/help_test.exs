@@ -34,12 +34,10 @@ defmodule ElixirScope.HelpTest do
     lines = String.split(text, "\n")
 
     at = fn call ->
-      Enum.find_value(lines, fn line ->
-        with [before, ""] <- String.split(line, "  " <> call), do: String.length(before)
-      end)
+      for line <- lines, [before, ""] <- [String.split(line, "  " <> call)], do: String.length(before)
     end
 
-    assert [column] = calls |> Enum.map(at) |> Enum.uniq()
+    assert [column] = calls |> Enum.flat_map(at) |> Enum.uniq()
     assert is_integer(column)
     assert Help.text(color: true) =~ "\e["
     refute Help.text() =~ "\e["

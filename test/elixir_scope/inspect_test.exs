@@ -2,7 +2,7 @@ defmodule ElixirScope.InspectTest do
   # What people see of the structs in IEx.
   use ExUnit.Case, async: false
 
-  alias ElixirScope.{Call, Cut, Error, Event, Recording}
+  alias ElixirScope.{Call, Cut, Difference, Error, Event, Recording}
   alias ElixirScope.Traced.{Echo, Store}
 
   @moduletag :tmp_dir
@@ -47,7 +47,7 @@ defmodule ElixirScope.InspectTest do
       calls = ElixirScope.calls(&Echo.echo/1)
       text = inspect(calls, pretty: true)
       for line <- String.split(text, "\n"), do: assert(String.length(line) < 120, line)
-      assert text =~ "Echo.echo([1, 2, 3, 4, 5, 6, 7, ...])\n    -> [1, 2, 3, 4, 5, 6, 7, 8, ...]>"
+      assert text =~ "Echo.echo([1, 2, 3, 4, 5, 6, 7, 8, ...])\n    -> [1, 2, 3, 4, 5, 6, 7, 8, ...]>"
       assert inspect(hd(calls), limit: :infinity) =~ "998, 999, 1000]) -> [1, 2"
     end
 
@@ -135,6 +135,110 @@ defmodule ElixirScope.InspectTest do
 
     test "say why there are none" do
       assert inspect(ElixirScope.events()) =~ "#ElixirScope.Events<none: nothing was recorded"
+    end
+  end
+
+  describe "a difference" do
+    test "shows each part that differs, old and new under each other" do
+      old = %{items: [:a, :b], sum: 1, gone: "x"}
+
+      assert inspect(Difference.of(old, %{items: [:b], sum: 1_000, come: %{a: 1}})) == """
+             #ElixirScope.Difference<4 parts differ
+               + .come           -> %{a: 1}
+               - .gone      "x"
+               - .items[0]  :a
+               ~ .sum       1    -> 1000>\
+             """
+
+      assert inspect(Difference.of(1, 1)) == "#ElixirScope.Difference<nothing differs>"
+      assert inspect(Difference.of(1, 2)) =~ "1 part differs\n  ~ .  1  -> 2>"
+    end
+
+    test "is coloured as the shell is, old and new" do
+      text = inspect(Difference.of(1, 2), syntax_colors: [number: :cyan])
+      assert text =~ "\e[31m1\e[0m  -> \e[32m2\e[0m"
+    end
+
+    test "of many parts shows the first, unless all are asked for" do
+      difference = Difference.of(%{}, Map.new(1..50, &{&1, String.duplicate("long ", 50)}))
+      text = inspect(difference)
+      assert text =~ "and 30 more>"
+      for line <- String.split(text, "\n"), do: assert(String.length(line) < 100, line)
+      assert inspect(difference, limit: :infinity) =~ "+ [50]"
+    end
+  end
+
+  describe "a change" do
+    test "says when, who, why and what" do
+      Process.register(self(), :elixir_scope_changer)
+      {:ok, server} = Store.start_link(%{a: 1}, name: :elixir_scope_changed)
+      Store.put(server, %{a: 2})
+      GenServer.cast(server, {:put, %{a: 3}})
+      :sys.replace_state(server, fn _ -> %{a: 4} end)
+      GenServer.call(server, :get)
+      history = ElixirScope.state_history(server)
+      [began, called, cast, outside] = Enum.map(history, &timeless(inspect(&1)))
+
+      assert began =~
+               ~r/\A#ElixirScope.Change<\d+  TIME, SPAN ago  :elixir_scope_changed  test.*traced.ex:\d+\n  init %{a: 1}\n  -> %{a: 1}>\z/
+
+      assert called =~ "\n  call {:put, %{a: 2}} from :elixir_scope_changer\n  ~ .a  1  -> 2>"
+      assert cast =~ "\n  cast {:put, %{a: 3}}, sender not recorded\n  ~ .a  2  -> 3>"
+      assert outside =~ "\n  from outside of the callbacks, after TIME\n  ~ .a  3  -> 4>"
+
+      assert ["#ElixirScope.History<:elixir_scope_changed, 4 changes, from TIME, SPAN ago", began, called | _] =
+               history |> inspect() |> timeless() |> String.split("\n")
+
+      assert began =~ ~r/\A  TIME  init %{a: 1} +-> %{a: 1}\z/
+      assert called =~ ~r/\A  TIME  call {:put, %{a: 2}} from :elixir_scope_changer +.a 1 -> 2\z/
+    end
+  end
+
+  test "the variables of a call stand beside their lines" do
+    ElixirScope.Doctest.Price.with_tax(100)
+    [call] = ElixirScope.calls(&ElixirScope.Doctest.Price.with_tax/1)
+    {:ok, locals} = ElixirScope.locals_at(call)
+
+    assert ["#ElixirScope.Locals<ElixirScope.Doctest.Price.with_tax/1  " <> _, net, tax] =
+             String.split(inspect(locals), "\n")
+
+    assert net =~ ~r/\A  \d+  net = 100\z/
+    assert tax =~ ~r/\A  \d+  tax = 19>\z/
+    assert inspect(%{locals | complete?: false}) =~ "there may be more>"
+  end
+
+  describe "a chain" do
+    test "is a story from the change back, and says why it ends" do
+      Process.register(self(), :elixir_scope_chaining)
+      {:ok, server} = Store.start_link(%{a: 1}, name: :elixir_scope_chained)
+      Store.put(server, %{a: 2})
+      {:ok, chain} = ElixirScope.who_set(server, [:a], ElixirScope.now())
+      text = timeless(inspect(chain))
+
+      assert [
+               "#ElixirScope.Chain<.a of :elixir_scope_chained, 2 at TIME, SPAN ago",
+               changed,
+               by,
+               called | why
+             ] = String.split(text, "\n")
+
+      assert changed =~ ~r/\A  TIME  .a 1 -> 2 +test.support.traced.ex:\d+\z/
+      assert by =~ ~r/\A +by call {:put, %{a: 2}} from :elixir_scope_chaining\z/
+      assert called =~ ~r/\A  TIME  in ElixirScope.Traced.Store.put\(#PID<[\d.]+>, %{a: 2}\) +test/
+      assert hd(why) =~ "  #{inspect(chain.ends)}: "
+
+      assert timeless(inspect(hd(chain.steps))) =~
+               "#ElixirScope.Chain.Step<change\n  TIME  .a 1 -> 2 of :elixir_scope_chained"
+    end
+
+    test "made by hand is shown as it is" do
+      for struct <- [
+            %ElixirScope.Chain{},
+            %ElixirScope.Chain.Step{},
+            %ElixirScope.Change{},
+            %Difference{entries: nil}
+          ],
+          do: assert(inspect(struct) =~ "%{" or inspect(struct) =~ "%ElixirScope.")
     end
   end
 

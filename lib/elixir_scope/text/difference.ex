@@ -43,7 +43,13 @@ defmodule ElixirScope.Text.Difference do
 
   def line(%{entries: entries}, options) do
     {shown, rest} = Enum.split(entries, 3)
-    texts = for entry <- shown, do: entry |> row(options) |> Enum.reject(&(&1 == "")) |> Enum.join(" ")
+
+    texts =
+      for entry <- shown do
+        text = entry |> row(options) |> Enum.reject(&(&1 == "")) |> Enum.join(" ")
+        String.replace_prefix(text, "~ ", "")
+      end
+
     more = if rest == [], do: [], else: ["and #{length(rest)} more"]
     Enum.join(texts ++ more, ", ")
   end
@@ -60,6 +66,9 @@ defimpl Inspect, for: ElixirScope.Difference do
       Text.Difference.lines(difference, Text.options(opts))
     ])
   end
+
+  # Made by hand.
+  def inspect(difference, opts), do: Inspect.Any.inspect(difference, opts)
 
   defp count(1), do: "1 part differs"
   defp count(many), do: "#{Text.number(many)} parts differ"
