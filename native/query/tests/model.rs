@@ -179,9 +179,9 @@ proptest! {
                 continue;
             };
             seen += 1;
-            let count = |kind| own.iter().filter(|(_, event)| event.kind == kind).count() as u64;
+            let states = own.iter().filter(|(_, event)| event.kind.is_state()).count() as u64;
             let times = || own.iter().map(|(_, event)| event.time);
-            prop_assert_eq!((found.events, found.states), (own.len() as u64, count(Kind::State)));
+            prop_assert_eq!((found.events, found.states), (own.len() as u64, states));
             prop_assert_eq!((found.first.0, found.last.0), (times().min().unwrap(), times().max().unwrap()));
             let said = own.iter().filter(|(_, event)| event.kind == Kind::Process).map(|(id, _)| *id);
             let introductions = index.introductions(pid(process));
@@ -208,7 +208,7 @@ proptest! {
         for (process, moment) in (0..PROCESSES).flat_map(|process| moments.iter().map(move |moment| (process, *moment))) {
             let states: Vec<(u64, &Plain)> = (0..)
                 .zip(&truth.events)
-                .filter(|(_, event)| event.kind == Kind::State && event.process == Some(process))
+                .filter(|(_, event)| event.kind.is_state() && event.process == Some(process))
                 .collect();
             let expected = states.iter().rfind(|(_, event)| event.time <= moment);
             match (index.state_at(pid(process), Nanos(moment)), expected) {
@@ -239,7 +239,7 @@ proptest! {
                 prop_assert_eq!(states.before(pid(process), id).map(|(state, _)| state), before);
                 let row = before.and_then(|state| states.row(pid(process), state));
                 prop_assert_eq!(row.map(|row| row.id), before);
-                if event.kind == Kind::State && event.process == Some(process) {
+                if event.kind.is_state() && event.process == Some(process) {
                     before = Some(id);
                 }
             }

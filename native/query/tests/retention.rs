@@ -38,7 +38,7 @@ fn shows_what_is_kept(recorded: &Recorded, index: &Index) {
     for process in 0..PROCESSES {
         for moment in (0..=end).step_by(1 + end as usize / 60) {
             let state = numbered.iter().rfind(|(_, event)| {
-                event.kind == Kind::State && event.process == Some(process) && event.time <= moment
+                event.kind.is_state() && event.process == Some(process) && event.time <= moment
             });
             match (index.state_at(pid(process), Nanos(moment)), state) {
                 (StateAnswer::Known(row), Some((id, state))) => {
