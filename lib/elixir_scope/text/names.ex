@@ -64,6 +64,8 @@ defmodule ElixirScope.Text.Names do
 
   defp short(label), do: ElixirScope.Text.short(label, width: 40)
 
+  defp runs(IEx.Evaluator, _function, _arity), do: "IEx"
+
   # The callback that OTP begins a server with says no more than its module.
   defp runs(module, :init, arity) when arity in [0, 1] and is_atom(module), do: Kernel.inspect(module)
 
