@@ -693,6 +693,34 @@ defmodule ElixirScope do
   end
 
   @doc """
+  Would my fix have worked? Takes the state and the message of a recorded callback, the last one of a server that had begun by a time, and
+  runs the *current* code of the callback on them: see `ElixirScope.Replay`.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> replay = ElixirScope.replay(counter, {:ago, 0, :second})
+      iex> {replay.same?, replay.state, replay.replayed.return}
+      {true, {:ok, 7}, {:reply, 7, 8}}
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:timeout` | 5000 | milliseconds after which it is ended |
+  | `:in` | | the recording |
+
+  It runs in a process of its own, which is ended afterwards, and of which nothing is recorded. What it raises, throws or exits with is
+  shown as its outcome. But it is the true code that runs: messages that it sends, files and tables that it writes and processes that it
+  starts are real, and what it asks of the world is answered by the world of today. `self()` and the process dictionary are not those of the
+  server, and pids in the recorded state may be other processes now, most of all in a recording that was opened.
+
+  Callbacks are those of GenServer, gen_statem, GenStage, LiveView and channels, `terminate` only when its call is given as the time; those of an Agent are functions of its callers. A state or a
+  message of which a limit kept out a part is an error with the reason `:cut`. Raises `ElixirScope.Error`.
+
+  `mix scope.gen.test` writes a test from the same moment.
+  """
+  @spec replay(Server.t(), Moment.t(), keyword) :: ElixirScope.Replay.t()
+  def replay(server, time, options \\ []), do: bang(Query.Replay.replay(server, time, options))
+
+  @doc """
   How often functions were called that are counted, not recorded (`count:` of `use ElixirScope`, or hot inner loops of a
   whole project), as a map. Filters are `:mfa`, `:since`, `:until` and `:in`. Counts are told every 10 ms, so one belongs
   to a time that is up to so much later than its call; of a VM that was killed the last are missing.

@@ -13,7 +13,7 @@ defmodule ElixirScope.LayeringTest do
     options: {~w(options.ex), [:error]},
     native: {~w(native.ex), [:error]},
     gate: {~w(gate.ex switch.ex), []},
-    capture: {~w(capture.ex), [:native]},
+    capture: {~w(capture.ex capture/*.ex), [:native]},
     instrument: {~w(instrument.ex instrument/*.ex), [:error, :capture, :native, :gate]},
     # The gate, because it looks for the question to it in rewritten code.
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},

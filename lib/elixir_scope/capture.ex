@@ -2,13 +2,15 @@ defmodule ElixirScope.Capture do
   @moduledoc false
   # The Elixir half of what rewritten code calls; the other half are the capture functions of `ElixirScope.Native`.
   # Everything here runs in the traced process, and only while something is recorded. It calls built-in functions
-  # alone: a function of a module could itself be instrumented, and would then be recorded as the program's doing.
+  # and `Servers` alone: a function of another module could itself be instrumented, and would then be recorded as the
+  # program's doing.
   #
   # Two keys of the process dictionary are ours. The chain: how many wrapped tail calls are on the stack. The
   # state: the server's state as it was recorded last, and as it was recorded whole last (see `native/nif/src/state.rs`).
   # The first is the very term that the server holds, so it costs nothing and moves with it under garbage
   # collection; comparing it with the next one is cheap, because equal parts are the same words.
 
+  alias ElixirScope.Capture.Servers
   alias ElixirScope.Native
 
   @chain :"$elixir_scope_chain"
@@ -105,21 +107,19 @@ defmodule ElixirScope.Capture do
   def unmatched(_site), do: :ok
 
   @doc """
-  A GenServer's `init/1` was entered. Answers whether the calling process is the server, and what is not known yet.
+  The callback was entered that makes a server's first state. Answers how the server serves, for the end of the callback
+  (`false` when it was called as a plain function), and what is not known yet.
   """
-  def enter_init(site, args) do
-    serves? = enter_server(elem(site, 2))
-    {serves?, Native.enter_list(site, args)}
+  def enter_init(site, args, callback) do
+    serves = if enter_server(elem(site, 2), callback), do: {callback, nil}, else: false
+    {serves, Native.enter_list(site, args)}
   end
 
-  @doc """
-  A callback with the state among its arguments was entered. Answers whether it is the server's own, and what is not
-  known yet.
-  """
-  def enter_callback(site, args, state) do
-    if enter_server(elem(site, 2)) do
+  @doc "A callback with the state among its arguments was entered. Answers the same."
+  def enter_callback(site, args, state, callback) do
+    if enter_server(elem(site, 2), callback) do
       unless known?(state), do: remember(site, @noticed, state)
-      {true, Native.enter_callback(site, args, state)}
+      {{callback, state}, Native.enter_callback(site, args, state)}
     else
       {false, Native.enter_list(site, args)}
     end
@@ -136,10 +136,10 @@ defmodule ElixirScope.Capture do
   @doc "A callback returned. Gives the value back."
   def leave_callback(site, false, value), do: Native.leave(site, value)
 
-  def leave_callback(site, true, value) do
-    case new_state(elem(site, 3), value) do
-      {:ok, origin, state} ->
-        unless known?(state), do: remember(site, origin, state)
+  def leave_callback(site, serves, value) do
+    case new_state(serves, value) do
+      {:ok, state} ->
+        unless known?(state), do: remember(site, origin(serves), state)
         leave_server(elem(site, 2))
         Native.leave_callback(site, value, state)
 
@@ -149,11 +149,13 @@ defmodule ElixirScope.Capture do
     end
   end
 
-  @doc "An exception left a callback. What it throws is its return value to gen_server."
-  def raised_callback(site, serves?, kind, reason, stack) do
-    if serves? do
-      with :throw <- kind, {:ok, origin, state} <- new_state(elem(site, 3), reason) do
-        unless known?(state), do: remember(site, origin, state)
+  @doc "An exception left a callback. What it throws may be its return value."
+  def raised_callback(site, serves, kind, reason, stack) do
+    if serves != false do
+      with :throw <- kind,
+           true <- Servers.throws?(elem(serves, 0)),
+           {:ok, state} <- new_state(serves, reason) do
+        unless known?(state), do: remember(site, origin(serves), state)
       end
 
       leave_server(elem(site, 2))
@@ -162,38 +164,36 @@ defmodule ElixirScope.Capture do
     Native.raised(site, kind, reason, stack)
   end
 
-  defp new_state(:init, {:ok, state}), do: {:ok, @init, state}
-  defp new_state(:init, {:ok, state, _}), do: {:ok, @init, state}
-  defp new_state(:code_change, {:ok, state}), do: {:ok, @callback_, state}
-  defp new_state(:terminate, _value), do: :none
-  defp new_state(_, {:reply, _, state}), do: {:ok, @callback_, state}
-  defp new_state(_, {:reply, _, state, _}), do: {:ok, @callback_, state}
-  defp new_state(_, {:noreply, state}), do: {:ok, @callback_, state}
-  defp new_state(_, {:noreply, state, _}), do: {:ok, @callback_, state}
-  defp new_state(_, {:stop, _, state}), do: {:ok, @callback_, state}
-  defp new_state(_, {:stop, _, _, state}), do: {:ok, @callback_, state}
-  defp new_state(_, _value), do: :none
+  defp new_state({{_loops, _origin, shape}, before}, value), do: Servers.state(shape, value, before)
+
+  defp origin({{_loops, :init, _shape}, _before}), do: @init
+  defp origin({{_loops, :callback, _shape}, _before}), do: @callback_
 
   # A callback may also be called as a plain function: by a test, by another server's callback that delegates to it,
-  # or by a callback of the same server. Its state is the process's state only when gen_server itself called it. The
+  # or by a callback of the same server. Its state is the process's state only when the process's own loop called it. The
   # stack says so; it is looked at when the process is not known as an idle server of this module.
-  defp enter_server(module) do
+  defp enter_server(module, {loops, _origin, _shape}) do
     case :erlang.get(@state) do
-      {generation, ^module, state, :idle} ->
+      # Where callbacks are called by one module, nothing else runs between them.
+      {generation, ^module, state, :idle} when tl(loops) == [] ->
         :erlang.put(@state, {generation, module, state, :busy})
         true
 
       {_generation, ^module, _state, :busy} ->
-        called_by_server?(module)
+        called_by_server?(module, loops)
+
+      # Also a server that goes on with the callbacks of another module.
+      {generation, _module, state, _} ->
+        called_by_server?(module, loops) and become_server(generation, module, state)
 
       _ ->
         # No recording has the number 0, so this state is known to none.
-        called_by_server?(module) and become_server(module)
+        called_by_server?(module, loops) and become_server(0, module, hidden(@unknown))
     end
   end
 
-  defp become_server(module) do
-    :erlang.put(@state, {0, module, hidden(@unknown), :busy})
+  defp become_server(generation, module, state) do
+    :erlang.put(@state, {generation, module, state, :busy})
     true
   end
 
@@ -205,15 +205,19 @@ defmodule ElixirScope.Capture do
     end
   end
 
-  defp called_by_server?(module) do
+  defp called_by_server?(module, loops) do
     {:current_stacktrace, stack} = :erlang.process_info(self(), :current_stacktrace)
-    above?(stack, module)
+    above?(stack, module, loops)
   end
 
-  defp above?([{module, _, _, _}, {:gen_server, _, _, _} | _], module), do: true
-  defp above?([{module, _, _, _} | _], module), do: false
-  defp above?([_ours | rest], module), do: above?(rest, module)
-  defp above?([], _module), do: false
+  defp above?([{module, _, _, _}, {loop, _, _, _} | _], module, loops), do: one_of?(loop, loops)
+  defp above?([{module, _, _, _} | _], module, _loops), do: false
+  defp above?([_ours | rest], module, loops), do: above?(rest, module, loops)
+  defp above?([], _module, _loops), do: false
+
+  defp one_of?(loop, [loop | _]), do: true
+  defp one_of?(loop, [_other | rest]), do: one_of?(loop, rest)
+  defp one_of?(_loop, []), do: false
 
   defp known?(state) do
     case :erlang.get(@state) do

@@ -16,6 +16,7 @@ defmodule ElixirScope.DoctestTest do
   doctest ElixirScope.Options
   doctest ElixirScope.Query.Moment
   doctest ElixirScope.Text
+  doctest ElixirScope.Query.Literal
   doctest ElixirScope.Query.Server
   doctest ElixirScope.Query.Function
 end

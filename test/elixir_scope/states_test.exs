@@ -6,7 +6,7 @@ defmodule ElixirScope.StatesTest do
   # and changes again (pids, references and ports are others each time).
   use ExUnit.Case, async: false
 
-  alias ElixirScope.Servers.{History, Kept, Plain}
+  alias ElixirScope.Servers.{EventMachine, History, Kept, Plain, StateMachine}
 
   @moduletag :tmp_dir
   @moduletag :capture_log
@@ -14,7 +14,7 @@ defmodule ElixirScope.StatesTest do
 
   @questions 100_000
   # Kinds of servers, how many of each, and the steps of each.
-  @driven [{Plain, 16, 250}, {Kept, 8, 250}]
+  @driven [{Plain, 10, 250}, {EventMachine, 6, 250}, {StateMachine, 6, 250}, {Kept, 6, 250}]
 
   setup %{tmp_dir: dir} do
     # An event that is dropped would be a state that is not known.

@@ -7,6 +7,7 @@ defmodule ElixirScope.Instrument.Attach do
 
   use GenServer
 
+  alias ElixirScope.Capture.Servers
   alias ElixirScope.{Capture, Error, Gate, Native}
   alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Request, Source, Transform}
 
@@ -69,7 +70,7 @@ defmodule ElixirScope.Instrument.Attach do
   def init(_) do
     # The code server runs modules that may be attached (:lists, :ets). It cannot load what these call then: the VM would
     # end with "The code server called the unloaded module".
-    Enum.each([Capture, Gate, Native], &Code.ensure_loaded!/1)
+    Enum.each([Capture, Servers, Gate, Native], &Code.ensure_loaded!/1)
     Native.own()
     {:ok, %{}}
   end

@@ -8,7 +8,7 @@ defmodule ElixirScope.Instrument.Compiler do
   # those of this library's own tests are.
   @names ~w(Anew Beam Body Closure Compile Cover Frame Hook Kind Loops Options Own Pattern Plan Probe Proposal Purity
             Request Site Source Syntax Tail Transform)a
-  @needed for name <- @names, do: Module.concat(ElixirScope.Instrument, name)
+  @needed [ElixirScope.Capture.Servers | Enum.map(@names, &Module.concat(ElixirScope.Instrument, &1))]
 
   # The compiler repeats a group of its optimisations on a function until they change nothing any more, 16 times at
   # most. One of them puts a new empty block before each `try` every time, so a function with a `try` always gets all

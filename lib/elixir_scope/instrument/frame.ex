@@ -37,10 +37,15 @@ defmodule ElixirScope.Instrument.Frame do
     origin = Plan.origin(plan, file)
     site = Site.new({plan.module, name, arity}, :function, origin, place(anno, form, plan))
     options = Plan.options(plan, {name, arity})
-    frame = frame(anno, arity, site, role, prefix, {plan, options})
+    frame = Map.put(frame(anno, arity, site, role, prefix, {plan, options}), :name, name)
     taken = Syntax.variables(form)
 
-    state = with {:callback, position} <- role, do: Enum.at(frame.args, position - 1), else: (_ -> nil)
+    # A state that is made of several arguments is among no variables.
+    state =
+      case role do
+        {:callback, position, _} when is_integer(position) -> Enum.at(frame.args, position - 1)
+        _other -> nil
+      end
 
     inside =
       Body.rewrite(clauses, state, %Body{
@@ -214,11 +219,20 @@ defmodule ElixirScope.Instrument.Frame do
     do: [introduced(enter_call(frame), variable(frame, "Unknown"), frame.added, frame.plan)]
 
   # Whether this is the server's own callback is found once, at its entry, and kept in a variable.
-  defp enter(%{role: :init} = frame), do: serves(capture(:enter_init, [arguments(frame)], frame), frame)
-
-  defp enter(%{role: {:callback, position}} = frame) do
-    serves(capture(:enter_callback, [arguments(frame), Enum.at(frame.args, position - 1)], frame), frame)
+  defp enter(%{role: {:callback, :nowhere, callback}} = frame) do
+    serves(capture(:enter_init, [arguments(frame), literal(callback, frame)], frame), frame)
   end
+
+  defp enter(%{role: {:callback, where, callback}} = frame) do
+    given = [arguments(frame), state(where, frame), literal(callback, frame)]
+    serves(capture(:enter_callback, given, frame), frame)
+  end
+
+  defp state(:function, frame), do: {:atom, frame.added, frame.name}
+  defp state(position, frame) when is_integer(position), do: Enum.at(frame.args, position - 1)
+  defp state(parts, frame), do: {:tuple, frame.added, Enum.map(parts, &state(&1, frame))}
+
+  defp literal(callback, frame), do: Syntax.literal(callback, frame.added)
 
   defp serves(call, %{added: added} = frame) do
     [serves, answer, unknown] = Enum.map(["Serves", "Answer", "Unknown"], &variable(frame, &1))

@@ -3,10 +3,11 @@
 defmodule ElixirScope.Instrument.Plan do
   @moduledoc false
 
+  alias ElixirScope.Capture.Servers
   alias ElixirScope.Instrument.{Options, Site, Source}
 
-  @typedoc "`:function`, GenServer's `init/1`, or a callback with the position of its state argument"
-  @type role :: :function | :init | {:callback, state :: pos_integer()}
+  @typedoc "An ordinary function, or a callback of a server, with the place of the state among its arguments."
+  @type role :: :function | {:callback, Servers.where(), Servers.callback()}
   @type reason ::
           :macro | :reserved_name | :not_in_only | :excluded | :marked | :counted | {:unable, String.t()}
 
@@ -25,17 +26,6 @@ defmodule ElixirScope.Instrument.Plan do
   @enforce_keys [:module, :anno, :options, :defined, :roles, :skipped]
   defstruct @enforce_keys ++ [sources: %{}]
 
-  # Positions of the state in the argument list. init/1 has none: it makes the first one.
-  @callbacks %{
-    {:init, 1} => :init,
-    {:handle_call, 3} => {:callback, 3},
-    {:handle_cast, 2} => {:callback, 2},
-    {:handle_info, 2} => {:callback, 2},
-    {:handle_continue, 2} => {:callback, 2},
-    {:terminate, 2} => {:callback, 2},
-    {:code_change, 3} => {:callback, 2}
-  }
-
   @doc """
   The plan of a module. `unable` holds functions that the rewriter has already failed on.
 
@@ -48,7 +38,7 @@ defmodule ElixirScope.Instrument.Plan do
   def new(forms, %Options{} = options, unable \\ %{}) do
     defined = for {:function, _, name, arity, _} <- forms, do: {name, arity}
     {:attribute, anno, :module, module} = List.keyfind(forms, :module, 2)
-    callbacks = if gen_server?(forms), do: @callbacks, else: %{}
+    callbacks = callbacks(forms, defined)
 
     Enum.reduce(
       defined,
@@ -70,9 +60,12 @@ defmodule ElixirScope.Instrument.Plan do
   end
 
   defp role(function, options, callbacks) do
-    if Options.for_function(options, function).state,
-      do: Map.get(callbacks, function, :function),
-      else: :function
+    with true <- Options.for_function(options, function).state,
+         %{^function => {where, callback}} <- callbacks do
+      {:callback, where, callback}
+    else
+      _no_callback -> :function
+    end
   end
 
   @doc """
@@ -131,13 +124,37 @@ defmodule ElixirScope.Instrument.Plan do
   @spec instruments?(t(), {atom(), arity()}) :: boolean()
   def instruments?(%__MODULE__{roles: roles}, function), do: Map.has_key?(roles, function)
 
-  defp gen_server?(forms) do
-    Enum.any?(forms, fn
-      {:attribute, _, kind, module} when kind in [:behaviour, :behavior] ->
-        Enum.any?(List.wrap(module), &(&1 in [GenServer, :gen_server]))
+  defp callbacks(forms, defined) do
+    behaviours = for {:attribute, _, kind, named} <- forms, kind in [:behaviour, :behavior], do: named
+    callbacks = behaviours |> List.flatten() |> Servers.callbacks(defined)
+    states? = state_functions?(forms)
 
-      _other ->
-        false
+    for {function, {where, callback}} <- callbacks,
+        not state_function?(where) or (states? and exported?(forms, function)),
+        into: %{},
+        do: {function, {where, callback}}
+  end
+
+  # The states of a state machine may be functions of the same names, and then every exported one may be a state.
+  defp state_function?(where), do: is_list(where) and :function in where
+
+  defp exported?(forms, function) do
+    Enum.any?(forms, fn
+      {:attribute, _, :export, functions} -> function in functions
+      {:attribute, _, :compile, options} -> :export_all in List.wrap(options)
+      _other -> false
     end)
   end
+
+  defp state_functions?(forms) do
+    case Enum.find(forms, &match?({:function, _, :callback_mode, 0, _}, &1)) do
+      nil -> true
+      form -> not names?(form, :handle_event_function) or names?(form, :state_functions)
+    end
+  end
+
+  defp names?({:atom, _, name}, name), do: true
+  defp names?(form, name) when is_tuple(form), do: form |> Tuple.to_list() |> names?(name)
+  defp names?([first | rest], name), do: names?(first, name) or names?(rest, name)
+  defp names?(_leaf, _name), do: false
 end

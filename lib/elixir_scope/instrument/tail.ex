@@ -89,8 +89,8 @@ defmodule ElixirScope.Instrument.Tail do
     end
   end
 
-  # The new state of a GenServer is in what the callback returns, so a callback must see its value also when
-  # another function of the module makes it. gen_server calls callbacks, they are no loop of their own; should
+  # The new state of a server is in what the callback returns, so a callback must see its value also when
+  # another function of the module makes it. The server's loop calls callbacks, they are none of their own; should
   # one call itself all the same, the limit bounds it.
   defp instrumented(%{role: :function}), do: :left
   defp instrumented(_callback), do: :wrapped

@@ -29,22 +29,44 @@ defmodule ElixirScope.Instrument.PlanTest do
     for {_function, reason} <- plan.skipped, do: assert(is_binary(Plan.explain(reason)))
   end
 
-  test "callbacks of GenServer have a role of their own, in a GenServer only" do
+  defp where(functions, attributes, options \\ %Options{}) do
+    roles = Plan.new(forms(functions, attributes), options).roles
+    for {function, {:callback, where, _callback}} <- roles, into: %{}, do: {function, where}
+  end
+
+  test "callbacks of a server have a role of their own, in a server only" do
     functions = [init: 1, handle_call: 3, handle_cast: 2, code_change: 3, handle_call: 2]
+    found = %{{:init, 1} => :nowhere, {:handle_call, 3} => 3, {:handle_cast, 2} => 2, {:code_change, 3} => 2}
 
-    for behaviour <- [[behaviour: GenServer], [behavior: [:gen_server]]] do
-      assert Plan.new(forms(functions, behaviour), %Options{}).roles == %{
-               {:init, 1} => :init,
-               {:handle_call, 3} => {:callback, 3},
-               {:handle_cast, 2} => {:callback, 2},
-               {:code_change, 3} => {:callback, 2},
-               {:handle_call, 2} => :function
-             }
+    for behaviour <- [[behaviour: GenServer], [behavior: [:gen_server]]],
+        do: assert(where(functions, behaviour) == found)
+
+    assert where(functions, behaviour: Other) == %{}
+  end
+
+  test "with state: false no kind of server has callbacks" do
+    functions = [init: 1, handle_call: 3, handle_event: 4, handle_demand: 2, mount: 3, open: 3]
+    options = Options.new!(state: false)
+
+    for behaviour <- [GenServer, :gen_statem, GenStage, Phoenix.LiveView, Phoenix.Channel],
+        do: assert(where(functions, [behaviour: behaviour, export: functions], options) == %{})
+  end
+
+  test "the states of a state machine are its exported functions of three arguments, where states are functions" do
+    functions = [open: 3, hidden: 3, handle_event: 4, terminate: 3]
+    machine = [behaviour: :gen_statem, export: [open: 3, handle_event: 4, terminate: 3]]
+    common = %{{:handle_event, 4} => [3, 4], {:terminate, 3} => [2, 3]}
+    assert where(functions, machine) == Map.put(common, {:open, 3}, [:function, 3])
+
+    mode_form = fn mode ->
+      {:function, 1, :callback_mode, 0, [{:clause, 1, [], [], [:erl_parse.abstract(mode)]}]}
     end
 
-    for {attributes, options} <- [{[behaviour: Other], []}, {[behaviour: GenServer], [state: false]}] do
-      roles = Plan.new(forms(functions, attributes), Options.new!(options)).roles
-      assert Enum.uniq(Map.values(roles)) == [:function]
+    roles = fn mode ->
+      Plan.new(forms(functions, machine) ++ [mode_form.(mode)], %Options{}).roles |> Map.fetch!({:open, 3})
     end
+
+    assert {:callback, [:function, 3], _} = roles.([:state_functions, :state_enter])
+    assert roles.([:handle_event_function, :state_enter]) == :function
   end
 end

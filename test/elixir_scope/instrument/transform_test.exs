@@ -102,7 +102,7 @@ defmodule ElixirScope.Instrument.TransformTest do
     server = "-behaviour(gen_server). "
 
     assert rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.") =~
-             "_ -> {ScopeServes, ScopeAnswer} = Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2), case ScopeAnswer of"
+             "_ -> {ScopeServes, ScopeAnswer} = Capture:enter_callback(Site, [ScopeA1, ScopeA2], ScopeA2, {[gen_server], callback, answer}), case ScopeAnswer of"
 
     cast = rewritten(server <> "handle_cast(M, S) -> g({M, S}). g(X) -> X.")
 
@@ -114,7 +114,7 @@ defmodule ElixirScope.Instrument.TransformTest do
     init = rewritten(server <> "init(X) -> {ok, X}.", returns: false)
 
     assert init =~
-             "_ -> {ScopeServes, ScopeAnswer} = Capture:enter_init(Site, [ScopeA1]), case ScopeAnswer of"
+             "_ -> {ScopeServes, ScopeAnswer} = Capture:enter_init(Site, [ScopeA1], {[gen_server], init, started}), case ScopeAnswer of"
 
     assert init =~ "ScopeValue -> Capture:leave_callback(Site, ScopeServes, ScopeValue)"
 

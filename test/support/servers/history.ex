@@ -74,23 +74,32 @@ defmodule ElixirScope.Servers.History do
 
   defp change(%{kind: kind} = driven) do
     way = Enum.random(kind.ways())
-    change = Change.random(driven.state)
+    change = change_for(driven)
     began = now()
     kind.perform(server(driven), way, change)
-    seen(driven, began, kind.after_change(way, change, driven.state))
+    passed = if function_exported?(kind, :passed, 2), do: kind.passed(way, driven.state), else: []
+    seen(driven, began, kind.after_change(way, change, driven.state), passed)
+  end
+
+  # Of a state machine, what changes at random is the data.
+  defp change_for(%{kind: kind, state: state}) do
+    if function_exported?(kind, :initial, 1),
+      do: state |> elem(1) |> Change.random(),
+      else: Change.random(state)
   end
 
   defp server(driven), do: Enum.random([driven.pid, driven.name])
 
   # A callback has ended, and the state that it made is in.
-  defp seen(driven, began, state) do
+  defp seen(driven, began, state, passed \\ []) do
     {began, answers} = driven.pending || {began, [{:ok, driven.state}]}
-    step = {began, ElixirScope.now(), driven.pid, [{:ok, state} | answers], state}
+    answers = Enum.map([state | passed], &{:ok, &1}) ++ answers
+    step = {began, ElixirScope.now(), driven.pid, answers, state}
     %{driven | state: state, pending: nil, steps: [step | driven.steps]}
   end
 
   defp unseen(%{kind: kind} = driven) do
-    change = Change.random(driven.state)
+    change = change_for(driven)
     way = Enum.random(kind.unseen_ways())
     {began, answers} = driven.pending || {now(), [{:ok, driven.state}]}
     kind.unseen(driven.pid, way, change)
@@ -134,7 +143,7 @@ defmodule ElixirScope.Servers.History do
   end
 
   defp ending(%{kind: kind} = driven, :stop) do
-    change = Change.random(driven.state)
+    change = change_for(driven)
     attempt(fn -> kind.stop(driven.pid, change) end)
     kind.after_change(:stop, change, driven.state)
   end
