@@ -167,7 +167,12 @@ defmodule ElixirScope.Query.HistoryCause do
       # The window holds more than may be read, and what was read lies furthest away.
       {:limit, found}
     else
-      open = events |> open() |> Enum.map(&event/1)
+      # Those of another process may have higher numbers than what they came before.
+      open =
+        events
+        |> Enum.filter(&(elem(&1, 1) < filter.until or elem(&1, 0) < id))
+        |> open()
+        |> Enum.map(&event/1)
 
       case Enum.split_while(open, &(not stop?.(&1))) do
         {within, [last | _]} -> {:stopped, within ++ [last]}

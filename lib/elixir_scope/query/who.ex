@@ -267,9 +267,16 @@ defmodule ElixirScope.Query.Who do
          true <- Native.has_process(recording.handle, process) or :unseen,
          module = server_module(recording, process, time),
          {complete, [_ | _] = frames} <-
-           HistoryCause.stack(recording, process, time, id, &server?(&1, module)),
-         [] <- HistoryGaps.touching(about.gaps, List.last(frames).time, time) do
-      chain |> frames(frames, module) |> end_of_frames(complete)
+           HistoryCause.stack(recording, process, time, id, &server?(&1, module)) do
+      # One that began before events were lost may have ended among them.
+      case Enum.split_while(frames, &(HistoryGaps.touching(about.gaps, &1.time, time) == [])) do
+        {sure, []} ->
+          chain |> frames(sure, module) |> end_of_frames(complete)
+
+        {sure, [frame | _]} ->
+          gaps = HistoryGaps.touching(about.gaps, frame.time, time)
+          chain |> frames(sure, module) |> lost_frames(pid, gaps)
+      end
     else
       :elsewhere ->
         ends(chain, :not_instrumented, "#{inspect(pid)} is a process of another node")
@@ -282,13 +289,6 @@ defmodule ElixirScope.Query.Who do
 
       {_complete, []} ->
         nothing_open(chain, about, pid, time, none)
-
-      [_ | _] = gaps ->
-        ends(
-          chain,
-          :lost,
-          "events are missing #{HistoryGaps.text(gaps)}: nobody knows what #{inspect(pid)} was doing"
-        )
     end
   end
 
@@ -298,12 +298,16 @@ defmodule ElixirScope.Query.Who do
         none.(chain, pid, "no instrumented function was running in it at that time")
 
       gaps ->
-        ends(
-          chain,
-          :lost,
-          "events are missing #{HistoryGaps.text(gaps)}: nobody knows what #{inspect(pid)} was doing"
-        )
+        lost_frames(chain, pid, gaps)
     end
+  end
+
+  defp lost_frames(chain, pid, gaps) do
+    ends(
+      chain,
+      :lost,
+      "events are missing #{HistoryGaps.text(gaps)}: nobody knows what else was running in #{inspect(pid)}"
+    )
   end
 
   defp not_running(chain, pid, why), do: ends(chain, :not_instrumented, "#{inspect(pid)} sent it, and #{why}")

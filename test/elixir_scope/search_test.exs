@@ -1,0 +1,200 @@
+defmodule ElixirScope.SearchTest do
+  # Searching states by value, backwards in one server and forwards over all of a module. Each test begins a new recording.
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.{Change, Error}
+  alias ElixirScope.Ledger.{Account, Teller}
+  alias ElixirScope.Traced.Store
+
+  @moduletag :tmp_dir
+
+  setup %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start(dir: dir)
+    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+    %{recording: recording}
+  end
+
+  defp account(totals) do
+    {:ok, account} = Account.start_link()
+    {account, for(total <- totals, do: {total, put(account, total)})}
+  end
+
+  defp put(account, total) do
+    :ok = GenServer.call(account, {:put, :total, total})
+    ElixirScope.now()
+  end
+
+  defp negative?(total), do: total < 0
+
+  describe "last_change/4" do
+    test "finds the newest moment by which it became true" do
+      {account, [_, {-1, first}, {-2, second}, {3, third}, {-4, fourth}, _]} = account([1, -1, -2, 3, -4, 5])
+
+      for {before, expected} <- [
+            {first, -1},
+            {second, -1},
+            {third, -1},
+            {fourth, -4},
+            {ElixirScope.now(), -4}
+          ] do
+        assert {:ok, %Change{} = change} =
+                 ElixirScope.last_change(account, fn state -> state.total < 0 end, before: before)
+
+        assert change.state.total == expected
+        assert {:ok, change} == ElixirScope.last_change(account, [:total], &negative?/1, before: before)
+        assert change.cause.message == {:put, :total, expected}
+      end
+
+      assert {:ok, %{state: %{total: -4}}} = ElixirScope.last_change(account, [:total], &negative?/1)
+      assert {:ok, %{state: %{total: -4}}} = ElixirScope.last_change(account, &(&1.total < 0))
+    end
+
+    test "is the first state where it was true from the beginning, and an error where it never was" do
+      {account, _} = account([1, 2])
+      assert {:ok, %Change{origin: :init, before: :none}} = ElixirScope.last_change(account, &(&1.total >= 0))
+
+      assert {:error, %Error{reason: :no_change, message: message}} =
+               ElixirScope.last_change(account, [:total], &negative?/1, before: ElixirScope.now())
+
+      assert message =~ "did not become true of #{inspect(account)} at .total by "
+      # A value that is not there is no match, and the function is not asked.
+      assert {:error, %{reason: :no_change}} =
+               ElixirScope.last_change(account, [:of], fn _ -> raise "asked" end)
+    end
+
+    test "a value that came, went and came again" do
+      {:ok, store} = Store.start_link(%{})
+      Store.put(store, %{left: %{tea: -1}})
+      Store.put(store, %{})
+      Store.put(store, %{left: %{tea: -2}})
+      Store.put(store, %{left: %{tea: -3}})
+      assert {:ok, change} = ElixirScope.last_change(store, [:left, :tea], &negative?/1)
+      assert {change.before, change.state} == {{:ok, %{}}, %{left: %{tea: -2}}}
+    end
+
+    test "a function that fails is told from an answer, with the state's time" do
+      {account, _} = account([1, 2])
+      {:ok, store} = Store.start_link(:text)
+
+      assert {:error, %Error{reason: :bad_predicate, message: message}} =
+               ElixirScope.last_change(store, fn state -> state.total < 0 end)
+
+      assert message =~
+               ~r/the function failed on what stood in the state of #PID<.*> at \d{4}-\d\d-\d\d .* \(\d+\)/
+
+      assert message =~ ":text"
+
+      assert {:error, %{reason: :bad_predicate, message: thrown}} =
+               ElixirScope.last_change(account, [:total], &throw/1)
+
+      assert thrown =~ "** (throw) 2" and thrown =~ "at .total"
+    end
+
+    test "a part that a limit kept out cannot be asked about", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: dir, limits: [state_bytes: 500])
+      {:ok, account} = Account.start_link()
+      :ok = GenServer.call(account, {:put, :note, "short"})
+      time = ElixirScope.now()
+      :ok = GenServer.call(account, {:put, :note, String.duplicate("a", 1_000)})
+
+      assert {:error, %Error{reason: :cut, message: message}} =
+               ElixirScope.last_change(account, [:note], &is_binary/1)
+
+      assert message =~ "at .note" and message =~ "#ElixirScope.Cut<binary"
+
+      assert {:ok, %{state: %{note: "short"}}} =
+               ElixirScope.last_change(account, [:note], &is_binary/1, before: time)
+    end
+
+    test "says where a newer one may be hidden" do
+      {account, _} = account([-1, 1])
+      :ok = ElixirScope.pause()
+      :ok = ElixirScope.resume()
+      put(account, 2)
+
+      assert {:ok, %Change{state: %{total: -1}, gaps: [%{cause: :paused}]}} =
+               ElixirScope.last_change(account, [:total], &negative?/1)
+
+      put(account, -2)
+
+      assert {:ok, %Change{state: %{total: -2}, gaps: []}} =
+               ElixirScope.last_change(account, [:total], &negative?/1)
+    end
+
+    test "refuses what it does not understand, and says what is expected" do
+      {account, _} = account([])
+
+      assert {:error, %{reason: :bad_option, message: message}} =
+               ElixirScope.last_change(account, fn _, _ -> true end)
+
+      assert message =~ "expected a function of one argument"
+      assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, [:total], fn -> true end)
+      assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, :total, &negative?/1)
+      assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, &negative?/1, after: 1)
+      assert {:error, %{reason: :bad_time}} = ElixirScope.last_change(account, &negative?/1, before: :now)
+      assert {:error, %{reason: :bad_server}} = ElixirScope.last_change("account", &negative?/1)
+    end
+  end
+
+  describe "first_change/4" do
+    test "finds the first one over all servers of a module" do
+      {one, [_, {-1, early}]} = account([1, -1])
+      {two, _} = account([5, 6])
+      put(two, -7)
+      put(one, -2)
+      {:ok, _teller} = Teller.start_link(one)
+
+      assert {:ok, %{pid: ^one, state: %{total: -1}}} = ElixirScope.first_change(Account, &(&1.total < 0))
+
+      assert {:ok, %{pid: ^one, state: %{total: -1}}} =
+               ElixirScope.first_change(Account, [:total], &negative?/1)
+
+      # It was true of the first one at that time already.
+      for question <- [
+            &ElixirScope.first_change(Account, fn state -> state.total < 0 end, &1),
+            &ElixirScope.first_change(Account, [:total], fn total -> total < 0 end, &1)
+          ] do
+        assert {:ok, %{pid: ^two, state: %{total: -7}, cause: %{message: {:put, :total, -7}}}} =
+                 question.(since: early)
+
+        assert {:error, %{reason: :no_change, message: message}} = question.(since: early, until: early)
+        assert message =~ "ElixirScope.Ledger.Account"
+      end
+
+      assert {:ok, %{pid: ^two}} = ElixirScope.first_change(two, [:total], &negative?/1)
+      assert {:ok, %{pid: ^one}} = ElixirScope.first_change([two, one], [:total], &negative?/1)
+      assert {:ok, %{pid: ^two}} = ElixirScope.first_change([two], &(&1.total < 0))
+    end
+
+    test "of a recording that was opened, and by name", %{recording: recording} do
+      {:ok, one} = Account.start_link(name: :searched)
+      put(one, -1)
+      assert {:ok, %{pid: ^one}} = ElixirScope.first_change(:searched, [:total], &negative?/1)
+      :ok = ElixirScope.stop()
+      {:ok, opened} = ElixirScope.open(recording.path)
+      assert {:ok, %{pid: pid}} = ElixirScope.first_change(Account, [:total], &negative?/1, in: opened)
+      assert inspect(pid) == inspect(one)
+    end
+
+    test "says where an earlier one may be hidden" do
+      {_account, _} = account([1])
+      :ok = ElixirScope.pause()
+      :ok = ElixirScope.resume()
+      {other, _} = account([-1])
+
+      assert {:ok, %{pid: ^other, gaps: [%{cause: :paused}]}} =
+               ElixirScope.first_change(Account, &(&1.total < 0))
+    end
+
+    test "refuses what is neither a module with servers nor a server" do
+      {_account, _} = account([1])
+
+      assert {:error, %Error{reason: :unknown_process, message: message}} =
+               ElixirScope.first_change(Nowhere, &negative?/1)
+
+      assert message =~ "no state of a server of the module Nowhere was recorded"
+      assert {:error, %{reason: :bad_option}} = ElixirScope.first_change(Account, fn -> true end)
+      assert {:error, %{reason: :bad_option}} = ElixirScope.first_change(Account, &negative?/1, before: 1)
+    end
+  end
+end

@@ -1,0 +1,317 @@
+defmodule ElixirScope.WhoTest do
+  # Who put a value into a state, and why the answer ends where it does. Each test begins a new recording.
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.{Chain, Error, Event}
+  alias ElixirScope.Chain.Step
+  alias ElixirScope.Ledger.{Account, Bare, Customer, Teller}
+  alias ElixirScope.Traced.{Echo, Store}
+
+  @moduletag :tmp_dir
+
+  setup %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start(dir: dir)
+    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+    %{recording: recording}
+  end
+
+  defp who(server, path, options \\ []) do
+    {time, options} = Keyword.pop(options, :time, ElixirScope.now())
+    assert {:ok, %Chain{} = chain} = ElixirScope.who_set(server, path, time, options)
+    assert chain.ends in Chain.reasons()
+    assert chain.why =~ ~r/\w/
+    times = Enum.map(chain.steps, & &1.time)
+    assert times == Enum.sort(times, :desc)
+    chain
+  end
+
+  defp kinds(chain), do: Enum.map(chain.steps, & &1.kind)
+
+  test "a call from a server within its own callback, and so on back to code that is not instrumented" do
+    {:ok, account} = Account.start_link()
+    {:ok, teller} = Teller.start_link(account)
+    {:ok, _} = Customer.shop(teller, [5, 6, 7])
+    me = self()
+
+    chain = who(account, [:total])
+    assert chain.value == {:ok, 18}
+    assert %{pid: ^account, path: [:total]} = chain
+    assert [change, book, pay, teller_pay, buy, shop] = chain.steps
+
+    assert %Step{kind: :change, pid: ^account, message: {:add, 7}, from: ^teller} = change
+    assert change.change.difference.entries |> List.keyfind([:total], 0) == {[:total], :changed, 11, 18}
+
+    assert %Step{
+             kind: :call,
+             pid: ^teller,
+             call: %{mfa: {Teller, :book, 2}, args: [^account, 7], outcome: :open}
+           } = book
+
+    assert %Step{kind: :callback, pid: ^teller, message: {:pay, 7}, from: ^me} = pay
+    assert pay.call.mfa == {Teller, :handle_call, 3}
+    assert book.call.parent == pay.call.id
+    assert %Step{kind: :call, pid: ^me, call: %{mfa: {Teller, :pay, 2}, args: [^teller, 7]}} = teller_pay
+    assert %{call: %{mfa: {Customer, :buy, 2}, args: [^teller, 7]}} = buy
+    # The anonymous function between them gave its frame away: it ended in the call of buy/2.
+    assert %{call: %{mfa: {Customer, :shop, 2}, parent: nil}} = shop
+    assert teller_pay.call.parent == buy.call.id and buy.call.parent == shop.call.id
+    assert chain.ends == :not_instrumented
+    assert chain.why =~ "what called ElixirScope.Ledger.Customer.shop/2"
+  end
+
+  test "the change is the last one by the time after which the value is another" do
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.call(account, {:put, :note, %{text: "a"}})
+    time = ElixirScope.now()
+    :ok = GenServer.call(account, {:add, 1})
+    :ok = GenServer.call(account, {:put, :note, %{text: "a", by: 1}})
+    :ok = GenServer.call(account, {:put, :note, %{text: "b"}})
+    :ok = GenServer.call(account, {:delete, :note})
+
+    assert [%{message: {:put, :note, %{text: "a"}}}] = who(account, [:note, :text], time: time).steps
+
+    assert [%{message: {:put, :note, %{text: "b"}}}] =
+             who(account, [:note, :by]).steps |> Enum.take(0) |> Kernel.++(before_delete(account))
+
+    chain = who(account, [:note])
+    assert chain.value == :none
+    assert [%{message: {:delete, :note}}] = chain.steps
+    assert chain.ends == :not_instrumented
+    assert [%{message: {:add, 1}}] = who(account, [:entries, 0]).steps
+    assert [%{message: {:add, 1}}] = who(account, [:entries, {:at, 0}]).steps
+  end
+
+  # The value at a time before it was taken away.
+  defp before_delete(account) do
+    [deleted | _] = account |> ElixirScope.state_history(order: :newest) |> Enum.to_list()
+    who(account, [:note, :text], time: deleted.time - 1).steps
+  end
+
+  test "a value that init/1 put there, in a process that another server began" do
+    {:ok, account} = Account.start_link()
+    {:ok, teller} = Teller.start_link(account)
+    opened = GenServer.call(teller, {:open, [total: 9]})
+    :ok = GenServer.call(opened, {:put, :note, "x"})
+    me = self()
+
+    chain = who(opened, [:total])
+    assert [:change, :start, :call, :callback] = kinds(chain)
+    assert [%{message: [total: 9], call: %{mfa: {Account, :init, 1}}}, start, begun, callback] = chain.steps
+    assert start.pid == teller
+    assert begun.call.mfa == {Account, :start_link, 1} and begun.pid == teller
+    assert %{message: {:open, [total: 9]}, from: ^me} = callback
+    assert chain.ends == :not_instrumented
+  end
+
+  test "a value that init/1 put there, in a process that nothing instrumented began" do
+    {:ok, store} = GenServer.start_link(Store, :first)
+    chain = who(store, [])
+    assert [:change] = kinds(chain)
+    assert chain.ends == :init_argument
+    assert hd(chain.steps).message == :first
+    assert chain.why =~ "began with it"
+  end
+
+  test "a continued callback leads to the one before it, and that to its sender" do
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.call(account, {:later, "later"})
+    me = self()
+    chain = who(account, [:note])
+
+    assert [
+             %{kind: :change, message: {:note, "later"}},
+             %{kind: :callback, message: {:later, "later"}, from: ^me}
+           ] = chain.steps
+
+    assert chain.ends == :not_instrumented
+
+    {:ok, account} = Account.start_link(continue: "at once")
+    chain = who(account, [:note])
+    assert [%{kind: :change}, %{kind: :callback, message: [continue: "at once"]} | _] = chain.steps
+    # Account.start_link/1 was running in this process.
+    assert [:start, :call] = chain |> kinds() |> Enum.drop(2)
+    assert chain.ends == :not_instrumented
+  end
+
+  test "casts and infos have no known sender" do
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.cast(account, {:add, 1})
+    :sys.get_state(account)
+    assert %{ends: :sender_unknown, steps: [%{message: {:add, 1}}], why: why} = who(account, [:total])
+    assert why =~ "who sent {:add, 1}"
+    {:ok, teller} = Teller.start_link(account)
+    send(teller, {:pay, 4})
+    eventually(fn -> match?({:ok, %{total: 5}}, ElixirScope.get_state_at(account, ElixirScope.now())) end)
+    chain = who(account, [:total])
+    assert [:change, :call, :callback] = kinds(chain)
+    assert chain.ends == :sender_unknown
+    assert chain.why =~ "who sent {:pay, 4}"
+  end
+
+  test "a change from outside" do
+    {:ok, account} = Account.start_link()
+    :sys.replace_state(account, &%{&1 | note: "outside"})
+    :ok = GenServer.call(account, {:add, 1})
+    chain = who(account, [:note])
+    assert [%{kind: :change, call: nil, message: nil}] = chain.steps
+    assert chain.ends == :outside
+    assert chain.why =~ ":sys.replace_state/2"
+    assert [%{message: {:add, 1}}] = who(account, [:total]).steps
+  end
+
+  test "a value that was there before the recording began", %{tmp_dir: dir} do
+    {:ok, account} = Account.start_link(total: 3)
+    {:ok, _} = ElixirScope.start(dir: dir)
+    :ok = GenServer.call(account, {:put, :note, "new"})
+    chain = who(account, [:total])
+    assert {chain.ends, chain.steps, chain.value} == {:start_of_recording, [], {:ok, 3}}
+    assert chain.why =~ "the recording began after"
+    assert [%{message: {:put, :note, "new"}}] = who(account, [:note]).steps
+  end
+
+  test "a value that never was there" do
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.call(account, {:add, 1})
+
+    for path <- [[:nothing], [:total, :of], [:entries, 7], [:entries, {:at, -1}]] do
+      chain = who(account, path)
+      assert {chain.ends, chain.steps, chain.value} == {:never, [], :none}
+    end
+  end
+
+  test "a value under a cut, or one that nobody can compare", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, limits: [state_bytes: 500])
+    {:ok, account} = Account.start_link(note: %{text: String.duplicate("a", 1_000)})
+    :ok = GenServer.call(account, {:put, :note, %{text: String.duplicate("b", 1_000)}})
+    chain = who(account, [:note, :text])
+    assert {chain.ends, chain.steps, chain.value} == {:cut, [], :unknown}
+    assert chain.why =~ "#ElixirScope.Cut<binary of 1000 bytes"
+    :ok = GenServer.call(account, {:put, :note, %{text: String.duplicate("b", 999) <> "c"}})
+    chain = who(account, [:note])
+    assert {chain.ends, chain.steps} == {:cut, []}
+    assert {:ok, %{text: %ElixirScope.Cut{}}} = chain.value
+  end
+
+  test "events that are missing" do
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.call(account, {:put, :note, "before"})
+    known = ElixirScope.now()
+    :ok = ElixirScope.pause()
+    unknown = ElixirScope.now()
+    :ok = GenServer.call(account, {:add, 1})
+    :ok = ElixirScope.resume()
+    :ok = GenServer.call(account, {:add, 2})
+
+    assert [%{message: {:add, 2}}] = who(account, [:total]).steps
+    # The first state behind the gap shows the same value: it may have been set meanwhile all the same.
+    chain = who(account, [:note])
+    assert {chain.ends, chain.steps} == {:lost, []}
+    assert chain.why =~ "(paused)"
+
+    assert [%{message: {:put, :note, "before"}}] = who(account, [:note], time: known).steps
+    chain = who(account, [:note], time: unknown)
+    assert {chain.ends, chain.value} == {:lost, :unknown}
+  end
+
+  test "what was running in a sender is known as far back as its events are there" do
+    {:ok, account} = Account.start_link()
+    task = Task.async(fn -> Customer.shop_when_told(account, 3) end)
+    # It has entered the function.
+    eventually(fn -> Process.info(task.pid, :status) == {:status, :waiting} end)
+    :ok = ElixirScope.pause()
+    :ok = ElixirScope.resume()
+    :ok = GenServer.call(account, {:add, 1})
+    send(task.pid, :go)
+    :ok = Task.await(task)
+
+    chain = who(account, [:total])
+
+    assert [%{kind: :change, message: {:add, 3}}, %{kind: :call, call: %{mfa: {Customer, :add, 2}}}] =
+             chain.steps
+
+    assert chain.ends == :lost
+    assert chain.why =~ "(paused)"
+  end
+
+  test "arguments that are not recorded" do
+    {:ok, server} = GenServer.start_link(Bare, 1)
+    :ok = GenServer.call(server, {:put, 2})
+    chain = who(server, [])
+    assert [%{kind: :change, message: nil, from: nil}] = chain.steps
+    assert chain.ends == :not_recorded
+    assert chain.why =~ "args: false"
+  end
+
+  test "a sender in which nothing instrumented runs, or that is not in the recording" do
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.call(account, {:add, 1})
+    chain = who(account, [:total])
+    assert chain.ends == :not_instrumented
+    assert chain.why =~ "#{inspect(self())} sent it, and no instrumented function was running in it"
+
+    task = Task.async(fn -> GenServer.call(account, {:add, 2}) end)
+    :ok = Task.await(task)
+    chain = who(account, [:total])
+    assert chain.ends == :not_instrumented
+    assert chain.why =~ "#{inspect(task.pid)} sent it, and no instrumented function"
+  end
+
+  test "a limit of steps" do
+    {:ok, account} = Account.start_link()
+    {:ok, teller} = Teller.start_link(account)
+    {:ok, _} = Customer.shop(teller, [1])
+    chain = who(account, [:total], limit: 3)
+    assert {length(chain.steps), chain.ends} == {3, :limit}
+    assert chain.why =~ "limit:"
+    assert who(account, [:total], limit: 7).ends in [:not_instrumented, :limit]
+    assert who(account, [:total], limit: 8).ends == :not_instrumented
+  end
+
+  test "the time may be an event, a name leads to the process of that time", %{recording: recording} do
+    {:ok, first} = Account.start_link(name: :ledger_account)
+    :ok = GenServer.call(first, {:add, 1})
+    [event] = Enum.take(ElixirScope.events(pid: first, kind: :state), -1)
+    assert %Event{} = event
+    time = ElixirScope.now()
+    :ok = GenServer.stop(first)
+    {:ok, second} = Account.start_link(name: :ledger_account)
+    :ok = GenServer.call(second, {:add, 2})
+
+    assert %{pid: ^first, value: {:ok, 1}} = who(:ledger_account, [:total], time: time)
+    assert %{pid: ^second, value: {:ok, 2}} = who(:ledger_account, [:total])
+    assert %{pid: ^first, value: {:ok, 1}} = who(first, [:total], time: event)
+
+    pid = inspect(first)
+    :ok = ElixirScope.stop()
+    {:ok, opened} = ElixirScope.open(recording.path)
+    assert %{value: {:ok, 1}, steps: [%{message: {:add, 1}} | _]} = who(pid, [:total], time: time, in: opened)
+  end
+
+  test "refuses what it does not understand, and says what is expected" do
+    began = ElixirScope.now()
+    {:ok, account} = Account.start_link()
+    now = ElixirScope.now()
+    assert {:error, %Error{reason: :bad_option, message: message}} = ElixirScope.who_set(account, :total, now)
+
+    assert message =~
+             "expected a path as a list of keys and positions such as [:items, 0, :price], got: :total"
+
+    assert {:error, %{reason: :bad_option}} = ElixirScope.who_set(account, [], now, limit: 0)
+    assert {:error, %{reason: :bad_option}} = ElixirScope.who_set(account, [], now, until: 0)
+    assert {:error, %{reason: :bad_time}} = ElixirScope.who_set(account, [], "then")
+    assert {:error, %{reason: :bad_server}} = ElixirScope.who_set(1, [], now)
+    assert {:error, %{reason: :no_state}} = ElixirScope.who_set(account, [], began)
+    Echo.echo(1)
+    assert {:error, %{reason: :no_state}} = ElixirScope.who_set(self(), [], ElixirScope.now())
+  end
+
+  defp eventually(condition, left \\ 2_000)
+  defp eventually(_condition, 0), do: flunk("did not come")
+
+  defp eventually(condition, left) do
+    unless condition.() do
+      Process.sleep(1)
+      eventually(condition, left - 1)
+    end
+  end
+end
