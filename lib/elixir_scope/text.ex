@@ -119,7 +119,7 @@ defmodule ElixirScope.Text do
   def short(term, options \\ []) do
     width = Keyword.get(options, :width, @width)
     limit = Keyword.get(options, :limit, 8)
-    limits = [limit | Enum.filter([5, 3, 2, 1], &(&1 < limit))]
+    limits = [limit | Enum.filter([7, 6, 5, 4, 3, 2, 1], &(&1 < limit))]
 
     case Enum.find_value(limits, &fitting(term, &1, width)) do
       nil -> term |> inspected(List.last(limits), width, []) |> cut(width)
