@@ -11,6 +11,8 @@ defmodule ElixirScope.Text do
 
   # What a term may take on a line before it is shown with fewer of its elements.
   @width 80
+  # What a shell of Elixir shows of a collection is 50 elements, or 100 from 1.19 on.
+  @most 100
 
   @doc """
   The wall clock at a time.
@@ -110,8 +112,8 @@ defmodule ElixirScope.Text do
   | `:limit` | 8 | elements that are shown of a collection |
   | `:color` | `false` | whether it is coloured, or the `Inspect.Opts` that say so |
 
-      iex> ElixirScope.Text.short(%{items: Enum.to_list(1..100), owner: "ann"})
-      ~S(%{items: [1, 2, 3, 4, 5, 6, 7, ...], owner: "ann"})
+      iex> ElixirScope.Text.short(Enum.to_list(1..100))
+      "[1, 2, 3, 4, 5, 6, 7, 8, ...]"
       iex> ElixirScope.Text.short(String.duplicate("long ", 100), width: 20)
       ~S("long long long l...)
   """
@@ -136,7 +138,15 @@ defmodule ElixirScope.Text do
   defp colored(term, limit, width, colors, _plain), do: inspected(term, limit, width, colors)
 
   defp inspected(term, limit, width, colors) do
-    options = [limit: limit, printable_limit: printable(width), width: :infinity, syntax_colors: colors]
+    options = [
+      limit: limit,
+      printable_limit: printable(width),
+      width: :infinity,
+      syntax_colors: colors,
+      # Keys of maps in their order, whatever the VM's own is.
+      custom_options: [sort_maps: true]
+    ]
+
     term |> safely(options) |> String.replace(~r/\s*\n\s*/, " ")
   end
 
@@ -359,12 +369,12 @@ defmodule ElixirScope.Text do
   end
 
   @doc """
-  Options of `short/2` for a line of an `Inspect`. Terms are shortened further than the shell's own, which stands around
-  them, unless more than the shell's 50 elements were asked for.
+  Options of `short/2` for a line of an `Inspect`. Terms are shortened further than the shell does, unless more
+  than 100 elements of each are asked for.
   """
   @spec options(Inspect.Opts.t()) :: keyword
   def options(%Inspect.Opts{} = opts) do
-    if opts.limit == :infinity or opts.limit > 50,
+    if opts.limit == :infinity or opts.limit > @most,
       do: [color: opts, limit: opts.limit, width: :infinity],
       else: [color: opts, width: line_width(opts)]
   end
