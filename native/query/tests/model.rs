@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, pid, plain, program, record};
+use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, finds_the_chain, pid, plain, program, record};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Kind;
 use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States};
@@ -214,6 +214,7 @@ proptest! {
             match (index.state_at(pid(process), Nanos(moment)), expected) {
                 (StateAnswer::Known(row), Some((id, state))) => {
                     prop_assert_eq!((row.id, &plain(&row)), (*id, *state));
+                    finds_the_chain(&index, &row);
                     prop_assert!(!truth.has_gap(state.time, moment));
                 }
                 (StateAnswer::Lost(row), Some((id, state))) => {
