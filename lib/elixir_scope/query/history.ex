@@ -78,8 +78,35 @@ defmodule ElixirScope.Query.History do
 
     history
     |> states(about)
-    |> Stream.flat_map(fn {state, before} -> about |> change(state, before) |> at(history.path) end)
     |> take(history.limit)
+    |> together()
+    |> Stream.flat_map(&changes(about, &1, history.order))
+    |> Stream.map(&at(&1, history.path))
+  end
+
+  # One alone first, then more and more: who asks for the first ones waits for no others, and who asks for all has them read
+  # by hundreds.
+  defp together(pairs) do
+    Stream.chunk_while(
+      pairs,
+      {[], 0, 1},
+      fn pair, {chunk, count, size} ->
+        if count + 1 == size,
+          do: {:cont, Enum.reverse([pair | chunk]), {[], 0, min(2 * size, 256)}},
+          else: {:cont, {[pair | chunk], count + 1, size}}
+      end,
+      fn
+        {[], _count, _size} = acc -> {:cont, acc}
+        {chunk, _count, _size} = acc -> {:cont, Enum.reverse(chunk), acc}
+      end
+    )
+  end
+
+  defp changes(about, pairs, :newest), do: about |> changes(Enum.reverse(pairs), :oldest) |> Enum.reverse()
+
+  defp changes(%__MODULE__{} = about, pairs, :oldest) do
+    causes = HistoryCause.causes(about.recording, about.process, pairs, about.sites, about.gaps)
+    Enum.zip_with(pairs, causes, fn {state, before}, cause -> change(about, state, before, cause) end)
   end
 
   defp take(changes, :infinity), do: changes
@@ -103,10 +130,23 @@ defmodule ElixirScope.Query.History do
 
     case history.path do
       nil -> recording |> States.stream(process, 0, until, :newest) |> with_older()
-      path -> recording |> States.touching(process, path, until) |> Stream.map(&{&1, before(about, &1)})
+      path -> recording |> touching(process, path, until) |> Stream.map(&{&1, before(about, &1)})
     end
     |> Stream.take_while(fn {state, _before} -> state.time >= since end)
     |> touched(history.path, about)
+  end
+
+  @doc """
+  The states that may have changed what stands at a path, newest first. How a set or a queue is laid out is not told apart: of what
+  is in one, all that touched it.
+  """
+  def touching(recording, process, path, until) do
+    States.touching(
+      recording,
+      process,
+      Enum.take_while(path, &(not match?({kind, _} when kind in [:member, :queue], &1))),
+      until
+    )
   end
 
   @doc "Of states that come newest first, each with the next older one, the oldest with `nil`."
@@ -147,8 +187,11 @@ defmodule ElixirScope.Query.History do
   @doc "The change that a state event says, with the state event before it."
   @spec change(t, Event.t(), Event.t() | nil) :: Change.t()
   def change(%__MODULE__{} = about, state, before) do
-    %__MODULE__{recording: recording, process: process, sites: sites, gaps: gaps} = about
-    since = {before && before.id, before && before.time}
+    [change] = changes(about, [{state, before}], :oldest)
+    change
+  end
+
+  defp change(%__MODULE__{gaps: gaps}, state, before, cause) do
     known = if before, do: {:ok, before.data.state}, else: :none
 
     %Change{
@@ -159,7 +202,7 @@ defmodule ElixirScope.Query.History do
       before: known,
       state: state.data.state,
       difference: Difference.between(known, {:ok, state.data.state}, []),
-      cause: HistoryCause.cause(recording, process, state, since, sites, gaps),
+      cause: cause,
       gaps: if(before, do: HistoryGaps.before(gaps, before.time, state.time), else: first_gaps(gaps, state))
     }
   end
@@ -169,11 +212,11 @@ defmodule ElixirScope.Query.History do
   defp first_gaps(gaps, state), do: HistoryGaps.before(gaps, nil, state.time)
 
   # Of a history at a path the difference is that of what stands there.
-  defp at(change, nil), do: [change]
+  defp at(change, nil), do: change
 
   defp at(change, path) do
     before = with {:ok, state} <- change.before, do: Path.fetch(state, path)
-    [%{change | difference: Difference.between(before, Path.fetch(change.state, path), path)}]
+    %{change | difference: Difference.between(before, Path.fetch(change.state, path), path)}
   end
 
   @doc "See `ElixirScope.diff_state/4`."

@@ -28,37 +28,87 @@ defmodule ElixirScope.Query.HistoryCause do
   end
 
   @doc """
-  The cause of the change that the state event says, in the form of `ElixirScope.Change`. `since` is the number and the time of the state
-  before.
+  The causes of changes, in the form of `ElixirScope.Change`: of pairs of a state event and the one before it, or `nil`, in the order of
+  time. Where the changes lie close together, the calls of all are read at once.
   """
-  def cause(_recording, _process, %Event{data: %{origin: :noticed}}, {_id, time}, _sites, _gaps) do
-    %{kind: :outside, message: nil, from: nil, call: nil, since: time}
+  @spec causes(Recording.t(), Server.numbers(), [{Event.t(), Event.t() | nil}], sites, list) :: [
+          ElixirScope.Change.cause()
+        ]
+  def causes(recording, process, pairs, sites, gaps) do
+    {causes, _events} =
+      Enum.map_reduce(pairs, together(recording, process, pairs, sites), fn {state, before}, events ->
+        {begin, ending, events} = own(events, state, before)
+        {cause(recording, process, {state, before}, {begin, ending}, sites, gaps), events}
+      end)
+
+    causes
   end
 
-  def cause(recording, process, state, since, sites, gaps) do
-    call =
-      with {:ok, begin} <- callback(recording, process, state, since, sites, gaps),
-           do: ended(recording, process, begin, state, sites)
+  # Of how many events for each change it is cheaper to read all than to look for those of each.
+  @close 200
 
-    call = if is_struct(call, Call), do: call
-    args = call && call.args
+  defp together(recording, process, [{first, before} | _] = pairs, sites) do
+    {last, _} = List.last(pairs)
+    since = if before, do: before.id, else: first.id
+
+    keys =
+      pairs
+      |> Enum.map(fn {state, _} -> state.mfa end)
+      |> Enum.uniq()
+      |> Enum.flat_map(&Map.get(sites, &1, []))
+
+    if length(pairs) > 1 and keys != [] and last.id - since < @close * length(pairs) do
+      filter = filter(process, keys, if(before, do: before.time, else: 0), last.time)
+      recording |> page(filter, since, last.id)
+    else
+      []
+    end
+  end
+
+  # From the events of several changes: the call of one, and its end, `:none` where they are not among them.
+  defp own(events, state, before) do
+    since = if before, do: before.id, else: 0
+
+    {inside, behind} =
+      events |> Enum.drop_while(&(elem(&1, 0) <= since)) |> Enum.split_while(&(elem(&1, 0) < state.id))
+
+    begin = inside |> open() |> Enum.find(:none, &(mfa(&1) == state.mfa))
+
+    ending =
+      Enum.find(Enum.take(behind, 1), :none, &(elem(&1, 2) in [:return, :raise] and mfa(&1) == state.mfa))
+
+    {begin, ending, behind}
+  end
+
+  defp cause(_recording, _process, {%Event{data: %{origin: :noticed}}, before}, _known, _sites, _gaps) do
+    %{kind: :outside, message: nil, from: nil, call: nil, since: before && before.time}
+  end
+
+  defp cause(recording, process, {state, before}, {begin, ending}, sites, gaps) do
+    since = {before && before.id, before && before.time}
+
+    call =
+      with {:ok, begin} <- begun(begin, recording, process, state, since, sites),
+           [] <- HistoryGaps.touching(gaps, event(begin).time, state.time) do
+        ended(ending, recording, process, begin, state, sites)
+      else
+        _none_or_lost -> nil
+      end
 
     state.mfa
-    |> message(args, state.data.origin)
+    |> message(call && call.args, state.data.origin)
     |> Map.merge(%{call: call, since: nil})
   end
 
-  # The callback began behind the state before, because the callbacks of a process follow each other.
-  defp callback(recording, process, state, {since, time}, sites, gaps) do
-    keys = Map.get(sites, state.mfa, [])
-    filter = filter(process, keys, time || 0, state.time)
+  defp begun(:none, recording, process, state, since, sites),
+    do: callback(recording, process, state, since, sites)
 
-    with {:ok, begin} <- window(recording, filter, since || 0, state.id, @window),
-         [] <- HistoryGaps.touching(gaps, event(begin).time, state.time) do
-      {:ok, begin}
-    else
-      _none_or_lost -> :none
-    end
+  defp begun(begin, _recording, _process, _state, _since, _sites), do: {:ok, begin}
+
+  # The callback began behind the state before, because the callbacks of a process follow each other.
+  defp callback(recording, process, state, {since, time}, sites) do
+    keys = Map.get(sites, state.mfa, [])
+    window(recording, filter(process, keys, time || 0, state.time), since || 0, state.id, @window)
   end
 
   defp filter(process, keys, since, until) do
@@ -108,17 +158,18 @@ defmodule ElixirScope.Query.HistoryCause do
   defp event(native), do: Event.from_native(native)
 
   # The state is recorded when the callback ends, so its end is the next one of its function.
-  defp ended(recording, process, begin, state, sites) do
+  defp ended(:none, recording, process, begin, state, sites) do
     filter = filter(process, Map.get(sites, state.mfa, []), state.time, 0xFFFFFFFFFFFFFFFF)
 
-    ending =
-      case Native.events(recording.handle, %{filter | kinds: ["return", "raise"]}, state.id, 1) do
-        {[native], _next} when elem(native, 2) == :return -> {:returned, native}
-        {[native], _next} -> {:raised, native}
-        {[], _next} -> :unknown
-      end
+    case Native.events(recording.handle, %{filter | kinds: ["return", "raise"]}, state.id, 1) do
+      {[native], _next} -> ended(native, recording, process, begin, state, sites)
+      {[], _next} -> Call.from_native({begin, nil, nil, false, :unknown})
+    end
+  end
 
-    Call.from_native({begin, nil, nil, false, ending})
+  defp ended(native, _recording, _process, begin, _state, _sites) do
+    outcome = if elem(native, 2) == :return, do: :returned, else: :raised
+    Call.from_native({begin, nil, nil, false, {outcome, native}})
   end
 
   @doc "What a callback was given, by its function and arguments: `kind`, `message` and `from`."

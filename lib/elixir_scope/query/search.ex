@@ -25,7 +25,7 @@ defmodule ElixirScope.Query.Search do
   # Newest first. What stands between two states that touch the path is known from the older one.
   defp newest(about, path, predicate, until) do
     about.recording
-    |> States.touching(about.process, path, until)
+    |> History.touching(about.process, path, until)
     |> History.with_older()
     |> Enum.find_value(fn {state, older} ->
       holds?(state, path, predicate) and not holds?(older, path, predicate) and state
@@ -98,7 +98,7 @@ defmodule ElixirScope.Query.Search do
   # With one those that did not touch it are left out, which goes backwards alone.
   defp first_of_one(recording, process, path, predicate, since, until) do
     recording
-    |> States.touching(process, path, until)
+    |> History.touching(process, path, until)
     |> History.with_older()
     |> Stream.take_while(fn {state, _older} -> state.time >= since end)
     |> Enum.reduce(nil, fn {state, older}, first ->

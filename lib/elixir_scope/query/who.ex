@@ -5,7 +5,7 @@ defmodule ElixirScope.Query.Who do
 
   alias ElixirScope.{Chain, Change, Difference, Error, Event, Native, Path, Query}
   alias ElixirScope.Chain.Step
-  alias ElixirScope.Query.{Function, History, HistoryCause, HistoryGaps, Moment, Server, States}
+  alias ElixirScope.Query.{Function, History, HistoryCause, HistoryGaps, Moment, Server}
 
   @steps 100
 
@@ -65,7 +65,7 @@ defmodule ElixirScope.Query.Who do
 
   defp search(chain, about, {:state, _state}) do
     about.recording
-    |> States.touching(about.process, chain.path, chain.time)
+    |> History.touching(about.process, chain.path, chain.time)
     |> History.with_older()
     |> Enum.find_value(&found(chain, about, &1)) || never(chain, "no state was recorded by then")
   end
