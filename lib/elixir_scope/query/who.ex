@@ -15,7 +15,7 @@ defmodule ElixirScope.Query.Who do
          {:ok, path} <- History.check_path(path),
          {:ok, limit} <- limit(options),
          {:ok, recording} <- Query.recording(options),
-         {:ok, time} <- Moment.nanoseconds(time, &Native.now/0),
+         {:ok, time} <- Moment.find(recording, time),
          {:ok, state} <- state(server, time, recording),
          {:ok, process} <- Server.find(recording, server, time),
          {:ok, first} <- History.first(recording, process, server),

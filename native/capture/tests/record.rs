@@ -1,6 +1,8 @@
 //! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
 
-use elixir_scope_capture::{Limits, Origin, Outcome, Session, Thread, count, current, record, record_brief};
+use elixir_scope_capture::{
+    Limits, Origin, Outcome, Session, Thread, count, current, mute, record, record_brief, unmute,
+};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Meanings, Sources};
 use elixir_scope_event::value::{self, Short, Token};
@@ -218,6 +220,37 @@ fn a_process_that_becomes_ours_is_recorded_no_more() {
     let numbers: Vec<u64> = read(&scene.rings()[0]).iter().map(|one| one.number).collect();
     assert_eq!(numbers, [1, 2, 4]);
     assert_eq!((ours.asked.get(), scene.session.undefined()), (0, 0), "nothing is written of it");
+}
+
+#[test]
+fn a_process_that_is_muted_is_recorded_again_when_it_is_unmuted() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    let (caller, others) = (Caller::new(80, 1), Caller::new(81, 1));
+    assert_eq!(numbered(&caller, 0), Outcome::New);
+    assert!(mute(pid_word(80)));
+    assert_eq!(
+        (numbered(&caller, 1), count(&caller)),
+        (Outcome::Off, Outcome::Off),
+        "though the session knew it"
+    );
+    assert_eq!(numbered(&others, 2), Outcome::New);
+    unmute(pid_word(80));
+    assert_eq!(numbered(&caller, 3), Outcome::New);
+    let numbers: Vec<u64> = read(&scene.rings()[0]).iter().map(|one| one.number).collect();
+    assert_eq!(numbers, [0, 2, 3]);
+}
+
+#[test]
+fn so_many_processes_are_muted_at_once_and_no_more() {
+    let _turn = turn();
+    let muted = (100..1_000).take_while(|pid| mute(pid_word(*pid))).count();
+    assert!(muted >= 16, "{muted}");
+    assert!(!mute(pid_word(99)));
+    (100..1_000).for_each(|pid| unmute(pid_word(pid)));
+    assert!(mute(pid_word(99)));
+    unmute(pid_word(99));
+    assert!(!mute(0), "no process is no process");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use crate::filter::Filter;
 use crate::index::Index;
 use crate::part::BlockRef;
 use crate::row::Row;
+use elixir_scope_segment::Event;
+use std::ops::ControlFlow;
 
 /// Some of the events, and where to go on.
 #[derive(Clone, Debug)]
@@ -42,6 +44,20 @@ impl Index {
     /// them is read.
     pub fn events_before(&self, filter: &Filter, before: u64, limit: usize) -> Page {
         let mut rows = Vec::new();
+        let rest = self.walk_back(filter, before, |volume, event| {
+            rows.push(self.row(volume, event));
+            if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(event.id) }
+        });
+        Page { rows, next: rest.break_value() }
+    }
+
+    /// Shows the events that match and have a lower number than `before`, newest first, with the numbers of their volumes.
+    pub(crate) fn walk_back<B>(
+        &self,
+        filter: &Filter,
+        before: u64,
+        mut visit: impl FnMut(usize, &Event<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         let begins = |block: &&BlockRef| block.first_event < before;
         for (number, volume) in self.volumes.iter().enumerate().rev() {
             let wanted = filter.resolve(volume);
@@ -52,15 +68,12 @@ impl Index {
                 for block in wanted.blocks(part).into_iter().rev().filter(begins) {
                     let Some(block) = volume.read(block) else { continue };
                     for event in block.events_before(before).flatten().filter(|event| wanted.matches(event)) {
-                        rows.push(self.row(number, &event));
-                        if rows.len() >= limit {
-                            return Page { rows, next: Some(event.id) };
-                        }
+                        visit(number, &event)?;
                     }
                 }
             }
         }
-        Page { rows, next: None }
+        ControlFlow::Continue(())
     }
 
     /// How many events match.

@@ -6,7 +6,10 @@
 use crate::filter::Filter;
 use crate::index::Index;
 use crate::row::Row;
+use ahash::AHashMap;
 use elixir_scope_event::{Kind, Pid, varint};
+use elixir_scope_segment::Event;
+use std::ops::ControlFlow;
 
 /// The open calls of a process.
 #[derive(Clone, Debug)]
@@ -17,86 +20,91 @@ pub struct Open {
     pub whole: bool,
 }
 
-/// Events that are read at once.
-const PAGE: usize = 1_024;
-
-/// The ends that were met, by their sites.
+/// The ends that were met, by the keys of their sites.
 #[derive(Default)]
-struct Ends(Vec<Option<u64>>);
+struct Ends {
+    met: Vec<Option<u64>>,
+    /// The keys of the sites of each volume, each looked up once.
+    keys: AHashMap<(usize, u32), Option<u64>>,
+}
 
 impl Ends {
-    fn add(&mut self, event: &Row) {
-        self.0.push(event.site);
+    fn key(&mut self, index: &Index, volume: usize, event: &Event<'_>) -> Option<u64> {
+        let number = event.site?;
+        *self.keys.entry((volume, number)).or_insert_with(|| index.volumes[volume].key(Some(number)))
+    }
+
+    fn add(&mut self, index: &Index, volume: usize, event: &Event<'_>) {
+        let key = self.key(index, volume, event);
+        self.met.push(key);
     }
 
     /// Takes the end of a call away. Ends within it are of calls whose beginnings are missing. A call without an end of its
     /// own in one that has ended was left without that being seen.
-    fn take(&mut self, call: &Row) -> bool {
-        match self.0.iter().rposition(|site| *site == call.site) {
-            Some(at) => self.0.truncate(at),
-            None if self.0.is_empty() => return false,
+    fn take(&mut self, index: &Index, volume: usize, call: &Event<'_>) -> bool {
+        let key = self.key(index, volume, call);
+        match self.met.iter().rposition(|end| *end == key) {
+            Some(at) => self.met.truncate(at),
+            None if self.met.is_empty() => return false,
             None => {}
         }
         true
     }
 }
 
+/// The events by which calls of a process begin and end.
+fn frames(pid: Pid) -> Filter {
+    let kinds = vec![Kind::Call, Kind::Return, Kind::Raise, Kind::Tail];
+    Filter { kinds, processes: Some(vec![pid]), ..Filter::default() }
+}
+
 impl Index {
     /// The calls of a process that were open before the event of a number. At most so many of its events are looked at.
     pub fn open_calls(&self, pid: Pid, before: u64, most: usize) -> Open {
-        let (mut calls, mut ends, mut now) = (Vec::new(), Ends::default(), None);
-        let mut frames = self.frames_before(pid, before);
-        for event in frames.by_ref().take(most) {
+        let (mut calls, mut ends, mut now, mut left) = (Vec::new(), Ends::default(), None, most);
+        let walked = self.walk_back(&frames(pid), before, |volume, event| {
+            let Some(rest) = left.checked_sub(1) else { return ControlFlow::Break(()) };
+            left = rest;
             let now = *now.get_or_insert(event.time);
             if event.kind != Kind::Call {
-                ends.add(&event);
-            } else if !ends.take(&event) {
+                ends.add(self, volume, event);
+            } else if !ends.take(self, volume, event) {
                 if self.has_gap(event.time, now) {
-                    return Open { calls, whole: false };
+                    return ControlFlow::Break(());
                 }
-                calls.push(event);
+                calls.push(self.row(volume, event));
             }
-        }
-        Open { calls, whole: frames.next().is_none() }
+            ControlFlow::Continue(())
+        });
+        Open { calls, whole: walked.is_continue() }
     }
 
     /// The event that began the call that the event of a number has ended: of a chain of tail calls, the first one.
     pub fn began(&self, pid: Pid, end: u64) -> Option<Row> {
-        let end = self.event(end).filter(|event| event.kind != Kind::Call)?;
-        let mut ends = Ends::default();
-        ends.add(&end);
-        let mut found: Option<Row> = None;
-        for event in self.frames_before(pid, end.id) {
-            if found.is_some() {
-                // 0: to the call that was found.
-                let given = event.kind == Kind::Tail && varint::take(&mut &event.payload[..]) == Ok(0);
-                if !given {
-                    break;
+        let (mut ends, mut found, mut ended) = (Ends::default(), None::<Row>, None);
+        let _ = self.walk_back(&frames(pid), end.checked_add(1)?, |volume, event| {
+            match ended {
+                None if event.id == end && event.kind != Kind::Call => ended = Some(event.time),
+                // No event of that process, or none that ends a call.
+                None => return ControlFlow::Break(()),
+                // 0: to the call that was found, which went on with what this one began.
+                Some(_) if found.is_some() && !is_followed(event) => return ControlFlow::Break(()),
+                Some(_) if event.kind == Kind::Call => {
+                    if ends.take(self, volume, event) && ends.met.is_empty() {
+                        found = Some(self.row(volume, event));
+                    }
+                    return ControlFlow::Continue(());
                 }
-                ends.add(&event);
-                found = None;
-            } else if event.kind != Kind::Call {
-                ends.add(&event);
-            } else if ends.take(&event) && ends.0.is_empty() {
-                found = Some(event);
+                Some(_) => found = None,
             }
-        }
-        found.filter(|call| !self.has_gap(call.time, end.time))
+            ends.add(self, volume, event);
+            ControlFlow::Continue(())
+        });
+        found.filter(|call| ended.is_some_and(|ended| !self.has_gap(call.time, ended)))
     }
+}
 
-    /// The events by which calls begin and end, newest first.
-    fn frames_before(&self, pid: Pid, before: u64) -> impl Iterator<Item = Row> {
-        let kinds = vec![Kind::Call, Kind::Return, Kind::Raise, Kind::Tail];
-        let filter = Filter { kinds, processes: Some(vec![pid]), ..Filter::default() };
-        let mut next = Some(before);
-        // The first pages are small: most stacks are shallow.
-        let mut size = 16;
-        std::iter::from_fn(move || {
-            let page = self.events_before(&filter, next?, size);
-            size = (2 * size).min(PAGE);
-            next = page.next;
-            Some(page.rows)
-        })
-        .flatten()
-    }
+/// Whether it is the end of a function that gave its frame to an instrumented one.
+fn is_followed(event: &Event<'_>) -> bool {
+    event.kind == Kind::Tail && varint::take(&mut &event.payload[..]) == Ok(0)
 }
