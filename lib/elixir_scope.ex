@@ -130,7 +130,8 @@ defmodule ElixirScope do
   | `:args` | `true` | whether arguments are recorded |
   | `:returns` | `true` | whether returned values are recorded |
   | `:locals` | `false` | whether each variable that is bound is recorded, with its name, value and line (arguments too, also with `args: false`) |
-  | `:state` | `true` | whether states of GenServer callbacks are recorded |
+  | `:state` | `true` | whether the states of servers are recorded: GenServer, `:gen_statem`, GenStage, LiveView, Agent |
+  | `:agents` | `true` | whether the states of Agents are recorded from when a function of this module runs that names `Agent` (not with `state: false`) |
 
   In such a module, `@scope` above a function says the same of that one, and goes before the options of the module: `@scope false` leaves
   it alone, `@scope true` records it, `@scope locals: true` records it with its variables, `@scope count: true` counts it.
