@@ -71,6 +71,8 @@ defmodule ElixirScope.Native do
   # Tests and benches of the encoder.
   def layout(_used), do: absent(:layout)
   def encoded(_term, _limited), do: absent(:encoded)
+  def difference(_old, _new), do: absent(:difference)
+  def patched(_old, _patch), do: absent(:patched)
   def weigh(_way, _term, _rounds, _limited), do: absent(:weigh)
 
   # `nif_error` tells compilers and type checkers that the true function may return anything.

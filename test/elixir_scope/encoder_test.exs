@@ -2,6 +2,7 @@ defmodule ElixirScope.EncoderTest do
   # How terms are read is switched for the whole VM.
   use ExUnit.Case, async: false
 
+  alias ElixirScope.Servers.Change
   alias ElixirScope.{Native, Terms}
   alias ElixirScope.Traced.Echo
 
@@ -118,6 +119,54 @@ defmodule ElixirScope.EncoderTest do
       Enum.map(lists, fn list -> Map.new(list, &{&1, {&1}}) end) ++
       Enum.map(lists, fn list -> Map.new(list, &{{&1}, [&1 | 1.5]}) end) ++
       for(size <- 0..130, do: String.duplicate("x", size))
+  end
+
+  test "a patch makes the new term of the old one, and any other bytes make a term or nothing" do
+    :rand.seed(:exsss, {1, 2, System.unique_integer()})
+
+    for _ <- 1..400 do
+      old = plain(Change.state())
+      new = plain(Change.run(Change.random(old), old))
+      {:ok, patch} = Native.difference(old, new)
+      # `nil` is what cannot be patched, and no term that `plain/1` gives.
+      assert Native.patched(old, patch) === new
+      for _ <- 1..40, do: Native.patched(Enum.random([old, new, [], %{}, {}, 1]), broken(patch))
+    end
+
+    # Levels without end, counts that no memory holds, an element that is not there.
+    for bytes <- [
+          :binary.copy(<<17>>, 100_000),
+          :binary.copy(<<16, 1, 1, 0>>, 100_000),
+          <<15, 255, 255, 255, 255, 255, 255, 255, 255, 127, 1>>,
+          <<18, 255, 255, 255, 255, 15>>,
+          <<17, 19, 9, 20>>,
+          <<17, 18, 255, 255, 255, 255, 15, 8>>,
+          <<16, 1, 1, 200, 1>>
+        ],
+        old <- [[1, 2], [[[[]]]], {1}, %{1 => 2}, :atom],
+        do: Native.patched(old, bytes)
+  end
+
+  # Atoms, pids and ports have no meaning outside of a recording.
+  defp plain(term) when is_atom(term) or is_pid(term) or is_port(term), do: 0
+  defp plain([head | tail]), do: [plain(head) | if(tail == [], do: [], else: plain(tail))]
+  defp plain(term) when is_tuple(term), do: term |> Tuple.to_list() |> Enum.map(&plain/1) |> List.to_tuple()
+
+  defp plain(term) when is_map(term),
+    do: term |> Map.to_list() |> Map.new(fn {key, value} -> {plain(key), plain(value)} end)
+
+  defp plain(term), do: term
+
+  defp broken(patch) do
+    at = :rand.uniform(byte_size(patch)) - 1
+    <<before::binary-size(at), byte, rest::binary>> = patch
+
+    case :rand.uniform(4) do
+      1 -> before
+      2 -> <<before::binary, :rand.uniform(256) - 1, rest::binary>>
+      3 -> <<before::binary, :rand.uniform(21) - 1, byte, rest::binary>>
+      4 -> <<before::binary, rest::binary>>
+    end
   end
 
   defp assert_same(terms, limited?, seed \\ nil) do

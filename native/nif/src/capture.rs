@@ -71,6 +71,11 @@ pub fn atoms() -> [Word; 9] {
     [*ok, *new, *unsourced, *r#true, *r#false, *error, *exit, *cut, atoms::nil().to_term_word()]
 }
 
+/// `ElixirScope.Cut`.
+pub fn cut() -> Word {
+    words().cut
+}
+
 fn words() -> &'static Words {
     WORDS.get_or_init(|| Words {
         ok: atoms::ok().to_term_word(),

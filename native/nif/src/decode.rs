@@ -95,9 +95,11 @@ impl<'a> Decoder<'a> {
             let inside = &terms[from..];
             let made = match waiting {
                 Open::Tuple(count) if inside.len() == *count => self.env.make_tuple(inside),
-                Open::Map(count) if inside.len() == *count => {
-                    self.env.make_map(inside).ok_or(Malformed("a map with each key once"))?
-                }
+                // Keys that a limit has cut may be the same now.
+                Open::Map(count) if inside.len() == *count => self
+                    .env
+                    .make_map(inside)
+                    .unwrap_or_else(|| self.cut(CutKind::Map, (*count / 2) as u64, &[])),
                 Open::Tail(count) if inside.len() == *count + 1 => {
                     self.env.make_list(&inside[..*count], inside[*count])
                 }

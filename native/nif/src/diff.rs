@@ -183,6 +183,10 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             return false;
         }
         match (heap::node(self.env, old), heap::node(self.env, new)) {
+            (Some(Node::Branch(had, olds)), Some(Node::Branch(has, news))) if had == has => {
+                let differ = olds.iter().zip(news).filter(|(old, new)| old != new);
+                differ.fold(true, |read, (old, new)| read && self.trees(*old, *new, changes, level + 1))
+            }
             (Some(Node::Branch(had, olds)), Some(Node::Branch(has, news))) => {
                 let (mut olds, mut news) = (olds.iter(), news.iter());
                 (0..16).all(|bit| {

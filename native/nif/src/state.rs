@@ -7,7 +7,7 @@
 //! | the state is recorded | when |
 //! |---|---|
 //! | whole (a keyframe) | it is the first; or no tuple, list or map; or the differences since the last keyframe take more than [`WORTH`] times its bytes; or it is a flight recording and the last one is [`FLIGHT_AGE`] old |
-//! | by two differences (an anchor) | the last anchor or keyframe is [`ANCHOR_AGE`] old, or [`ANCHOR_COUNT`] changes |
+//! | by two differences (an anchor) | the last anchor or keyframe is [`ANCHOR_AGE`] old; or [`ANCHOR_COUNT`] changes, if they take as many bytes as that anchor |
 //! | by its difference to the last (a change) | otherwise |
 //!
 //! So the bytes of keyframes are less than half of those of differences, and what a state is made of lies in three places and the
@@ -31,8 +31,12 @@ const SMALL: u64 = 128;
 /// Nanoseconds after which an anchor is due.
 const ANCHOR_AGE: u64 = 10_000_000;
 
+/// An anchor is due later when the last one had so many bytes that making it took more than a hundredth of the time since:
+/// nanoseconds for each.
+const ANCHOR_COST: u64 = 200;
+
 /// Changes after which an anchor is due.
-const ANCHOR_COUNT: u64 = 64;
+const ANCHOR_COUNT: u32 = 64;
 
 /// Nanoseconds after which a flight recording, which forgets the oldest, takes a new keyframe.
 const FLIGHT_AGE: u64 = 1_000_000_000;
@@ -55,34 +59,72 @@ struct Ledger {
     keyframe: u64,
     /// Its bytes.
     bytes: u64,
-    /// Whether a limit has cut it: 1 or 0.
-    cut: u64,
-    /// The bytes of the differences since.
-    since: u64,
-    /// The changes since the last anchor.
-    changes: u64,
-    /// When that was; or the keyframe, if that is later.
-    anchored: u64,
-    /// When the keyframe was.
+    /// When that was, in ticks.
     begun: u64,
+    /// When the last anchor was; or the keyframe, if that is later.
+    anchored: u64,
+    /// The bytes of the differences since the keyframe.
+    since: u32,
+    /// The bytes of the last anchor, and those of the changes since.
+    anchor: u32,
+    passed: u32,
+    /// The changes since, doubled; one more when a limit has cut the keyframe.
+    changes: u32,
 }
 
-const WORDS: usize = 8;
+/// As long as a binary that a process holds itself.
+const BYTES: usize = 56;
 
 impl Ledger {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (words, []) = bytes.as_chunks::<8>() else { return None };
-        let words: &[[u8; 8]; WORDS] = words.try_into().ok()?;
-        let [next, keyframe, length, cut, since, changes, anchored, begun] = words.map(u64::from_ne_bytes);
-        Some(Ledger { next, keyframe, bytes: length, cut, since, changes, anchored, begun })
+        let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
+        let [next, keyframe, length, begun, anchored, first, second] =
+            *bytes.as_chunks::<8>().0.first_chunk::<7>()?;
+        let word = u64::from_ne_bytes;
+        let (first, second) = (word(first), word(second));
+        Some(Ledger {
+            next: word(next),
+            keyframe: word(keyframe),
+            bytes: word(length),
+            begun: word(begun),
+            anchored: word(anchored),
+            since: first as u32,
+            anchor: (first >> 32) as u32,
+            passed: second as u32,
+            changes: (second >> 32) as u32,
+        })
     }
 
-    fn write(self) -> [u8; 8 * WORDS] {
-        let Ledger { next, keyframe, bytes, cut, since, changes, anchored, begun } = self;
-        let words = [next, keyframe, bytes, cut, since, changes, anchored, begun];
-        let mut out = [0; 8 * WORDS];
+    fn write(self) -> [u8; BYTES] {
+        let Ledger { next, keyframe, bytes, begun, anchored, since, anchor, passed, changes } = self;
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let words = [next, keyframe, bytes, begun, anchored, pair(since, anchor), pair(passed, changes)];
+        let mut out = [0; BYTES];
         out.as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(cell, word)| *cell = word.to_ne_bytes());
         out
+    }
+
+    fn is_cut(&self) -> bool {
+        self.changes & 1 == 1
+    }
+
+    /// With one change more, of so many bytes.
+    fn changed(self, bytes: usize) -> Self {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Ledger {
+            next: self.next + 1,
+            since: self.since.saturating_add(bytes),
+            passed: self.passed.saturating_add(bytes),
+            changes: self.changes.saturating_add(2),
+            ..self
+        }
+    }
+
+    /// With an anchor of so many bytes.
+    fn anchored(self, bytes: usize, at: Ticks) -> Self {
+        let anchor = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let since = self.since.saturating_add(anchor);
+        Ledger { since, anchor, passed: 0, changes: self.changes & 1, anchored: at.0, ..self }
     }
 }
 
@@ -123,13 +165,13 @@ pub fn write(
     let begin = pen.len();
     if let (Some(Known { last, keyframe, ledger }), Kind::Change | Kind::Anchor) = (known, kind) {
         Difference::write(env, pen, cut, *last, state);
-        let mut ledger = Ledger { next: number + 1, changes: ledger.changes + 1, ..*ledger };
+        let mut ledger = ledger.changed(pen.len() - begin);
         if kind == Kind::Anchor {
             pen.integer(ledger.keyframe as i64);
+            let begin = pen.len();
             Difference::write(env, pen, cut, *keyframe, state);
-            ledger = Ledger { changes: 0, anchored: ticks.0, ..ledger };
+            ledger = ledger.anchored(pen.len() - begin, ticks);
         }
-        ledger.since += (pen.len() - begin) as u64;
         return (kind, Known { last: state, keyframe: *keyframe, ledger });
     }
     let mut budget = Budget::state(pen);
@@ -138,7 +180,7 @@ pub fn write(
         next: number + 1,
         keyframe: number,
         bytes: (pen.len() - begin) as u64,
-        cut: u64::from(budget.cuts() > 0),
+        changes: u32::from(budget.cuts() > 0),
         anchored: ticks.0,
         begun: ticks.0,
         ..Ledger::default()
@@ -148,7 +190,7 @@ pub fn write(
         Difference::write(env, pen, cut, known.last, state);
     }
     // A term that was not recorded whole is not kept for its own sake.
-    let keyframe = if ledger.cut == 0 { state } else { env.make_nil() };
+    let keyframe = if ledger.is_cut() { env.make_nil() } else { state };
     (Kind::State, Known { last: state, keyframe, ledger })
 }
 
@@ -165,19 +207,18 @@ impl Known {
     /// The kind that the next state gets.
     fn kind(&self, env: Env<'_>, pen: &Pen<'_>, state: Word) -> Kind {
         let (session, ledger) = (pen.session(), &self.ledger);
-        let age = |since: u64| {
-            let nanos = |ticks| session.clock.nanos(ticks).0;
-            nanos(pen.ticks()).saturating_sub(nanos(Ticks(since)))
-        };
-        if !is_walked(env, state) || ledger.since > WORTH * ledger.bytes.max(SMALL) {
+        let nanos = |ticks| session.clock.nanos(ticks).0;
+        let age = |since: u64| nanos(pen.ticks()).saturating_sub(nanos(Ticks(since)));
+        if !is_walked(env, state) || u64::from(ledger.since) > WORTH * ledger.bytes.max(SMALL) {
             return Kind::State;
         }
         if session.is_flight() && age(ledger.begun) > FLIGHT_AGE {
             return Kind::State;
         }
-        if ledger.changes + 1 < ANCHOR_COUNT && age(ledger.anchored) < ANCHOR_AGE {
+        let many = ledger.changes / 2 >= ANCHOR_COUNT && ledger.passed >= ledger.anchor;
+        if !many && age(ledger.anchored) < ANCHOR_AGE.max(ANCHOR_COST * u64::from(ledger.anchor)) {
             return Kind::Change;
         }
-        if ledger.cut == 1 { Kind::State } else { Kind::Anchor }
+        if ledger.is_cut() { Kind::State } else { Kind::Anchor }
     }
 }

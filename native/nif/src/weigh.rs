@@ -1,11 +1,13 @@
 //! What the encoder makes of a term and what that costs, against the other ways to keep a term. Nothing is recorded.
 //! Only tests and benches call these.
 
+use crate::decode::Decoder;
+use crate::diff::Difference;
 use crate::encode::{self, Budget};
 use crate::vm::{self, Env, OwnEnv, Word};
 use crate::{heap, immediate};
 use elixir_scope_capture::{Pen, Session, current};
-use elixir_scope_event::Buffer;
+use elixir_scope_event::{Buffer, value};
 use rustler::{NewBinary, NifUnitEnum, Term};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -105,4 +107,31 @@ fn walk(env: Env<'_>, session: &Session, buffer: &mut Buffer, term: Word, limite
     let mut budget = if limited { Budget::values(&pen) } else { Budget::unlimited() };
     pen.number(1);
     encode::term(env, &mut pen, &mut budget, None, term);
+}
+
+/// The patch that makes a term of another, as a ring holds it. Something must be recording.
+#[rustler::nif]
+fn difference<'a>(
+    env: rustler::Env<'a>,
+    old: Term<'a>,
+    new: Term<'a>,
+) -> Result<rustler::Binary<'a>, &'static str> {
+    let session = recording()?;
+    let mut buffer = Buffer::default();
+    let mut pen = Pen::new(&session, session.clock.raw(), &mut buffer);
+    let cut = crate::capture::cut();
+    Difference::write(Env::of(env), &mut pen, cut, vm::word_of(old), vm::word_of(new));
+    let mut binary = NewBinary::new(env, buffer.len());
+    binary.as_mut_slice().copy_from_slice(buffer.as_slice());
+    Ok(binary.into())
+}
+
+/// What a patch, which may be any bytes, makes of a term. Atoms, pids and ports in it have no meaning here.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn patched<'a>(env: rustler::Env<'a>, old: Term<'a>, patch: rustler::Binary<'a>) -> Option<Term<'a>> {
+    let mut payload = Vec::new();
+    value::translate(&[&[0], patch.as_slice()].concat(), &mut payload, |_| 0).ok()?;
+    let mut decoder = Decoder::new(Env::of(env), None);
+    let made = decoder.patch(&mut &payload[1..], vm::word_of(old)).ok()?;
+    Some(vm::term(env, made))
 }

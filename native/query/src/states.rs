@@ -13,6 +13,7 @@ use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, StateOrigin, varint};
 use elixir_scope_segment::{Block, Place};
+use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -84,12 +85,16 @@ impl Index {
         match found.and_then(|(id, _)| states.row(pid, id)) {
             Some(row) if self.may_have_changed(row.time, time) => StateAnswer::Lost(row),
             Some(row) => StateAnswer::Known(row),
-            None => self.first_state(pid).map_or(StateAnswer::Never, StateAnswer::Before),
+            None => self.first_state(&mut states, pid).map_or(StateAnswer::Never, StateAnswer::Before),
         }
     }
 
-    fn first_state(&self, pid: Pid) -> Option<Nanos> {
-        self.volumes.iter().find_map(|volume| {
+    /// The first state that can be told.
+    fn first_state(&self, states: &mut States<'_>, pid: Pid) -> Option<Nanos> {
+        self.volumes.iter().enumerate().find_map(|(number, volume)| {
+            if volume.segment.head().remnant {
+                return states.rest(number, pid).map(|(_, time)| time);
+            }
             let mut parts = volume.parts_of(volume.process(pid)?);
             parts.find_map(|(_, known)| known.state_blocks.first().map(|(_, first)| *first))
         })
@@ -114,12 +119,27 @@ struct Held<'i> {
     block: Block<'i>,
     /// With the numbers of their processes' definitions and of their events.
     states: Vec<(u32, u64, Place)>,
+    /// How many processes were asked about; then their states are put in order once.
+    asked: Cell<u32>,
+    by_process: OnceCell<AHashMap<u32, Vec<(u64, Place)>>>,
 }
+
+/// Processes of a block for which it is looked through.
+const LOOKED_THROUGH: u32 = 4;
 
 impl Held<'_> {
     fn of(&self, process: u32) -> Vec<(u64, Place)> {
-        let own = self.states.iter().filter(|(of, ..)| *of == process);
-        own.map(|(_, id, place)| (*id, *place)).collect()
+        self.asked.set(self.asked.get().saturating_add(1));
+        if self.asked.get() <= LOOKED_THROUGH {
+            let own = self.states.iter().filter(|(of, ..)| *of == process);
+            return own.map(|(_, id, place)| (*id, *place)).collect();
+        }
+        let ordered = self.by_process.get_or_init(|| {
+            let mut ordered: AHashMap<u32, Vec<_>> = AHashMap::new();
+            self.states.iter().for_each(|(of, id, place)| ordered.entry(*of).or_default().push((*id, *place)));
+            ordered
+        });
+        ordered.get(&process).cloned().unwrap_or_default()
     }
 
     fn row(&self, index: &Index, place: &Place) -> Option<Row> {
@@ -162,7 +182,21 @@ impl<'i> States<'i> {
 
     /// The number and the time of the last state of a process up to and including a time.
     pub fn at(&mut self, pid: Pid, time: Nanos) -> Option<(u64, Nanos)> {
-        self.find(pid, Bound::Time(time))
+        let found = self.find(pid, Bound::Time(time))?;
+        let volume = self.windows.get(&pid)?.held.volume;
+        let remnant = self.index.volumes[volume].segment.head().remnant;
+        // Those before it are there because it is made of them; what was between them is gone.
+        (!remnant || self.rest(volume, pid) == Some(found)).then_some(found)
+    }
+
+    /// The last state of a process in a volume.
+    fn rest(&mut self, number: usize, pid: Pid) -> Option<(u64, Nanos)> {
+        let volume = &self.index.volumes[number];
+        let process = volume.process(pid)?;
+        let (part, known) = volume.parts_of(process).rev().find(|(_, known)| !known.state_blocks.is_empty())?;
+        let (block, _) = known.state_blocks.last()?;
+        let held = self.hold(number, volume, part.blocks.get(*block as usize)?)?;
+        held.of(process).last().map(|(id, place)| (*id, place.time))
     }
 
     /// The state event of a process that has a number.
@@ -281,7 +315,8 @@ impl<'i> States<'i> {
         }
         let block = of.read(block)?;
         let states = states_of(&block).collect();
-        let held = Rc::new(Held { volume, block, states });
+        let (asked, by_process) = (Cell::new(0), OnceCell::new());
+        let held = Rc::new(Held { volume, block, states, asked, by_process });
         self.blocks.truncate(BLOCKS - 1);
         self.blocks.push_front(Rc::clone(&held));
         Some(held)

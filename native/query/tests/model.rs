@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, pid, plain, program, record};
+use common::{Act, End, PROCESSES, Plain, Recorded, Step, Truth, finds_the_chain, pid, plain, program, record};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Kind;
 use elixir_scope_query::{Call, Ending, Filter, Index, StateAnswer, States};
@@ -120,9 +120,9 @@ proptest! {
                 continue;
             };
             seen += 1;
-            let count = |kind| own.iter().filter(|(_, event)| event.kind == kind).count() as u64;
+            let states = own.iter().filter(|(_, event)| event.kind.is_state()).count() as u64;
             let times = || own.iter().map(|(_, event)| event.time);
-            prop_assert_eq!((found.events, found.states), (own.len() as u64, count(Kind::State)));
+            prop_assert_eq!((found.events, found.states), (own.len() as u64, states));
             prop_assert_eq!((found.first.0, found.last.0), (times().min().unwrap(), times().max().unwrap()));
             let said = own.iter().filter(|(_, event)| event.kind == Kind::Process).map(|(id, _)| *id);
             let introductions = index.introductions(pid(process));
@@ -149,12 +149,13 @@ proptest! {
         for (process, moment) in (0..PROCESSES).flat_map(|process| moments.iter().map(move |moment| (process, *moment))) {
             let states: Vec<(u64, &Plain)> = (0..)
                 .zip(&truth.events)
-                .filter(|(_, event)| event.kind == Kind::State && event.process == Some(process))
+                .filter(|(_, event)| event.kind.is_state() && event.process == Some(process))
                 .collect();
             let expected = states.iter().rfind(|(_, event)| event.time <= moment);
             match (index.state_at(pid(process), Nanos(moment)), expected) {
                 (StateAnswer::Known(row), Some((id, state))) => {
                     prop_assert_eq!((row.id, &plain(&row)), (*id, *state));
+                    finds_the_chain(&index, &row);
                     prop_assert!(!truth.has_gap(state.time, moment));
                 }
                 (StateAnswer::Lost(row), Some((id, state))) => {
@@ -180,7 +181,7 @@ proptest! {
                 prop_assert_eq!(states.before(pid(process), id).map(|(state, _)| state), before);
                 let row = before.and_then(|state| states.row(pid(process), state));
                 prop_assert_eq!(row.map(|row| row.id), before);
-                if event.kind == Kind::State && event.process == Some(process) {
+                if event.kind.is_state() && event.process == Some(process) {
                     before = Some(id);
                 }
             }

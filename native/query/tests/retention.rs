@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Act, PROCESSES, Plain, Recorded, Step, pid, plain, program, record_and};
+use common::{Act, PROCESSES, Plain, Recorded, Step, finds_the_chain, pid, plain, program, record_and};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, LossCause};
 use elixir_scope_query::{Filter, Index, StateAnswer};
@@ -35,11 +35,14 @@ fn shows_what_is_kept(recorded: &Recorded, index: &Index) {
     for process in 0..PROCESSES {
         for moment in (0..=end).step_by(1 + end as usize / 60) {
             let state = numbered.iter().rfind(|(_, event)| {
-                event.kind == Kind::State && event.process == Some(process) && event.time <= moment
+                event.kind.is_state() && event.process == Some(process) && event.time <= moment
             });
             match (index.state_at(pid(process), Nanos(moment)), state) {
                 (StateAnswer::Known(row), Some((id, state))) => {
                     assert_eq!((row.id, &plain(&row)), (*id, state));
+                    if moment >= kept {
+                        finds_the_chain(index, &row);
+                    }
                     assert!(!truth.has_gap(state.time, moment));
                 }
                 (StateAnswer::Lost(_), Some((_, state))) => {

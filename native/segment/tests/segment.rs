@@ -103,7 +103,7 @@ proptest! {
                 let own: Vec<_> = events.iter().filter(|event| event.process == Some(entry.process)).collect();
                 let times = || own.iter().map(|event| event.time);
                 prop_assert_eq!(entry.events as usize, own.len());
-                prop_assert_eq!(entry.states as usize, own.iter().filter(|event| event.kind == Kind::State).count());
+                prop_assert_eq!(entry.states as usize, own.iter().filter(|event| event.kind.is_state()).count());
                 prop_assert_eq!((entry.first.0, entry.last.0), (times().min().unwrap(), times().max().unwrap()));
             }
             for entry in &front.sites {
@@ -124,7 +124,7 @@ proptest! {
                 placed.push(place.ordinal);
             }
             for (ordinal, event) in (0u32..).zip(events) {
-                let wanted = matches!(event.kind, Kind::State | Kind::Process | Kind::Gap);
+                let wanted = event.kind.is_state() || matches!(event.kind, Kind::Process | Kind::Gap);
                 prop_assert!(!wanted || placed.contains(&ordinal));
                 let after: Vec<_> = block.events_after(all[ordinal as usize].id).map(Result::unwrap).collect();
                 prop_assert_eq!(&after[..], &all[ordinal as usize..]);

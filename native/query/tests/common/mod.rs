@@ -3,8 +3,8 @@
 
 use elixir_scope_clock::{Nanos, Ticks};
 use elixir_scope_event::value::{self, Token};
-use elixir_scope_event::{Definition, Kind, LossCause, Pid, Record, Site, varint};
-use elixir_scope_query::{Index, Row};
+use elixir_scope_event::{Definition, Kind, LossCause, Pid, Record, Site, StateOrigin, varint};
+use elixir_scope_query::{Index, Row, States, state_number};
 use elixir_scope_segment::Segment;
 use elixir_scope_store::{Limits, Manifest, Meaning, Run, Writer};
 use proptest::prelude::*;
@@ -122,6 +122,29 @@ pub struct Truth {
     last: [u64; PROCESSES],
     losing: Option<u64>,
     lost: u64,
+    /// How many states of each process were recorded.
+    states: [u64; PROCESSES],
+}
+
+/// What a state is made of by its number: those of the keyframe, of the anchor, and of the changes since.
+pub fn made_of(number: u64) -> (u64, Option<u64>, Vec<u64>) {
+    let keyframe = number - number % 7;
+    let anchor = [5, 3].map(|place| keyframe + place).into_iter().find(|anchor| *anchor <= number);
+    (keyframe, anchor, (anchor.unwrap_or(keyframe) + 1..=number).collect())
+}
+
+/// The state event of a number.
+fn state_event(number: u64, state: i64) -> (Kind, Vec<u8>) {
+    let mut payload = Vec::new();
+    varint::put(&mut payload, StateOrigin::Callback.pack(number));
+    value::put(&mut payload, Token::Integer(state));
+    let (keyframe, anchor, _) = made_of(number);
+    if anchor == Some(number) {
+        value::put(&mut payload, Token::Integer(keyframe as i64));
+        value::put(&mut payload, Token::Integer(state));
+        return (Kind::Anchor, payload);
+    }
+    (if number == keyframe { Kind::State } else { Kind::Change }, payload)
 }
 
 impl Truth {
@@ -192,9 +215,10 @@ impl Truth {
         };
         match act {
             Act::State(state) => {
-                let mut payload = vec![1];
-                value::put(&mut payload, Token::Integer(state));
-                Some((Kind::State, None, payload))
+                let (kind, payload) = state_event(self.states[process], state);
+                // One that is lost is not counted: the next one is told by its difference to the one before.
+                self.states[process] += u64::from(id.is_some());
+                Some((kind, None, payload))
             }
             Act::Introduce(name) => {
                 let mut payload = vec![0];
@@ -356,4 +380,18 @@ pub fn plain(row: &Row) -> Plain {
     // What a name is called in a segment is another matter.
     let payload = if row.kind == Kind::Process { Vec::new() } else { row.payload.clone() };
     Plain { kind: row.kind, time: row.time.0, process, site: row.site, payload }
+}
+
+/// What a state is made of is found, and is that.
+pub fn finds_the_chain(index: &Index, row: &Row) {
+    let number = |row: &Row| state_number(&row.payload).expect("a state has a number");
+    let chain = States::new(index).chain(row.process.expect("a state has a process"), row.id);
+    let chain = chain.expect("no part of it is missing");
+    let found = (
+        number(&chain.keyframe),
+        chain.anchor.as_ref().map(number),
+        chain.changes.iter().map(number).collect::<Vec<_>>(),
+    );
+    assert_eq!(found, made_of(number(row)));
+    assert_eq!(chain.changes.last().or(chain.anchor.as_ref()).unwrap_or(&chain.keyframe).id, row.id);
 }
