@@ -125,7 +125,7 @@ defmodule ElixirScope.Query do
   defp state(:never, server, _time) do
     Error.new(
       :no_state,
-      "no state of #{inspect(server)} was recorded: states are those of GenServers whose module says " <>
+      "no state of #{inspect(server)} was recorded: states are those of servers (GenServer, :gen_statem, Agent, ...) whose module says " <>
         "`use ElixirScope`, and are recorded when a callback ends"
     )
   end
