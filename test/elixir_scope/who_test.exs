@@ -282,6 +282,20 @@ defmodule ElixirScope.WhoTest do
     assert chain.why =~ "(paused)"
   end
 
+  test "what was running in a sender is found behind tens of thousands of its events" do
+    {:ok, account} = Account.start_link()
+    :ok = Customer.count_and_add(account, 15_000)
+    chain = who(account, [:total])
+
+    assert [
+             %{kind: :change},
+             %{call: %{mfa: {Customer, :add, 2}}},
+             %{call: %{mfa: {Customer, :count_and_add, 2}}}
+           ] = chain.steps
+
+    assert chain.ends == :not_instrumented
+  end
+
   test "arguments that are not recorded" do
     {:ok, server} = GenServer.start_link(Bare, 1)
     :ok = GenServer.call(server, {:put, 2})

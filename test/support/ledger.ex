@@ -139,6 +139,12 @@ defmodule ElixirScope.Ledger do
       :ok = add(account, amount)
     end
 
+    def count_and_add(account, amount) do
+      Enum.each(1..amount, &step/1)
+      :ok = add(account, amount)
+    end
+
+    defp step(number), do: number + 1
     defp add(account, amount), do: GenServer.call(account, {:add, amount})
   end
 
