@@ -11,8 +11,8 @@ defmodule ElixirScope.Text do
 
   # What a term may take on a line before it is shown with fewer of its elements.
   @width 80
-  # What a shell of Elixir shows of a collection is 50 elements, or 100 from 1.19 on.
-  @most 100
+  # What is shown of a collection when nobody asks for more or less; each Elixir has its own.
+  @usual max(%Inspect.Opts{}.limit, 50)
 
   @doc """
   The wall clock at a time.
@@ -370,11 +370,11 @@ defmodule ElixirScope.Text do
 
   @doc """
   Options of `short/2` for a line of an `Inspect`. Terms are shortened further than the shell does, unless more
-  than 100 elements of each are asked for.
+  elements of each are asked for than it shows by itself.
   """
   @spec options(Inspect.Opts.t()) :: keyword
   def options(%Inspect.Opts{} = opts) do
-    if opts.limit == :infinity or opts.limit > @most,
+    if opts.limit == :infinity or opts.limit > @usual,
       do: [color: opts, limit: opts.limit, width: :infinity],
       else: [color: opts, width: line_width(opts)]
   end

@@ -176,7 +176,7 @@ defmodule ElixirScope.BadInputTest do
     refute inspect(events) =~ "Inspect.Error"
     for event <- events, do: refute(inspect(event, limit: :infinity) =~ "Inspect.Error")
     assert [refused] = ElixirScope.calls({Foreign.Server, :refuse, 1}, in: opened)
-    assert inspect(refused) =~ "Foreign.Server.refuse(:no)\n  ** (Foreign.Refusal) %{"
+    assert inspect(refused) =~ ~r/Foreign.Server.refuse\(:no\)\s+\*\* \(Foreign.Refusal\) %{.*why: :no/
     assert inspect(hd(ElixirScope.calls({Foreign.Server, :init}, in: opened))) =~ "  :foreign_server  "
     assert {:error, error} = ElixirScope.get_state_at(:foreign_other, ElixirScope.now(), in: opened)
     assert is_binary(inspect(error))

@@ -246,6 +246,33 @@ defmodule ElixirScope.InspectTest do
     end
   end
 
+  test "what moves, replays and remembers names its process and its moment, and its parts on lines of their own" do
+    {:ok, server} = Store.start_link(%{a: 1}, name: :elixir_scope_moving)
+    Store.put(server, %{a: 2})
+    cursor = ElixirScope.at({:ago, 0, :second}, pid: server)
+    ElixirScope.mark("after")
+    assert inspect(ElixirScope.at("after")) =~ ~s|  mark  "after">|
+
+    assert timeless(inspect(cursor)) =~
+             ~r/\A#ElixirScope.Cursor<TIME, SPAN ago\n  :elixir_scope_moving  .*  return  .*Store.handle_call.3 -> {:reply, :ok, %{a: 2}}>\z/
+
+    where = cursor |> ElixirScope.prev(:message) |> ElixirScope.where()
+
+    assert timeless(inspect(where)) =~
+             ~r/\A#ElixirScope.Where<TIME, SPAN ago  :elixir_scope_moving\n.*\n  state +%{a: 1}\n  mailbox  .*>\z/s
+
+    replay = ElixirScope.replay(server, cursor)
+
+    assert timeless(inspect(replay)) =~
+             ~r/\A#ElixirScope.Replay<TIME, SPAN ago  :elixir_scope_moving\n.*\n  then +{:reply, :ok, %{a: 2}}\n  now +{:reply, :ok, %{a: 2}}\n  the same>\z/s
+
+    [mark] = ElixirScope.marks()
+    assert timeless(inspect(mark)) =~ ~r/\A#ElixirScope.Mark<.*after.* at TIME, SPAN ago>\z/
+
+    for struct <- [cursor, where, replay, mark],
+        do: assert(inspect(struct, structs: false) =~ "__struct__: #{inspect(struct.__struct__)}")
+  end
+
   test "an error is a text within the width", do: assert(inspect(error(), width: 70) =~ "\n  ")
 
   test "a recording says when it began" do
