@@ -4,14 +4,14 @@ defmodule ElixirScope.Query.HistoryCause do
   # that grow: what is looked for lies mostly a few events before.
 
   alias ElixirScope.{Call, Event, Native, Recording}
-  alias ElixirScope.Query.{HistoryGaps, Server}
+  alias ElixirScope.Query.{HistoryGaps, Server, Stack}
 
   @frames ["call", "return", "raise", "tail"]
   @ends [:return, :raise, :tail]
   # The first window, in events of the recording, and how much larger the next one is.
   @window 64
   @growth 16
-  # So many events are read of a process at most, to find the calls that were open in it.
+  # So many events of a process are made at most, to find the calls that were open in it.
   @budget 20_000
 
   @typedoc "The keys of the sites that calls come from, by the functions."
@@ -207,16 +207,17 @@ defmodule ElixirScope.Query.HistoryCause do
           {:all | :stopped | :limit, [Event.t()]}
   def stack(recording, process, time, id, stop?) do
     filter = %{kinds: @frames, processes: [process], sites: nil, since: 0, until: time}
-    stack(recording, filter, id, @window, stop?, [])
+    stack_in(recording, filter, id, @window, stop?)
   end
 
-  defp stack(recording, filter, id, size, stop?, found) do
+  defp stack_in(recording, filter, id, size, stop?) do
     from = max(0, id - size)
     {events, next} = Native.events(recording.handle, filter, from, @budget)
 
     if next != nil do
-      # The window holds more than may be read, and what was read lies furthest away.
-      {:limit, found}
+      # A process that did much within its calls: no event of those that have ended is made then.
+      {calls, whole?} = Stack.open_calls(recording, hd(filter.processes), id)
+      stopped(calls, stop?, if(whole?, do: :all, else: :limit))
     else
       # Those of another process may have higher numbers than what they came before.
       open =
@@ -225,11 +226,17 @@ defmodule ElixirScope.Query.HistoryCause do
         |> open()
         |> Enum.map(&event/1)
 
-      case Enum.split_while(open, &(not stop?.(&1))) do
-        {within, [last | _]} -> {:stopped, within ++ [last]}
-        {all, []} when from == 0 -> {:all, all}
-        {some, []} -> stack(recording, filter, id, size * @growth, stop?, some)
+      case stopped(open, stop?, :all) do
+        {:all, _some} when from > 0 -> stack_in(recording, filter, id, size * @growth, stop?)
+        answer -> answer
       end
+    end
+  end
+
+  defp stopped(open, stop?, complete) do
+    case Enum.split_while(open, &(not stop?.(&1))) do
+      {within, [last | _]} -> {:stopped, within ++ [last]}
+      {all, []} -> {complete, all}
     end
   end
 

@@ -271,7 +271,9 @@ defmodule ElixirScope.Query.Who do
       # One that began before events were lost may have ended among them.
       case Enum.split_while(frames, &(HistoryGaps.touching(about.gaps, &1.time, time) == [])) do
         {sure, []} ->
-          chain |> frames(sure, module) |> end_of_frames(complete)
+          chain
+          |> frames(sure, module)
+          |> end_of_frames(complete, pid, HistoryGaps.touching(about.gaps, 0, time))
 
         {sure, [frame | _]} ->
           gaps = HistoryGaps.touching(about.gaps, frame.time, time)
@@ -285,7 +287,7 @@ defmodule ElixirScope.Query.Who do
         none.(chain, pid, "no instrumented function has run in it")
 
       {:limit, []} ->
-        limit_of_frames(chain)
+        end_of_frames(chain, :limit, pid, HistoryGaps.touching(about.gaps, 0, time))
 
       {_complete, []} ->
         nothing_open(chain, about, pid, time, none)
@@ -360,12 +362,14 @@ defmodule ElixirScope.Query.Who do
     end)
   end
 
-  defp end_of_frames(chain, :limit), do: limit_of_frames(chain)
-  defp end_of_frames(chain, _complete), do: chain
+  # What began further back than is known: events are missing there, or there are too many.
+  defp end_of_frames(chain, :limit, pid, [_ | _] = gaps), do: lost_frames(chain, pid, gaps)
 
-  defp limit_of_frames(chain) do
+  defp end_of_frames(chain, :limit, _pid, []) do
     ends(chain, :limit, "what called that began too many events ago to be looked for")
   end
+
+  defp end_of_frames(chain, _complete, _pid, _gaps), do: chain
 
   # Who began a process waits until its `init/1` is done.
   defp starter(chain, about, %Step{pid: pid, time: time, call: call}) do
