@@ -131,7 +131,7 @@ defmodule ElixirScope.SearchTest do
       assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, [:total], fn -> true end)
       assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, :total, &negative?/1)
       assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, &negative?/1, after: 1)
-      assert {:error, %{reason: :bad_time}} = ElixirScope.last_change(account, &negative?/1, before: :now)
+      assert {:error, %{reason: :unknown_mark}} = ElixirScope.last_change(account, &negative?/1, before: :now)
       assert {:error, %{reason: :bad_server}} = ElixirScope.last_change("account", &negative?/1)
     end
   end

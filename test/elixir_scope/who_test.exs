@@ -298,7 +298,7 @@ defmodule ElixirScope.WhoTest do
 
     assert {:error, %{reason: :bad_option}} = ElixirScope.who_set(account, [], now, limit: 0)
     assert {:error, %{reason: :bad_option}} = ElixirScope.who_set(account, [], now, until: 0)
-    assert {:error, %{reason: :bad_time}} = ElixirScope.who_set(account, [], "then")
+    assert {:error, %{reason: :unknown_mark}} = ElixirScope.who_set(account, [], "then")
     assert {:error, %{reason: :bad_server}} = ElixirScope.who_set(1, [], now)
     assert {:error, %{reason: :no_state}} = ElixirScope.who_set(account, [], began)
     Echo.echo(1)
