@@ -2,25 +2,123 @@ defmodule ElixirScope do
   @moduledoc """
   Total recall for Elixir: what was true at any moment of a program that ran.
 
+  This is a tutorial. `ElixirScope.help()` lists the questions with the call that answers each, `h ElixirScope.who_set` says more of one.
+
+  ## Record
+
   Put `use ElixirScope` into a module. From then on its functions, anonymous ones too, record their calls, returns and exceptions, and its
   GenServer callbacks the states before and after. Nothing else changes. The recording lies on disk, and is asked from
   IEx, from a test, or from another VM after this one is gone.
 
-      defmodule Counter do
+      defmodule Stock do
         use GenServer
         use ElixirScope
 
-        def init(count), do: {:ok, count}
-        def handle_call(:next, _from, count), do: {:reply, count, count + 1}
+        def start_link(pieces), do: GenServer.start_link(__MODULE__, pieces)
+        def take(stock, article, count), do: GenServer.call(stock, {:take, article, count})
+
+        def init(pieces), do: {:ok, pieces}
+
+        def handle_call({:take, article, count}, _from, pieces) do
+          {:reply, :ok, Map.update!(pieces, article, fn left -> left - count end)}
+        end
       end
 
-      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+  ## What was its state then?
+
+  A time is what `now/0` gave, a `DateTime`, `{:ago, 5, :second}`, or a thing that happened: an event, a call, a change.
+
+      iex> alias ElixirScope.Doctest.Stock
+      iex> {:ok, stock} = Stock.start_link(%{cup: 5, tea: 3})
       iex> before = ElixirScope.now()
-      iex> GenServer.call(counter, :next)
-      7
-      iex> {:ok, 7} = ElixirScope.get_state_at(counter, before)
-      iex> ElixirScope.get_state_at(counter, ElixirScope.now())
-      {:ok, 8}
+      iex> for _ <- 1..2, do: Stock.take(stock, :tea, 2)
+      iex> ElixirScope.get_state_at(stock, before)
+      {:ok, %{cup: 5, tea: 3}}
+      iex> ElixirScope.get_state_at(stock, ElixirScope.now())
+      {:ok, %{cup: 5, tea: -1}}
+      iex> {:ok, difference} = ElixirScope.diff_state(stock, before, ElixirScope.now())
+      iex> difference.entries
+      [{[:tea], :changed, 3, -1}]
+
+  In IEx a difference is shown line by line, old and new in their colours: only what differs, with the path that leads there.
+
+  ## When did it go wrong, and what did it?
+
+  `first_change/3` and `last_change/3` search by what a state holds. A change knows the state before it, what differs, and the message or
+  call that caused it; `state_history/2` gives all of them.
+
+      iex> alias ElixirScope.Doctest.Stock
+      iex> {:ok, stock} = Stock.start_link(%{cup: 5, tea: 3})
+      iex> for _ <- 1..3, do: Stock.take(stock, :tea, 2)
+      iex> {:ok, change} = ElixirScope.first_change(stock, fn pieces -> pieces.tea < 0 end)
+      iex> {change.before, change.state}
+      {{:ok, %{cup: 5, tea: 1}}, %{cup: 5, tea: -1}}
+      iex> {change.cause.kind, change.cause.message, change.cause.from == self()}
+      {:call, {:take, :tea, 2}, true}
+
+  ## Who put that value there, and who asked for it?
+
+  `who_set/4` goes back from a value at a path: the change, the message, its sender, the functions that the sender was in, and so on
+  from server to server, as far as it is recorded. `ends` and `why` of the answer say why it goes no further.
+
+      iex> alias ElixirScope.Doctest.Stock
+      iex> {:ok, stock} = Stock.start_link(%{cup: 5, tea: 3})
+      iex> Stock.take(stock, :tea, 2)
+      iex> Stock.take(stock, :cup, 1)
+      iex> {:ok, chain} = ElixirScope.who_set(stock, [:tea], ElixirScope.now())
+      iex> [change, call] = chain.steps
+      iex> {change.message, call.call.mfa}
+      {{:take, :tea, 2}, {Stock, :take, 3}}
+      iex> chain.ends
+      :not_instrumented
+
+  ## Move about
+
+  `at/2` stands on a moment. `next/3` and `prev/3` move it by event, call, line, message or state, `step_into/1` and those beside it as a debugger
+  does, in both directions. `where/2` shows what was true there: the source with its values, the open calls, the state.
+
+      iex> alias ElixirScope.Doctest.Stock
+      iex> {:ok, stock} = Stock.start_link(%{cup: 5, tea: 3})
+      iex> Stock.take(stock, :tea, 2)
+      iex> cursor = ElixirScope.now() |> ElixirScope.at(pid: stock) |> ElixirScope.prev(:message)
+      iex> ElixirScope.where(cursor).state
+      {:ok, %{cup: 5, tea: 3}}
+      iex> ElixirScope.where(ElixirScope.step_out(cursor)).state
+      {:ok, %{cup: 5, tea: 1}}
+
+  ## Print after the fact
+
+  As if the line had been in the function all along, for each of its past calls, with time and process.
+
+      ElixirScope.print(&Stock.take/3, fn call -> tl(call.args) end)
+
+  prints lines like
+
+      13:04:05.123456  #PID<0.231.0>  [:tea, 2]
+
+  ## Would my fix have worked?
+
+  `replay/3` runs the code of today on the state and the message of a moment, in a process that is thrown away, and shows what it does
+  beside what was done. `mix scope.gen.test` writes a test of the same moment.
+
+  ## Calls
+
+      iex> alias ElixirScope.Doctest.Stock
+      iex> {:ok, stock} = Stock.start_link(%{cup: 5, tea: 3})
+      iex> Stock.take(stock, :tea, 2)
+      iex> [call] = ElixirScope.calls({Stock, :handle_call}, pid: stock)
+      iex> {hd(call.args), call.return}
+      {{:take, :tea, 2}, {:reply, :ok, %{cup: 5, tea: 1}}}
+
+  A module without that line, of a dependency or of Elixir itself, can be instrumented while it runs: `instrument/2`.
+
+  ## Tomorrow, in another VM
+
+      {:ok, recording} = ElixirScope.open("_build/scope")
+      ElixirScope.get_state_at(Stock, ~U[2026-11-21 13:04:05.123456Z], in: recording)
+
+  Whatever a question cannot answer, because it was not recorded, was lost or kept out by a limit, is an error or an
+  `ElixirScope.Cut` that says so and what to do; never a guess.
 
   ## Options of `use ElixirScope`
 
@@ -32,7 +130,8 @@ defmodule ElixirScope do
   | `:args` | `true` | whether arguments are recorded |
   | `:returns` | `true` | whether returned values are recorded |
   | `:locals` | `false` | whether each variable that is bound is recorded, with its name, value and line (arguments too, also with `args: false`) |
-  | `:state` | `true` | whether states of GenServer callbacks are recorded |
+  | `:state` | `true` | whether the states of servers are recorded: GenServer, `:gen_statem`, GenStage, LiveView, Agent |
+  | `:agents` | `true` | whether the states of Agents are recorded from when a function of this module runs that names `Agent` (not with `state: false`) |
 
   In such a module, `@scope` above a function says the same of that one, and goes before the options of the module: `@scope false` leaves
   it alone, `@scope true` records it, `@scope locals: true` records it with its variables, `@scope count: true` counts it.
@@ -59,6 +158,12 @@ defmodule ElixirScope do
 
     ElixirScope.Instrument.Use.quoted(options)
   end
+
+  @doc """
+  Prints the questions that can be asked, with the call that answers each.
+  """
+  @spec help() :: :ok
+  def help, do: [color: IO.ANSI.enabled?()] |> ElixirScope.Text.Help.text() |> IO.puts()
 
   @doc """
   Ends the recording that runs in this VM, begins a new one with the given options (see `ElixirScope.Options`), and

@@ -97,7 +97,7 @@ defmodule ElixirScope.Events do
     defp room(width, used), do: max(width - used - 2, 50)
 
     defp columns(recording, event) do
-      who = if event.pid, do: Text.process(recording, event.pid), else: ""
+      who = if event.pid, do: Text.process(recording, event.pid, event.time), else: ""
       [Text.clock(event.time), who, Sentence.place(event), Atom.to_string(event.kind)]
     end
 

@@ -32,4 +32,49 @@ defmodule ElixirScope.History do
     def member?(_history, _change), do: {:error, __MODULE__}
     def slice(_history), do: {:error, __MODULE__}
   end
+
+  defimpl Inspect do
+    # As `ElixirScope.Events`: a line for each of the first.
+    alias ElixirScope.{Native, Text}
+
+    @counted 100
+    @shown 10
+
+    def inspect(history, opts) do
+      some = Enum.take(history, @counted + 1)
+      options = Text.options(opts)
+      who = Text.process(history.recording, history.pid, if(some != [], do: hd(some).time))
+      rows = for change <- Enum.take(some, @shown), do: row(history, change, options)
+      Text.view("History", [head(who, some), Text.table(rows), more(some), missing(history.gaps)])
+    end
+
+    defp head(who, []), do: "#{who}, no change"
+
+    defp head(who, [first | _] = some),
+      do: "#{who}, #{count(some)}, from #{Text.moment(first.time, Native.now())}"
+
+    defp count([_]), do: "1 change"
+    defp count(some) when length(some) > @counted, do: "more than #{@counted} changes"
+    defp count(some), do: "#{length(some)} changes"
+
+    defp row(history, change, options) do
+      [
+        Text.clock(change.time),
+        Text.Change.cause(change, history.recording, Keyword.put(options, :width, 40)),
+        what(change, Keyword.put(options, :width, 30))
+      ]
+    end
+
+    defp what(%{before: :none} = change, options),
+      do: "-> " <> Text.short(change.state, Keyword.put(options, :width, 60))
+
+    defp what(change, options), do: Text.Difference.line(change.difference, options)
+
+    defp more(some) when length(some) <= @shown, do: []
+    defp more(some) when length(some) > @counted, do: ["and more"]
+    defp more(some), do: ["and #{length(some) - @shown} more"]
+
+    defp missing([]), do: []
+    defp missing(gaps), do: ["events are missing in #{length(gaps)} of its intervals, see its gaps"]
+  end
 end

@@ -53,9 +53,7 @@ defmodule ElixirScope.Replay do
   ]
 
   defimpl Inspect do
-    alias ElixirScope.{Native, Path, Text}
-
-    @shown 20
+    alias ElixirScope.{Native, Text}
 
     def inspect(replay, opts) do
       options = Text.options(opts)
@@ -103,24 +101,11 @@ defmodule ElixirScope.Replay do
     defp differences(_replay, _options), do: []
 
     defp list(where, entries, options) do
-      rows = for entry <- Enum.take(entries, @shown), do: row(entry, options)
-      more = if length(entries) > @shown, do: ["    and #{length(entries) - @shown} more"], else: []
-      ["  #{where}:" | Text.table(rows, indent: 4)] ++ more
+      lines = Text.Difference.lines(%{entries: entries}, Keyword.update!(options, :width, &narrower/1))
+      ["#{where}, then and now:" | Enum.map(lines, &("  " <> &1))]
     end
 
-    defp row({path, kind, old, new}, options) do
-      options = Keyword.put(options, :width, 40)
-
-      [
-        Path.format(path),
-        Atom.to_string(kind),
-        text(kind, :put, old, options),
-        "->",
-        text(kind, :removed, new, options)
-      ]
-    end
-
-    defp text(kind, kind, nil, _options), do: "nothing"
-    defp text(_kind, _absent, term, options), do: Text.short(term, options)
+    defp narrower(width) when is_integer(width), do: width - 2
+    defp narrower(width), do: width
   end
 end

@@ -11,6 +11,8 @@ defmodule ElixirScope.Text do
 
   # What a term may take on a line before it is shown with fewer of its elements.
   @width 80
+  # What is shown of a collection when nobody asks for more or less; each Elixir has its own.
+  @usual max(%Inspect.Opts{}.limit, 50)
 
   @doc """
   The wall clock at a time.
@@ -89,14 +91,16 @@ defmodule ElixirScope.Text do
   @doc """
   A process: its registered name, or its label or the module that it runs with its pid, or its pid alone.
 
-  Who it was is looked up in the recording; with `nil` instead, in those that this process and this VM asked last.
+  Who it was is looked up in the recording; without one it is shown by its pid. With a time it is the process that had the
+  pid then.
 
       iex> ElixirScope.Text.process(nil, nil)
       "no process"
   """
-  @spec process(Recording.t() | nil, pid | nil) :: String.t()
-  def process(_recording, nil), do: "no process"
-  def process(recording, pid), do: Names.text(recording, pid)
+  @spec process(Recording.t() | nil, pid | nil, integer | nil) :: String.t()
+  def process(recording, pid, time \\ nil)
+  def process(_recording, nil, _time), do: "no process"
+  def process(recording, pid, time), do: Names.text(recording, pid, time)
 
   @doc """
   A term on one line, with fewer of its elements the longer it is. A struct whose own `Inspect` fails, because it was
@@ -108,8 +112,8 @@ defmodule ElixirScope.Text do
   | `:limit` | 8 | elements that are shown of a collection |
   | `:color` | `false` | whether it is coloured, or the `Inspect.Opts` that say so |
 
-      iex> ElixirScope.Text.short(%{items: Enum.to_list(1..100), owner: "ann"})
-      ~S(%{items: [1, 2, 3, 4, 5, 6, 7, ...], owner: "ann"})
+      iex> ElixirScope.Text.short(Enum.to_list(1..100))
+      "[1, 2, 3, 4, 5, 6, 7, 8, ...]"
       iex> ElixirScope.Text.short(String.duplicate("long ", 100), width: 20)
       ~S("long long long l...)
   """
@@ -117,7 +121,7 @@ defmodule ElixirScope.Text do
   def short(term, options \\ []) do
     width = Keyword.get(options, :width, @width)
     limit = Keyword.get(options, :limit, 8)
-    limits = [limit | Enum.filter([5, 3, 2, 1], &(&1 < limit))]
+    limits = [limit | Enum.filter([7, 6, 5, 4, 3, 2, 1], &(&1 < limit))]
 
     case Enum.find_value(limits, &fitting(term, &1, width)) do
       nil -> term |> inspected(List.last(limits), width, []) |> cut(width)
@@ -134,7 +138,15 @@ defmodule ElixirScope.Text do
   defp colored(term, limit, width, colors, _plain), do: inspected(term, limit, width, colors)
 
   defp inspected(term, limit, width, colors) do
-    options = [limit: limit, printable_limit: printable(width), width: :infinity, syntax_colors: colors]
+    options = [
+      limit: limit,
+      printable_limit: printable(width),
+      width: :infinity,
+      syntax_colors: colors,
+      # Keys of maps in their order, whatever the VM's own is.
+      custom_options: [sort_maps: true]
+    ]
+
     term |> safely(options) |> String.replace(~r/\s*\n\s*/, " ")
   end
 
@@ -193,11 +205,31 @@ defmodule ElixirScope.Text do
     if outer(function), do: "#{mfa(mfa)} (#{args})", else: "#{name(module, function, arity)}(#{args})"
   end
 
-  # As a tuple, whose ends are taken away: a list of numbers may be shown as text.
+  # What one argument leaves of the width goes to those that need more.
   defp arguments(args, options) do
-    "{" <> inner = args |> List.to_tuple() |> short(options)
-    String.replace_suffix(inner, "}", "")
+    case Keyword.get(options, :width, @width) do
+      width when is_integer(width) ->
+        needed = for arg <- args, do: arg |> argument(color: false, width: 1_000) |> String.length()
+        share = share(Enum.sort(needed), width - 2 * length(args))
+        Enum.map_join(args, ", ", &argument(&1, Keyword.put(options, :width, max(share, 12))))
+
+      _any ->
+        Enum.map_join(args, ", ", &argument(&1, options))
+    end
   end
+
+  # Of the caller of a server, the tag of the answer says nothing to people.
+  defp argument({pid, tag}, options) when is_pid(pid) and (is_reference(tag) or is_reference(tl(tag))),
+    do: "{#{short(pid, options)}, ...}"
+
+  defp argument(arg, options), do: short(arg, options)
+
+  defp share([], width), do: width
+
+  defp share([least | more] = needed, width) when least * length(needed) <= width,
+    do: share(more, max(width - least, least))
+
+  defp share(needed, width), do: div(width, length(needed))
 
   defp name(module, function, arity) do
     module |> Exception.format_mfa(function, arity) |> String.replace(~r/\/\d+\z/, "")
@@ -337,12 +369,12 @@ defmodule ElixirScope.Text do
   end
 
   @doc """
-  Options of `short/2` for a line of an `Inspect`. Terms are shortened further than the shell's own, which stands around
-  them, unless more than the shell's 50 elements were asked for.
+  Options of `short/2` for a line of an `Inspect`. Terms are shortened further than the shell does, unless more
+  elements of each are asked for than it shows by itself.
   """
   @spec options(Inspect.Opts.t()) :: keyword
   def options(%Inspect.Opts{} = opts) do
-    if opts.limit == :infinity or opts.limit > 50,
+    if opts.limit == :infinity or opts.limit > @usual,
       do: [color: opts, limit: opts.limit, width: :infinity],
       else: [color: opts, width: line_width(opts)]
   end

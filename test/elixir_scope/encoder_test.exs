@@ -163,7 +163,7 @@ defmodule ElixirScope.EncoderTest do
 
   defp broken(patch) do
     at = :rand.uniform(byte_size(patch)) - 1
-    <<before::binary-size(at), byte, rest::binary>> = patch
+    {before, <<byte, rest::binary>>} = :erlang.split_binary(patch, at)
 
     case :rand.uniform(4) do
       1 -> before

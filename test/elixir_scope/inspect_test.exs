@@ -2,7 +2,7 @@ defmodule ElixirScope.InspectTest do
   # What people see of the structs in IEx.
   use ExUnit.Case, async: false
 
-  alias ElixirScope.{Call, Cut, Error, Event, Recording}
+  alias ElixirScope.{Call, Cut, Difference, Error, Event, Recording}
   alias ElixirScope.Traced.{Echo, Store}
 
   @moduletag :tmp_dir
@@ -46,8 +46,8 @@ defmodule ElixirScope.InspectTest do
       for _ <- 1..60, do: Echo.echo(Enum.to_list(1..1_000))
       calls = ElixirScope.calls(&Echo.echo/1)
       text = inspect(calls, pretty: true)
-      for line <- String.split(text, "\n"), do: assert(String.length(line) < 120, line)
-      assert text =~ "Echo.echo([1, 2, 3, 4, 5, 6, 7, ...])\n    -> [1, 2, 3, 4, 5, 6, 7, 8, ...]>"
+      for line <- String.split(text, "\n"), do: assert(String.length(line) < 140, line)
+      assert text =~ "Echo.echo([1, 2, 3, 4, 5, 6, 7, 8, ...])\n    -> [1, 2, 3, 4, 5, 6, 7, 8, ...]>"
       assert inspect(hd(calls), limit: :infinity) =~ "998, 999, 1000]) -> [1, 2"
     end
 
@@ -118,6 +118,14 @@ defmodule ElixirScope.InspectTest do
     end
   end
 
+  defp kind_at(row),
+    do:
+      for(
+        kind <- ["  call  ", "  return  "],
+        [before, _] <- [String.split(row, kind)],
+        do: String.length(before)
+      )
+
   describe "events" do
     test "are counted and listed, aligned, the first of them" do
       for number <- 1..7, do: Echo.echo(number)
@@ -125,17 +133,144 @@ defmodule ElixirScope.InspectTest do
       assert ["#ElixirScope.Events<14 events, from " <> _ | lines] = String.split(text, "\n")
       assert {rows, ["  and 4 more>"]} = Enum.split(lines, 10)
 
-      assert [column] =
-               rows
-               |> Enum.map(&(&1 |> String.split("ElixirScope") |> hd() |> String.length()))
-               |> Enum.uniq()
-
+      assert [[column]] = rows |> Enum.map(&kind_at/1) |> Enum.uniq()
       assert column > 20
     end
 
     test "say why there are none" do
       assert inspect(ElixirScope.events()) =~ "#ElixirScope.Events<none: nothing was recorded"
     end
+  end
+
+  describe "a difference" do
+    test "shows each part that differs, old and new under each other" do
+      old = %{items: [:a, :b], sum: 1, gone: "x"}
+
+      assert inspect(Difference.of(old, %{items: [:b], sum: 1_000, come: %{a: 1}})) == """
+             #ElixirScope.Difference<4 parts differ
+               + .come           -> %{a: 1}
+               - .gone      "x"
+               - .items[0]  :a
+               ~ .sum       1    -> 1000>\
+             """
+
+      assert inspect(Difference.of(1, 1)) == "#ElixirScope.Difference<nothing differs>"
+      assert inspect(Difference.of(1, 2)) =~ "1 part differs\n  ~ .  1  -> 2>"
+    end
+
+    test "is coloured as the shell is, old and new" do
+      text = inspect(Difference.of(1, 2), syntax_colors: [number: :cyan])
+      assert text =~ "\e[31m1\e[0m  -> \e[32m2\e[0m"
+    end
+
+    test "of many parts shows the first, unless all are asked for" do
+      difference = Difference.of(%{}, Map.new(1..50, &{&1, String.duplicate("long ", 50)}))
+      text = inspect(difference)
+      assert text =~ "and 30 more>"
+      for line <- String.split(text, "\n"), do: assert(String.length(line) < 100, line)
+      assert inspect(difference, limit: :infinity) =~ "+ [50]"
+    end
+  end
+
+  describe "a change" do
+    test "says when, who, why and what" do
+      Process.register(self(), :elixir_scope_changer)
+      {:ok, server} = Store.start_link(%{a: 1}, name: :elixir_scope_changed)
+      Store.put(server, %{a: 2})
+      GenServer.cast(server, {:put, %{a: 3}})
+      :sys.replace_state(server, fn _ -> %{a: 4} end)
+      GenServer.call(server, :get)
+      history = ElixirScope.state_history(server)
+      [began, called, cast, outside] = Enum.map(history, &timeless(inspect(&1)))
+
+      assert began =~
+               ~r/\A#ElixirScope.Change<\d+  TIME, SPAN ago  :elixir_scope_changed  test.*traced.ex:\d+\n  init %{a: 1}\n  -> %{a: 1}>\z/
+
+      assert called =~ "\n  call {:put, %{a: 2}} from :elixir_scope_changer\n  ~ .a  1  -> 2>"
+      assert cast =~ "\n  cast {:put, %{a: 3}}, sender not recorded\n  ~ .a  2  -> 3>"
+      assert outside =~ "\n  from outside of the callbacks, after TIME\n  ~ .a  3  -> 4>"
+
+      assert ["#ElixirScope.History<:elixir_scope_changed, 4 changes, from TIME, SPAN ago", began, called | _] =
+               history |> inspect() |> timeless() |> String.split("\n")
+
+      assert began =~ ~r/\A  TIME  init %{a: 1} +-> %{a: 1}\z/
+      assert called =~ ~r/\A  TIME  call {:put, %{a: 2}} from :elixir_scope_changer +.a 1 -> 2\z/
+    end
+  end
+
+  test "the variables of a call stand beside their lines" do
+    ElixirScope.Doctest.Price.with_tax(100)
+    [call] = ElixirScope.calls(&ElixirScope.Doctest.Price.with_tax/1)
+    {:ok, locals} = ElixirScope.locals_at(call)
+
+    assert ["#ElixirScope.Locals<ElixirScope.Doctest.Price.with_tax/1  " <> _, net, tax] =
+             String.split(inspect(locals), "\n")
+
+    assert net =~ ~r/\A  \d+  net = 100\z/
+    assert tax =~ ~r/\A  \d+  tax = 19>\z/
+    assert inspect(%{locals | complete?: false}) =~ "there may be more>"
+  end
+
+  describe "a chain" do
+    test "is a story from the change back, and says why it ends" do
+      Process.register(self(), :elixir_scope_chaining)
+      {:ok, server} = Store.start_link(%{a: 1}, name: :elixir_scope_chained)
+      Store.put(server, %{a: 2})
+      {:ok, chain} = ElixirScope.who_set(server, [:a], ElixirScope.now())
+      text = timeless(inspect(chain))
+
+      assert [
+               "#ElixirScope.Chain<.a of :elixir_scope_chained, 2 at TIME, SPAN ago",
+               changed,
+               by,
+               called | why
+             ] = String.split(text, "\n")
+
+      assert changed =~ ~r/\A  TIME  .a 1 -> 2 +test.support.traced.ex:\d+\z/
+      assert by =~ ~r/\A +by call {:put, %{a: 2}} from :elixir_scope_chaining\z/
+      assert called =~ ~r/\A  TIME  in ElixirScope.Traced.Store.put\(#PID<[\d.]+>, %{a: 2}\) +test/
+      assert hd(why) =~ "  #{inspect(chain.ends)}: "
+
+      assert timeless(inspect(hd(chain.steps))) =~
+               "#ElixirScope.Chain.Step<change\n  TIME  .a 1 -> 2 of :elixir_scope_chained"
+    end
+
+    test "made by hand is shown as it is" do
+      for struct <- [
+            %ElixirScope.Chain{},
+            %ElixirScope.Chain.Step{},
+            %ElixirScope.Change{},
+            %Difference{entries: nil}
+          ],
+          do: assert(inspect(struct) =~ "%{" or inspect(struct) =~ "%ElixirScope.")
+    end
+  end
+
+  test "what moves, replays and remembers names its process and its moment, and its parts on lines of their own" do
+    {:ok, server} = Store.start_link(%{a: 1}, name: :elixir_scope_moving)
+    Store.put(server, %{a: 2})
+    cursor = ElixirScope.at({:ago, 0, :second}, pid: server)
+    ElixirScope.mark("after")
+    assert inspect(ElixirScope.at("after")) =~ ~s|  mark  "after">|
+
+    assert timeless(inspect(cursor)) =~
+             ~r/\A#ElixirScope.Cursor<TIME, SPAN ago\n  :elixir_scope_moving  .*  return  .*Store.handle_call.3 -> {:reply, :ok, %{a: 2}}>\z/
+
+    where = cursor |> ElixirScope.prev(:message) |> ElixirScope.where()
+
+    assert timeless(inspect(where)) =~
+             ~r/\A#ElixirScope.Where<TIME, SPAN ago  :elixir_scope_moving\n.*\n  state +%{a: 1}\n  mailbox  .*>\z/s
+
+    replay = ElixirScope.replay(server, cursor)
+
+    assert timeless(inspect(replay)) =~
+             ~r/\A#ElixirScope.Replay<TIME, SPAN ago  :elixir_scope_moving\n.*\n  then +{:reply, :ok, %{a: 2}}\n  now +{:reply, :ok, %{a: 2}}\n  the same>\z/s
+
+    [mark] = ElixirScope.marks()
+    assert timeless(inspect(mark)) =~ ~r/\A#ElixirScope.Mark<.*after.* at TIME, SPAN ago>\z/
+
+    for struct <- [cursor, where, replay, mark],
+        do: assert(inspect(struct, structs: false) =~ "__struct__: #{inspect(struct.__struct__)}")
   end
 
   test "an error is a text within the width", do: assert(inspect(error(), width: 70) =~ "\n  ")

@@ -19,9 +19,9 @@ defmodule ElixirScope.StatesTest do
   setup %{tmp_dir: dir} do
     # An event that is dropped would be a state that is not known.
     {:ok, recording} = ElixirScope.start(dir: dir, overflow: {:block, 1_000_000})
-    {:ok, _} = ElixirScope.instrument(Agent.Server)
 
     on_exit(fn ->
+      # The first Agent of the recording had it instrumented.
       :ok = ElixirScope.uninstrument(Agent.Server)
       {:ok, _} = ElixirScope.start()
     end)

@@ -40,5 +40,22 @@ defmodule ElixirScope.Doctest do
     def triple(number), do: 3 * number
   end
 
+  defmodule Stock do
+    @moduledoc false
+    use GenServer
+    use ElixirScope
+
+    def start_link(pieces), do: GenServer.start_link(__MODULE__, pieces)
+    def take(stock, article, count), do: GenServer.call(stock, {:take, article, count})
+
+    @impl true
+    def init(pieces), do: {:ok, pieces}
+
+    @impl true
+    def handle_call({:take, article, count}, _from, pieces) do
+      {:reply, :ok, Map.update!(pieces, article, fn left -> left - count end)}
+    end
+  end
+
   def dir, do: Path.join(System.tmp_dir!(), "elixir_scope_doctest_#{System.pid()}")
 end

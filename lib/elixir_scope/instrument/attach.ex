@@ -29,6 +29,12 @@ defmodule ElixirScope.Instrument.Attach do
     with {:ok, options} <- options(options), do: call({:attach, module, options})
   end
 
+  @doc "The same, unless the code that runs is such already."
+  @spec ensure(module(), keyword()) :: {:ok, report()} | {:error, Error.t()} | :attached
+  def ensure(module, options) do
+    with {:ok, options} <- options(options), do: call({:ensure, module, options})
+  end
+
   @doc "Puts back the code that ran before `attach/2`."
   @spec detach(module()) :: :ok | {:error, Error.t()}
   def detach(module), do: call({:detach, module})
@@ -93,6 +99,12 @@ defmodule ElixirScope.Instrument.Attach do
     # The recording goes on, whatever a module is like.
     error ->
       {:reply, refuse(module, "this went wrong: #{Exception.message(error)}. Please report it"), originals}
+  end
+
+  def handle_call({:ensure, module, options}, from, originals) do
+    if Map.has_key?(originals, module) and functions(module) != nil,
+      do: {:reply, :attached, originals},
+      else: handle_call({:attach, module, options}, from, originals)
   end
 
   def handle_call({:detach, module}, _from, originals) do

@@ -6,7 +6,7 @@ defmodule ElixirScope.Instrument.Compiler do
 
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
-  @names ~w(Anew Beam Body Closure Compile Cover Frame Hook Kind Loops Options Own Pattern Plan Probe Proposal Purity
+  @names ~w(Agents Anew Beam Body Closure Compile Cover Frame Hook Kind Loops Options Own Pattern Plan Probe Proposal Purity
             Request Site Source Syntax Tail Transform)a
   @needed [ElixirScope.Capture.Servers | Enum.map(@names, &Module.concat(ElixirScope.Instrument, &1))]
 

@@ -4,6 +4,7 @@
 #       case Gate:on() of
 #         false -> case {A1, A2} of <the clauses as they were>; _ -> <no clause matched> end;
 #         _ ->
+#           [Agents:ensure(),]
 #           case Native:enter(Site, A1, A2) of ok -> ok; Unknown -> Capture:introduce(Unknown, Sources()) end,
 #           [C = Capture:chain(),]
 #           try case {A1, A2} of <the clauses, tail calls rewritten by Tail>; _ -> <no clause matched> end
@@ -19,7 +20,7 @@ defmodule ElixirScope.Instrument.Frame do
   @moduledoc false
 
   alias ElixirScope.{Capture, Gate, Native}
-  alias ElixirScope.Instrument.{Body, Options, Plan, Site, Syntax, Tail}
+  alias ElixirScope.Instrument.{Agents, Body, Options, Plan, Site, Syntax, Tail}
 
   # Native has one enter/n for each arity up to here; more arguments go in a list.
   @most_arguments 12
@@ -60,6 +61,7 @@ defmodule ElixirScope.Instrument.Frame do
 
     # The compiler warns of clauses that cannot match in a pass behind the hook, and should do so once.
     recorded = inside |> recorded(MapSet.new(), frame, plan) |> Syntax.quiet()
+    recorded = agents(form, options, frame) ++ recorded
 
     gate =
       {:case, frame.added, Syntax.remote(frame.added, Gate, :on, []),
@@ -158,6 +160,12 @@ defmodule ElixirScope.Instrument.Frame do
   end
 
   defp clause_anno([{:clause, anno, _, _, _} | _]), do: anno
+
+  defp agents(form, %Options{state: true, agents: true}, frame) do
+    if Agents.named?(form), do: [Syntax.remote(frame.added, Agents, :ensure, [])], else: []
+  end
+
+  defp agents(_form, _options, _frame), do: []
 
   # `bound`: the variables that may be bound around the clauses.
   defp recorded(clauses, bound, frame, plan) do

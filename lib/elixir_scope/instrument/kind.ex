@@ -2,6 +2,7 @@
 defmodule ElixirScope.Instrument.Kind do
   @moduledoc false
 
+  alias ElixirScope.Capture.Servers
   alias ElixirScope.Instrument.Purity
 
   @type t ::
@@ -33,6 +34,8 @@ defmodule ElixirScope.Instrument.Kind do
     {GenServer, :gen_server},
     {:gen_server, :gen_server},
     {:gen_statem, :state_machine},
+    {GenStateMachine, :state_machine},
+    {GenStage, :gen_server},
     {:gen_event, :state_machine},
     {Supervisor, :supervisor},
     {DynamicSupervisor, :supervisor},
@@ -94,10 +97,24 @@ defmodule ElixirScope.Instrument.Kind do
   @spec label(t()) :: String.t()
   def label(kind), do: Map.fetch!(@labels, kind)
 
+  @doc """
+  Whether processes of the module have states that are recorded.
+
+      iex> ElixirScope.Instrument.Kind.server?(%{attributes: [behaviour: :gen_statem], definitions: [{{:init, 1}, :def, [], []}]})
+      true
+  """
+  @spec server?(map()) :: boolean()
+  def server?(%{attributes: attributes, definitions: definitions}) do
+    functions = for {function, _, _, _} <- definitions, do: function
+    attributes |> behaviours() |> Servers.callbacks(functions) != %{}
+  end
+
   defp by_behaviour(attributes) do
-    mine = attributes |> Keyword.get_values(:behaviour) |> List.flatten()
+    mine = behaviours(attributes)
     Enum.find_value(@behaviours, fn {behaviour, kind} -> behaviour in mine && kind end)
   end
+
+  defp behaviours(attributes), do: attributes |> Keyword.get_values(:behaviour) |> List.flatten()
 
   defp defines?(definitions, function), do: List.keymember?(definitions, function, 0)
 

@@ -14,6 +14,7 @@ defmodule ElixirScope.Instrument.Options do
           returns: boolean(),
           locals: boolean(),
           state: boolean(),
+          agents: boolean(),
           # What `@scope` says of single functions.
           functions: %{optional({atom(), arity()}) => mark()}
         }
@@ -28,7 +29,8 @@ defmodule ElixirScope.Instrument.Options do
     args: {true, :boolean},
     returns: {true, :boolean},
     locals: {false, :boolean},
-    state: {true, :boolean}
+    state: {true, :boolean},
+    agents: {true, :boolean}
   ]
 
   # What `@scope` may say of one function.
@@ -44,7 +46,7 @@ defmodule ElixirScope.Instrument.Options do
       {[total: :any, add: 2], false, true, false}
 
       iex> ElixirScope.Instrument.Options.new!(arguments: false)
-      ** (ArgumentError) use ElixirScope: expected the options only:, except:, count:, args:, returns:, locals:, state:, got: arguments: false. Remove or rename it
+      ** (ArgumentError) use ElixirScope: expected the options only:, except:, count:, args:, returns:, locals:, state:, agents:, got: arguments: false. Remove or rename it
 
       iex> ElixirScope.Instrument.Options.new!(args: :yes)
       ** (ArgumentError) use ElixirScope: expected args: to be true or false, got: :yes. Write args: true or args: false

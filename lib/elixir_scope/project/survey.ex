@@ -133,13 +133,9 @@ defmodule ElixirScope.Project.Survey do
   defp reason(function, options), do: Plan.reason(function, options)
 
   defp records(map, options) do
-    states? = options.state and Enum.any?(behaviours(map), &(&1 in [GenServer, :gen_server]))
-
+    states? = options.state and Kind.server?(map)
     for {records, true} <- [calls: true, locals: options.locals, states: states?], do: records
   end
-
-  defp behaviours(%{attributes: attributes}),
-    do: attributes |> Keyword.get_values(:behaviour) |> List.flatten()
 
   defp own?(%{compile_opts: options}), do: List.keymember?(options, :elixir_scope, 0)
 

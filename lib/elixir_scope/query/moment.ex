@@ -1,7 +1,7 @@
 defmodule ElixirScope.Query.Moment do
   @moduledoc """
   The forms in which a time may be given: nanoseconds of system time, a `DateTime`, an `ElixirScope.Event`, an
-  `ElixirScope.Call` (when it began), an `ElixirScope.Cursor`, an `ElixirScope.Mark` or its label, or `{:ago, count, unit}` with
+  `ElixirScope.Call` (when it began), an `ElixirScope.Change`, an `ElixirScope.Cursor`, an `ElixirScope.Mark` or its label, or `{:ago, count, unit}` with
   a unit of `System.time_unit/0` such as `:second` or `:millisecond`.
 
       iex> ElixirScope.Query.Moment.nanoseconds(~U[2026-01-01 00:00:00.000001Z], fn -> 0 end)
@@ -10,13 +10,14 @@ defmodule ElixirScope.Query.Moment do
       {:ok, 3_000_000_000}
   """
 
-  alias ElixirScope.{Call, Cursor, Error, Event, Mark, Native, Query, Recording}
+  alias ElixirScope.{Call, Change, Cursor, Error, Event, Mark, Native, Query, Recording}
 
   @type t ::
           non_neg_integer
           | DateTime.t()
           | Event.t()
           | Call.t()
+          | Change.t()
           | Cursor.t()
           | Mark.t()
           | Mark.label()
@@ -45,7 +46,7 @@ defmodule ElixirScope.Query.Moment do
     end
   end
 
-  def nanoseconds(%module{time: time}, _now) when module in [Event, Cursor, Mark], do: {:ok, time}
+  def nanoseconds(%module{time: time}, _now) when module in [Event, Change, Cursor, Mark], do: {:ok, time}
   def nanoseconds(%Call{started: time}, _now), do: {:ok, time}
 
   def nanoseconds({:ago, count, unit} = given, now) when is_integer(count) and count >= 0 do

@@ -3,13 +3,16 @@ defmodule ElixirScope.Query.Server do
   The forms in which a process may be named: a pid, a registered name, `{:global, name}`, `{:via, module, name}`, or
   the text of a pid such as `"#PID<0.123.0>"`, which also names processes of a VM that is gone.
 
-  A registered name stands for the process that had it at the time that is asked about.
+  A registered name stands for the process that had it at the time that is asked about, as far as that is recorded: a process
+  says its name at its first event, and is believed until another says that it has it. The end of a process is not recorded, so
+  after the last one the name goes on to stand for it. A name that a process took later than its first event, and names of
+  registries, are known in the VM that records alone, and stand there for the process that has them now.
 
       iex> ElixirScope.Query.Server.numbers("#PID<0.123.4>")
       {:ok, {123, 4}}
   """
 
-  alias ElixirScope.{Error, Native, Recording}
+  alias ElixirScope.{Error, Native, Recording, Text}
 
   @type t :: pid | atom | {:global, term} | {:via, module, term} | String.t()
 
@@ -34,8 +37,11 @@ defmodule ElixirScope.Query.Server do
   end
 
   def find(recording, name, time) when is_atom(name) and name not in [nil, true, false] do
-    case Native.named(recording.handle, Atom.to_string(name), time) do
-      nil -> find_alive(recording, name, time)
+    with nil <- Native.named(recording.handle, Atom.to_string(name), time),
+         [] <- holders(recording, name) do
+      find_alive(recording, name, time)
+    else
+      [{first, pid} | _later] -> not_yet(name, time, first, pid)
       process -> {:ok, process}
     end
   end
@@ -74,6 +80,25 @@ defmodule ElixirScope.Query.Server do
   end
 
   defp find_alive(recording, server, _time), do: unknown(recording, server)
+
+  # The process that has the name today is none that had it then.
+  defp not_yet(name, time, first, pid) do
+    Error.new(
+      :unknown_process,
+      "expected a time at which a process had the name #{inspect(name)}, got #{Text.date(time)}; the first that is known " <>
+        "to have had it is #{inspect(pid)}, which was seen first at #{Text.date(first)}, #{first}"
+    )
+  end
+
+  # Who said that this was its name, and when, oldest first.
+  defp holders(recording, name) do
+    Enum.sort(
+      for {pid, _first, _last, _events, _states, introductions} <- Native.processes(recording.handle),
+          introduction <- introductions,
+          name(introduction) == name,
+          do: {elem(introduction, 1), pid}
+    )
+  end
 
   # Where the name of a registry leads is not recorded.
   defp unknown(recording, server) when is_tuple(server) do

@@ -9,6 +9,8 @@ defmodule ElixirScope.Text.Names do
 
   @asked {__MODULE__, :asked}
   @forever 0xFFFFFFFFFFFFFFFF
+  # A pid comes back after 2^28 others.
+  @introductions 100
 
   @doc "Notes that this process has put a question to a recording."
   @spec asked(Recording.t()) :: Recording.t()
@@ -20,7 +22,7 @@ defmodule ElixirScope.Text.Names do
   @doc "The process of an event or a call that happened at a time, in words."
   @spec of(%{id: non_neg_integer, pid: pid | nil}, integer) :: String.t()
   def of(%{pid: nil}, _time), do: ""
-  def of(%{id: id, pid: pid}, time), do: id |> origin(pid, time) |> text(pid)
+  def of(%{id: id, pid: pid}, time), do: id |> origin(pid, time) |> text(pid, time)
 
   @doc "The recording that an event comes from, by its number, process and time, or `nil`."
   @spec origin(non_neg_integer, pid | nil, integer) :: Recording.t() | nil
@@ -45,11 +47,11 @@ defmodule ElixirScope.Text.Names do
   end
 
   @doc "A process in words."
-  @spec text(Recording.t() | nil, pid) :: String.t()
-  def text(nil, pid), do: Kernel.inspect(pid)
+  @spec text(Recording.t() | nil, pid, integer | nil) :: String.t()
+  def text(nil, pid, _time), do: Kernel.inspect(pid)
 
-  def text(recording, pid) do
-    case about(recording, pid) do
+  def text(recording, pid, time) do
+    case about(recording, pid, time) do
       %{name: name} when is_atom(name) and name not in [nil, :undefined] -> Kernel.inspect(name)
       %{label: label} when label != nil -> "#{label(label)} #{Kernel.inspect(pid)}"
       %{initial_call: {module, function, arity}} -> "#{runs(module, function, arity)} #{Kernel.inspect(pid)}"
@@ -62,6 +64,8 @@ defmodule ElixirScope.Text.Names do
 
   defp short(label), do: ElixirScope.Text.short(label, width: 40)
 
+  defp runs(IEx.Evaluator, _function, _arity), do: "IEx"
+
   # The callback that OTP begins a server with says no more than its module.
   defp runs(module, :init, arity) when arity in [0, 1] and is_atom(module), do: Kernel.inspect(module)
 
@@ -70,18 +74,27 @@ defmodule ElixirScope.Text.Names do
 
   defp runs(_module, _function, _arity), do: "a process"
 
-  @doc "What a process said of itself, the first time that it was seen: the data of its `:process` event, or `nil`."
-  @spec about(Recording.t(), pid) :: map | nil
-  def about(recording, pid) when is_pid(pid) and node(pid) == node() do
+  @doc """
+  What a process said of itself when it was first seen, the data of its `:process` event, or `nil`. Of processes that had the
+  same pid one after the other it is the one of the time that is asked about; `nil` stands for the last.
+  """
+  @spec about(Recording.t(), pid, integer | nil) :: map | nil
+  def about(recording, pid, time) when is_pid(pid) and node(pid) == node() do
     filter = %{kinds: ["process"], processes: [numbers(pid)], sites: nil, since: 0, until: @forever}
+    {events, _next} = Native.events(recording.handle, filter, 0, @introductions)
 
-    case Native.events(recording.handle, filter, 0, 1) do
-      {[{_id, _time, :process, _pid, _site, _number, [about]} | _], _next} when is_map(about) -> about
-      _none -> nil
+    said =
+      for {_id, since, :process, _pid, _site, _number, [about]} <- events, is_map(about), do: {since, about}
+
+    # The introduction comes right after the first call.
+    case Enum.split_while(said, fn {since, _about} -> time == nil or since <= time end) do
+      {[], []} -> nil
+      {[], [{_since, first} | _later]} -> first
+      {until_then, _later} -> until_then |> List.last() |> elem(1)
     end
   end
 
-  def about(_recording, _pid_of_another_node), do: nil
+  def about(_recording, _pid_of_another_node, _time), do: nil
 
   defp numbers(pid) do
     [_node, id, serial] =

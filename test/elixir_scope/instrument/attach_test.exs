@@ -7,10 +7,10 @@ defmodule ElixirScope.Instrument.AttachTest do
 
   setup do
     {:ok, _} = ElixirScope.start()
-
-    on_exit(fn ->
-      for module <- ElixirScope.instrumented(), do: :ok = ElixirScope.uninstrument(module)
-    end)
+    take_back = fn -> for module <- ElixirScope.instrumented(), do: :ok = ElixirScope.uninstrument(module) end
+    # Tests before may have used Agents.
+    take_back.()
+    on_exit(take_back)
   end
 
   test "records from now on, and not after it was taken back" do

@@ -10,25 +10,21 @@ defmodule Demo.Text do
       {"12.3 µs", "2.35 ms", "3.00 s"}
   """
 
+  alias ElixirScope.Text
+
   @doc "An integer with its thousands apart."
   @spec number(integer) :: String.t()
-  def number(integer) do
-    integer |> Integer.to_string() |> String.replace(~r/(?<=\d)(?=(\d{3})+$)/, ",")
-  end
+  defdelegate number(integer), to: Text
 
   @doc "The wall clock at a time."
   @spec clock(integer) :: String.t()
-  def clock(ns) do
-    ns |> DateTime.from_unix!(:nanosecond) |> Calendar.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
-  end
+  defdelegate clock(ns), to: Text, as: :date
 
   @doc "A span of time in the unit that fits."
   @spec span(non_neg_integer) :: String.t()
-  def span(ns) when ns < 1_000_000, do: "#{decimal(ns / 1_000, 1)} µs"
-  def span(ns) when ns < 1_000_000_000, do: "#{decimal(ns / 1_000_000, 2)} ms"
-  def span(ns), do: "#{decimal(ns / 1_000_000_000, 2)} s"
+  defdelegate span(ns), to: Text, as: :duration
 
   @doc "A float with so many digits after the point."
   @spec decimal(float, non_neg_integer) :: String.t()
-  def decimal(float, digits), do: :erlang.float_to_binary(float, decimals: digits)
+  defdelegate decimal(float, digits), to: Text
 end

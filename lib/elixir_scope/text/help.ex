@@ -1,0 +1,91 @@
+defmodule ElixirScope.Text.Help do
+  @moduledoc false
+  # Questions, and the call that answers each. A test holds the calls against the functions that there are.
+
+  alias ElixirScope.Text
+
+  @groups [
+    {"States",
+     [
+       {"What was the state of this server then?", "get_state_at(server, time)"},
+       {"Every change of it, with its cause and what differs?",
+        "state_history(server, since: {:ago, 5, :second})"},
+       {"What differs between two moments?", "diff_state(server, time, later)"},
+       {"What did the variables of this call hold, line by line?", "locals_at(call)"}
+     ]},
+    {"Who changed it",
+     [
+       {"Which change put this value there, and what led to it?", "who_set(server, [:pieces, :tea], time)"},
+       {"When did it become so last, seen from a moment?",
+        "last_change(server, fn state -> state.left < 0 end, before: time)"},
+       {"When was it so for the first time, in any server of a module?",
+        "first_change(Cart, fn cart -> cart.total < 0 end)"}
+     ]},
+    {"Moving",
+     [
+       {"Take me to a moment, of all or of one process", "at(time, pid: server)"},
+       {"On or back to the next event, call, line, message or state",
+        "next(cursor, :state), prev(cursor, :message)"},
+       {"As a debugger steps", "step_into(cursor), step_over(cursor), step_out(cursor)"},
+       {"The same, back in time", "back_into(cursor), back_over(cursor), back_out(cursor)"},
+       {"What was true there: source, values, calls, state?", "where(cursor)"},
+       {"Remember this moment; all that are remembered", ~s|mark("before the crash"), marks()|}
+     ]},
+    {"Print after the fact",
+     [
+       {"As if this line had been in the function all along", "print(&Cart.add/2, fn call -> call.args end)"},
+       {"The same at a line, with its variables (locals: true)",
+        "print({Cart, 14}, fn bound -> bound.item end)"}
+     ]},
+    {"Replay",
+     [
+       {"Would the code of today have done otherwise?", "replay(server, time)"},
+       {"The same as a test", "mix scope.gen.test"}
+     ]},
+    {"Search",
+     [
+       {"Who called this, with what, and what came back?", "calls(&Cart.add/2, limit: 10)"},
+       {"What happened, of any kind?", "events(kind: :raise, since: {:ago, 1, :second})"},
+       {"How often was a counted function called?", "counts()"},
+       {"Where in the code do events come from; that source?", "nodes(mfa: Cart), source(call)"}
+     ]},
+    {"Recording",
+     [
+       {"Is anything recorded, is anything missing?", "status()"},
+       {"Begin anew, end, pause, go on", "start(), stop(), pause(), resume()"},
+       {"Ask a recording of another run or VM", ~s|open("_build/scope")|},
+       {"Write down a flight recording", "snapshot()"},
+       {"Record a module that is loaded, as it is", "instrument(URI), uninstrument(URI), instrumented()"},
+       {"What time is it, on the clock of events?", "now()"}
+     ]}
+  ]
+
+  @title "Each call is a function of ElixirScope: ElixirScope.now(). h ElixirScope is a tutorial, h ElixirScope.who_set says more of one."
+
+  @hints [
+    "server   a pid, a registered name, {:via, module, name} or \"#PID<0.123.0>\"",
+    "time     now(), {:ago, 5, :second}, a DateTime, an event, a call, a cursor, the label of a mark",
+    "in:      every question takes in: recording, for one that open/1 opened"
+  ]
+
+  @doc "The groups: `{title, [{question, call}]}`."
+  @spec groups() :: [{String.t(), [{String.t(), String.t()}]}]
+  def groups, do: @groups
+
+  @doc "The text, aligned. `color: true` colours it."
+  @spec text(keyword) :: String.t()
+  def text(options \\ []) do
+    rows =
+      for {_title, questions} <- @groups, {question, call} <- questions, do: [question, call(call, options)]
+
+    {lines, []} = Enum.map_reduce(@groups, Text.table(rows, indent: 2), &group(&1, &2, options))
+    Enum.join([@title | List.flatten(lines)] ++ [""] ++ @hints, "\n")
+  end
+
+  defp group({title, questions}, lines, options) do
+    {own, rest} = Enum.split(lines, length(questions))
+    {["", Text.paint(title, :bright, options) | own], rest}
+  end
+
+  defp call(call, options), do: Text.paint(call, :cyan, options)
+end
