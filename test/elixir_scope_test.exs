@@ -277,7 +277,7 @@ defmodule ElixirScopeTest do
 
       assert reason.(server, 0) == :before_recording
       assert reason.(server, now + 3_600_000_000_000) == :after_recording
-      assert reason.(server, {:yesterday}) == :bad_time
+      assert reason.(server, {:yesterday, 1}) == :bad_time
       assert reason.(server, :yesterday) == :unknown_mark
       assert reason.(server, Integer.pow(10, 30)) == :bad_time
       assert reason.(server, ~U[1950-01-01 00:00:00Z]) == :bad_time

@@ -170,7 +170,7 @@ defmodule ElixirScope.Query.Mark do
   defp unknown(label, marks) do
     Error.new(
       :unknown_mark,
-      "expected the label of a mark, or another form of a time (nanoseconds, a DateTime, {:ago, 5, :second}), got: " <>
+      "expected a time: the label of a mark, nanoseconds, a DateTime, an ElixirScope.Event or {:ago, 5, :second}, got: " <>
         "#{inspect(label)}; #{known(marks)}"
     )
   end
