@@ -64,7 +64,9 @@ defmodule ElixirScope.ChangesTest do
           state:    #{inspect(state, limit: :infinity)}
           """
 
-          assert {:ok, event.data.state} === ElixirScope.get_state_at(server, event.time)
+          # An anchor may know what a change before it had to cut, or the other way round: both are right.
+          {:ok, answer} = ElixirScope.get_state_at(server, event.time)
+          assert may_be?(answer, state)
         end
       end
     end
@@ -118,7 +120,12 @@ defmodule ElixirScope.ChangesTest do
 
     {still, kept} = drive(120)
     until = ElixirScope.now()
-    wait_until(fn -> drive(60) && removed?() end)
+
+    wait_until(fn ->
+      drive(60)
+      removed?()
+    end)
+
     :ok = ElixirScope.stop()
     {:ok, opened} = ElixirScope.open(recording.path)
     {:ok, status} = ElixirScope.status(in: opened)

@@ -25,6 +25,11 @@ defmodule ElixirScope.CursorTest do
     ElixirScope.at(event, options)
   end
 
+  defp inside(test) do
+    send(test, :inside)
+    Process.sleep(:infinity)
+  end
+
   describe "next/3 and prev/3" do
     test "walk over all events of a process and back", %{shop: shop} do
       Walked.take(shop, :tea, 2)
@@ -276,7 +281,7 @@ defmodule ElixirScope.CursorTest do
           {:ok, shop} = Walked.start_link(%{})
 
           spawn(fn ->
-            GenServer.call(shop, {:run, fn -> send(test, :inside) && Process.sleep(:infinity) end}, :infinity)
+            GenServer.call(shop, {:run, fn -> inside(test) end}, :infinity)
           end)
 
           shop
@@ -365,6 +370,23 @@ defmodule ElixirScope.CursorTest do
       assert ElixirScope.next(first, :mark, pid: shop).ended == :end
     end
 
+    test "and cursors are times of every question", %{shop: shop} do
+      Walked.take(shop, :tea, 1)
+      ElixirScope.mark(:first)
+      Walked.take(shop, :tea, 1)
+      ElixirScope.mark(:second)
+      Walked.take(shop, :tea, 1)
+      history = ElixirScope.state_history(shop, since: :first, until: "second")
+      assert [%{state: %{tea: 5}}] = Enum.to_list(history)
+      assert {:ok, %{entries: [{[:tea], :changed, 6, 5}]}} = ElixirScope.diff_state(shop, :first, :second)
+      assert {:ok, %{value: {:ok, 5}}} = ElixirScope.who_set(shop, [:tea], :second)
+      cursor = ElixirScope.at(:first)
+      assert ElixirScope.get_state_at(shop, cursor) == {:ok, %{tea: 6}}
+      assert ElixirScope.get_state_at(shop, hd(ElixirScope.marks())) == {:ok, %{tea: 6}}
+      [call] = ElixirScope.calls(&Walked.handle_call/3, since: :second)
+      assert ElixirScope.get_state_at(shop, call) == {:ok, %{tea: 5}}
+    end
+
     test "of a process that has made no other event say who it is" do
       task = Task.async(fn -> {ElixirScope.mark(:alone), self()} end)
       {:ok, pid} = Task.await(task)
@@ -437,6 +459,16 @@ defmodule ElixirScope.CursorTest do
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.where(nil) end
       assert_raise Error, ~r/lines: how many/, fn -> ElixirScope.where(cursor, lines: -1) end
       assert_raise Error, ~r/:order to be/, fn -> ElixirScope.events(order: :up) end
+      {:ok, agent} = Agent.start_link(fn -> 1 end)
+
+      assert_raise Error, ~r/no event of it was recorded/, fn ->
+        ElixirScope.at({:ago, 0, :second}, pid: agent)
+      end
+
+      assert_raise Error, ~r/no event of it was recorded/, fn ->
+        ElixirScope.next(cursor, :call, pid: agent)
+      end
+
       foreign = %{cursor.event | id: cursor.event.id + 1}
       assert_raise Error, ~r/one that is not in it/, fn -> ElixirScope.at(foreign) end
     end

@@ -19,6 +19,16 @@ defmodule ElixirScope.ReplayTest do
     %{recording: recording, shop: shop}
   end
 
+  defp inside(test) do
+    send(test, {:in, self()})
+    receive(do: (:go -> :gone))
+  end
+
+  defp slow(test) do
+    send(test, {:slow, self()})
+    Process.sleep(:infinity)
+  end
+
   test "the same code on the same state and message is the same", %{shop: shop} do
     Walked.take(shop, :tea, 2)
     assert %Replay{same?: true} = replay = ElixirScope.replay(shop, {:ago, 0, :second})
@@ -101,7 +111,7 @@ defmodule ElixirScope.ReplayTest do
     run = fn ->
       case :persistent_term.get(key) do
         :quick -> :done
-        :slow -> send(test, {:slow, self()}) && Process.sleep(:infinity)
+        :slow -> slow(test)
         :killed -> Process.exit(self(), :kill)
       end
     end
@@ -142,7 +152,7 @@ defmodule ElixirScope.ReplayTest do
       spawn(fn ->
         GenServer.call(
           shop,
-          {:run, fn -> send(test, {:in, self()}) && receive(do: (:go -> :gone)) end},
+          {:run, fn -> inside(test) end},
           :infinity
         )
       end)

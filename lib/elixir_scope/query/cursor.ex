@@ -51,7 +51,10 @@ defmodule ElixirScope.Query.Cursor do
   defp named(_recording, moment), do: {:ok, moment}
 
   defp pid(_recording, nil, _time), do: {:ok, nil}
-  defp pid(_recording, pid, _time) when is_pid(pid), do: {:ok, pid}
+
+  defp pid(recording, pid, time) when is_pid(pid) do
+    with {:ok, _process} <- Server.find(recording, pid, time), do: {:ok, pid}
+  end
 
   defp pid(recording, server, time) do
     with {:ok, {id, serial}} <- Server.find(recording, server, time),
@@ -62,7 +65,7 @@ defmodule ElixirScope.Query.Cursor do
   defp stand(cursor, %module{id: id}) when module in [Event, Call, Mark] and is_integer(id) do
     case Stack.event(cursor.recording, id) do
       %Event{time: time} = event when time == cursor.time ->
-        {:ok, on(%{cursor | pid: cursor.pid}, event)}
+        {:ok, on(cursor, event)}
 
       _other ->
         Error.new(

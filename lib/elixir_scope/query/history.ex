@@ -29,13 +29,13 @@ defmodule ElixirScope.Query.History do
          {:ok, since} <- bound(options, :since, 0),
          {:ok, until} <- bound(options, :until, @latest),
          {:ok, process} <- Server.find(recording, server, until),
-         {:ok, first} <- first(recording, process, server),
+         {:ok, pid} <- pid(recording, process, server),
          {:ok, gaps} <- HistoryGaps.all(recording) do
       {:ok,
        %History{
          recording: recording,
          process: process,
-         pid: first.pid,
+         pid: pid,
          since: since,
          until: until,
          order: order,
@@ -46,20 +46,32 @@ defmodule ElixirScope.Query.History do
     end
   end
 
-  @doc "The first state event of a process that is known, or why there is none."
-  @spec first(Recording.t(), Server.numbers(), Server.t()) :: {:ok, Event.t()} | {:error, Error.t()}
-  def first(recording, process, server) do
-    case recording |> States.stream(process, 0, @latest, :oldest) |> Enum.take(1) do
-      [event] ->
-        {:ok, event}
-
-      [] ->
+  @doc "The pid of a process that has states, or why it is none."
+  @spec pid(Recording.t(), Server.numbers(), Server.t()) :: {:ok, pid} | {:error, Error.t()}
+  def pid(recording, process, server) do
+    # No state is made for that.
+    case Native.state_at(recording.handle, process, 0) do
+      :never ->
         Error.new(
           :no_state,
           "no state of #{inspect(server)} was recorded: states are those of servers whose module says " <>
             "`use ElixirScope`, and are recorded when a callback ends"
         )
+
+      _some ->
+        {:ok,
+         recording
+         |> event(process, ["process"])
+         |> Kernel.||(event(recording, process, ["state"]))
+         |> elem(3)}
     end
+  end
+
+  @doc "The first event of some kinds of a process, as it comes from the native library, or `nil`."
+  def event(recording, process, kinds) do
+    filter = %{kinds: kinds, processes: [process], sites: nil, since: 0, until: 0xFFFFFFFFFFFFFFFF}
+    {events, _next} = Native.events(recording.handle, filter, 0, 1)
+    List.first(events)
   end
 
   @doc "What `change/3` needs to know of a process."

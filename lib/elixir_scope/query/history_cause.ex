@@ -207,7 +207,7 @@ defmodule ElixirScope.Query.HistoryCause do
           {:all | :stopped | :limit, [Event.t()]}
   def stack(recording, process, time, id, stop?) do
     filter = %{kinds: @frames, processes: [process], sites: nil, since: 0, until: time}
-    stack(recording, filter, id, @window * @growth, stop?, [])
+    stack(recording, filter, id, @window, stop?, [])
   end
 
   defp stack(recording, filter, id, size, stop?, found) do

@@ -15,10 +15,10 @@ defmodule ElixirScope.Query.Search do
          {:ok, recording} <- Query.recording(options),
          {:ok, before} <- History.bound(options, :before, @latest),
          {:ok, process} <- Server.find(recording, server, before),
-         {:ok, first} <- History.first(recording, process, server),
+         {:ok, pid} <- History.pid(recording, process, server),
          {:ok, about} <- History.about(recording, process),
          {:ok, state} <- answered(fn -> newest(about, path, predicate, before) end) do
-      found(state, about, [path: path, first: first, until: before], "by #{until(before)}")
+      found(state, about, [path: path, pid: pid, until: before], "by #{until(before)}")
     end
   end
 
@@ -35,7 +35,7 @@ defmodule ElixirScope.Query.Search do
   defp found(nil, _about, bounds, when_) do
     Error.new(
       :no_change,
-      "the function did not become true of #{inspect(bounds[:first].pid)}#{at(bounds[:path])} #{when_}, in no state that is known"
+      "the function did not become true of #{inspect(bounds[:pid])}#{at(bounds[:path])} #{when_}, in no state that is known"
     )
   end
 
@@ -168,10 +168,8 @@ defmodule ElixirScope.Query.Search do
 
   # Of an Agent, or a process that was not begun by `proc_lib`, the callbacks say whose server it is.
   defp state_of?(recording, process, module) do
-    case recording |> States.stream(process, 0, @latest, :oldest) |> Enum.take(1) do
-      [%Event{mfa: {^module, _, _}}] -> true
-      _other -> false
-    end
+    native = History.event(recording, process, ["state"])
+    match?(%Event{mfa: {^module, _, _}}, native && Event.from_native(native))
   end
 
   defp predicate(fun) when is_function(fun, 1), do: :ok

@@ -18,9 +18,9 @@ defmodule ElixirScope.Query.Who do
          {:ok, time} <- Moment.find(recording, time),
          {:ok, state} <- state(server, time, recording),
          {:ok, process} <- Server.find(recording, server, time),
-         {:ok, first} <- History.first(recording, process, server),
+         {:ok, pid} <- History.pid(recording, process, server),
          {:ok, about} <- History.about(recording, process) do
-      chain = %Chain{pid: first.pid, path: path, time: time, value: at(state, path), steps: []}
+      chain = %Chain{pid: pid, path: path, time: time, value: at(state, path), steps: []}
       {:ok, chain |> search(about, state) |> follow(about, limit)}
     end
   end
@@ -393,9 +393,7 @@ defmodule ElixirScope.Query.Who do
       ends(chain, :init_argument, "the process began with it; #{inspect(pid)} began the process, and #{why}")
 
   defp parent(recording, process, time) do
-    filter = %{kinds: ["process"], processes: [process], sites: nil, since: 0, until: 0xFFFFFFFFFFFFFFFF}
-
-    with {[native], _next} <- Native.events(recording.handle, filter, 0, 1),
+    with native when native != nil <- History.event(recording, process, ["process"]),
          %Event{data: %{ancestors: [parent | _]}} <- Event.from_native(native) do
       pid_of(recording, parent, time)
     else
@@ -408,8 +406,7 @@ defmodule ElixirScope.Query.Who do
   # Who registered a name before it began others is known by it.
   defp pid_of(recording, name, time) when is_atom(name) do
     with {_, _} = process <- Native.named(recording.handle, Atom.to_string(name), time),
-         filter = %{kinds: [], processes: [process], sites: nil, since: 0, until: 0xFFFFFFFFFFFFFFFF},
-         {[native], _next} <- Native.events(recording.handle, filter, 0, 1) do
+         native when native != nil <- History.event(recording, process, []) do
       {:ok, elem(native, 3)}
     else
       _unknown -> :none

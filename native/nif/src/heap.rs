@@ -202,6 +202,11 @@ pub fn turn(on: bool) -> bool {
     USED.load(Ordering::Relaxed) != 0
 }
 
+/// Whether the nodes of large maps are read here.
+pub fn reads_nodes() -> bool {
+    Layout::unpack(USED.load(Ordering::Relaxed)).trees == 1
+}
+
 /// Finds out whether this VM lays terms out as expected. Called when the library is loaded, after the immediates were
 /// learned; `others` are terms of all kinds.
 pub fn learn(env: Env<'_>, others: &[Word]) {

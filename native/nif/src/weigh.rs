@@ -30,10 +30,10 @@ enum Way {
 }
 
 /// Turns reading terms where they lie on or off, as far as the layout was learned; answers whether immediates and heap
-/// terms are read so now.
+/// terms, and the nodes of large maps, are read so now.
 #[rustler::nif]
-fn layout(used: bool) -> (bool, bool) {
-    (immediate::turn(used), heap::turn(used))
+fn layout(used: bool) -> (bool, bool, bool) {
+    (immediate::turn(used), heap::turn(used), heap::reads_nodes())
 }
 
 /// The payload of an event that holds the term alone. Something must be recording: the words get their meaning there.
