@@ -10,9 +10,9 @@ defmodule ElixirScope.HistoryRandomTest do
   @moduletag :tmp_dir
   @moduletag timeout: 300_000
 
-  @servers 8
-  @changes 60
-  @questions 20
+  @servers 6
+  @changes 50
+  @questions 12
 
   setup %{tmp_dir: dir} do
     {:ok, _} = ElixirScope.start(dir: dir, overflow: {:block, 1_000_000})

@@ -171,7 +171,7 @@ defmodule ElixirScope.HistoryTest do
       assert_raise Error, ~r/expected :limit to be a positive integer/, fn -> history(account, limit: 0) end
       assert_raise Error, ~r/expected a path as a list of keys/, fn -> history(account, path: :total) end
       assert_raise Error, ~r/expected a path as a list of keys/, fn -> history(account, path: [:a | :b]) end
-      assert_raise Error, ~r/expected a time/, fn -> history(account, since: "then") end
+      assert_raise Error, ~r/expected a time/, fn -> history(account, since: 1.5) end
       Echo.echo(1)
       assert %Error{reason: :no_state} = catch_error(history(self()))
     end

@@ -77,7 +77,7 @@ defmodule ElixirScope.SearchTest do
       {:ok, store} = Store.start_link(:text)
 
       assert {:error, %Error{reason: :bad_predicate, message: message}} =
-               ElixirScope.last_change(store, fn state -> state.total < 0 end)
+               ElixirScope.last_change(store, &(Map.fetch!(&1, :total) < 0))
 
       assert message =~
                ~r/the function failed on what stood in the state of #PID<.*> at \d{4}-\d\d-\d\d .* \(\d+\)/
@@ -131,7 +131,7 @@ defmodule ElixirScope.SearchTest do
       assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, [:total], fn -> true end)
       assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, :total, &negative?/1)
       assert {:error, %{reason: :bad_option}} = ElixirScope.last_change(account, &negative?/1, after: 1)
-      assert {:error, %{reason: :bad_time}} = ElixirScope.last_change(account, &negative?/1, before: :now)
+      assert {:error, %{reason: :bad_time}} = ElixirScope.last_change(account, &negative?/1, before: 1.5)
       assert {:error, %{reason: :bad_server}} = ElixirScope.last_change("account", &negative?/1)
     end
   end

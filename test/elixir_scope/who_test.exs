@@ -4,7 +4,7 @@ defmodule ElixirScope.WhoTest do
 
   alias ElixirScope.{Chain, Error, Event}
   alias ElixirScope.Chain.Step
-  alias ElixirScope.Ledger.{Account, Bare, Customer, Teller}
+  alias ElixirScope.Ledger.{Account, Bare, Customer, Gate, Purse, Teller}
   alias ElixirScope.Traced.{Echo, Store}
 
   @moduletag :tmp_dir
@@ -148,6 +148,55 @@ defmodule ElixirScope.WhoTest do
     assert chain.why =~ "who sent {:pay, 4}"
   end
 
+  test "the states of a state machine and of an Agent" do
+    {:ok, gate} = Gate.start_link()
+    {:pushed, :ok} = Gate.push(gate)
+    {:pushed, :ok} = Gate.push(gate)
+    me = self()
+
+    for path <- [[1, :pushes], [{:elem, 1}, :pushes]] do
+      chain = who(gate, path)
+
+      assert [%{kind: :change, message: :push, from: ^me}, %{kind: :call, call: %{mfa: {Gate, :push, 1}}}] =
+               chain.steps
+
+      assert hd(chain.steps).call.mfa == {Gate, :shut, 3}
+      assert chain.value == {:ok, 1}
+    end
+
+    assert %{value: {:ok, :shut}, steps: [%{call: %{mfa: {Gate, :open, 3}}} | _]} = who(gate, [0])
+    {:pushed, :ok} = Gate.push(gate)
+    send(gate, :blow)
+    assert {:shut, _} = :sys.get_state(gate)
+    assert %{ends: :sender_unknown, steps: [%{message: :blow}]} = who(gate, [0])
+    assert {:ok, %{state: {:open, %{pushes: 2}}}} = ElixirScope.first_change(Gate, [1, :pushes], &(&1 == 2))
+
+    {:ok, purse} = Purse.start_link([1])
+    :ok = Purse.drop(purse, 5)
+    chain = who(purse, [0])
+
+    assert [%{kind: :change, message: {:update, fun}}, %{kind: :call, call: %{mfa: {Purse, :drop, 2}}}] =
+             chain.steps
+
+    assert is_function(fun)
+    assert {:ok, %{pid: ^purse, state: [5, 1]}} = ElixirScope.first_change(Purse, [0], &(&1 == 5))
+    chain = who(purse, [1])
+    assert [:change] = kinds(chain) |> Enum.take(1)
+    assert {:ok, %{origin: :init}} = ElixirScope.last_change(purse, &(1 in &1))
+  end
+
+  test "what is in a set or a queue" do
+    {:ok, store} = Store.start_link(%{set: MapSet.new([1]), queue: :queue.from_list([1])})
+    Store.put(store, %{set: MapSet.new([1, 2]), queue: :queue.from_list([1])})
+    Store.put(store, %{set: MapSet.new([1, 2]), queue: :queue.from_list([0, 1])})
+    Store.put(store, %{set: MapSet.new([1, 2, 3]), queue: :queue.from_list([0, 1])})
+    chain = who(store, [:set, {:member, 2}])
+    assert {[:set, {:member, 2}], :put, nil, 2} in hd(chain.steps).change.difference.entries
+    chain = who(store, [:queue, {:queue, 0}])
+    assert {:put, %{queue: queue, set: set}} = hd(chain.steps).message
+    assert {:queue.to_list(queue), MapSet.size(set)} == {[0, 1], 2}
+  end
+
   test "a change from outside" do
     {:ok, account} = Account.start_link()
     :sys.replace_state(account, &%{&1 | note: "outside"})
@@ -215,9 +264,9 @@ defmodule ElixirScope.WhoTest do
 
   test "what was running in a sender is known as far back as its events are there" do
     {:ok, account} = Account.start_link()
-    task = Task.async(fn -> Customer.shop_when_told(account, 3) end)
-    # It has entered the function.
-    eventually(fn -> Process.info(task.pid, :status) == {:status, :waiting} end)
+    me = self()
+    task = Task.async(fn -> Customer.shop_when_told(me, account, 3) end)
+    assert_receive :entered
     :ok = ElixirScope.pause()
     :ok = ElixirScope.resume()
     :ok = GenServer.call(account, {:add, 1})
@@ -298,7 +347,7 @@ defmodule ElixirScope.WhoTest do
 
     assert {:error, %{reason: :bad_option}} = ElixirScope.who_set(account, [], now, limit: 0)
     assert {:error, %{reason: :bad_option}} = ElixirScope.who_set(account, [], now, until: 0)
-    assert {:error, %{reason: :bad_time}} = ElixirScope.who_set(account, [], "then")
+    assert {:error, %{reason: :bad_time}} = ElixirScope.who_set(account, [], 1.5)
     assert {:error, %{reason: :bad_server}} = ElixirScope.who_set(1, [], now)
     assert {:error, %{reason: :no_state}} = ElixirScope.who_set(account, [], began)
     Echo.echo(1)

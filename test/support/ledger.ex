@@ -77,6 +77,38 @@ defmodule ElixirScope.Ledger do
     defp book(account, amount), do: GenServer.call(account, {:add, amount})
   end
 
+  defmodule Purse do
+    @moduledoc false
+    use Agent
+    use ElixirScope
+
+    def start_link(coins), do: Agent.start_link(fn -> coins end)
+    def drop(purse, coin), do: Agent.update(purse, &[coin | &1])
+  end
+
+  defmodule Gate do
+    @moduledoc false
+    # A state machine.
+    use ElixirScope
+
+    @behaviour :gen_statem
+
+    def start_link, do: :gen_statem.start_link(__MODULE__, 0, [])
+    def push(gate), do: {:pushed, :gen_statem.call(gate, :push)}
+
+    @impl true
+    def callback_mode, do: :state_functions
+
+    @impl true
+    def init(pushes), do: {:ok, :shut, %{pushes: pushes}}
+
+    def shut({:call, from}, :push, data),
+      do: {:next_state, :open, %{data | pushes: data.pushes + 1}, [{:reply, from, :ok}]}
+
+    def open({:call, from}, :push, data), do: {:next_state, :shut, data, [{:reply, from, :ok}]}
+    def open(:info, :blow, data), do: {:next_state, :shut, data}
+  end
+
   defmodule Bare do
     @moduledoc false
     # Records no arguments.
@@ -97,7 +129,9 @@ defmodule ElixirScope.Ledger do
     def shop(teller, amounts), do: {:ok, Enum.each(amounts, &buy(teller, &1))}
     def buy(teller, amount), do: {Teller.pay(teller, amount), amount}
 
-    def shop_when_told(account, amount) do
+    def shop_when_told(teller, account, amount) do
+      send(teller, :entered)
+
       receive do
         :go -> :ok
       end

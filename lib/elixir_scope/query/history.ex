@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.History do
   # The changes of a process's state: each a state and the one before it. Every question about changes is made of `changes/2`,
   # so that a change is the same in each answer.
 
-  alias ElixirScope.{Change, Difference, Error, Event, History, Path, Query, Recording}
+  alias ElixirScope.{Change, Difference, Error, Event, History, Native, Path, Query, Recording}
   alias ElixirScope.Query.{HistoryCause, HistoryGaps, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF

@@ -156,7 +156,8 @@ defmodule ElixirScope.Query.Search do
   defp of_module(recording, known, module) when is_atom(module) do
     for {pid, _, _, _, _, introductions} <- known,
         {:ok, process} = Server.numbers(pid),
-        Enum.any?(introductions, &begun_by?(&1, module)) or state_of?(recording, process, module),
+        Enum.any?(introductions, &begun_by?(&1, module)) or state_of?(recording, process, module) or
+          agent_of?(recording, process, module),
         do: process
   end
 
@@ -170,6 +171,22 @@ defmodule ElixirScope.Query.Search do
   defp state_of?(recording, process, module) do
     native = History.event(recording, process, ["state"])
     match?(%Event{mfa: {^module, _, _}}, native && Event.from_native(native))
+  end
+
+  # An Agent is of the module whose function it began with.
+  defp agent_of?(recording, process, module) do
+    native = History.event(recording, process, ["call"])
+
+    case native && Event.from_native(native) do
+      %Event{mfa: {Agent.Server, :init, 1}, data: %{args: [{^module, _, _}]}} ->
+        true
+
+      %Event{mfa: {Agent.Server, :init, 1}, data: %{args: [fun]}} ->
+        is_function(fun) and Function.info(fun, :module) == {:module, module}
+
+      _other ->
+        false
+    end
   end
 
   defp predicate(fun) when is_function(fun, 1), do: :ok
