@@ -31,6 +31,9 @@ pub fn ask(index: &Index) {
     });
     all.iter().for_each(|row| walk(index, row));
     all.iter().take(100).for_each(|row| drop(index.event(row.id)));
+    all.iter().filter(|row| row.kind.is_state()).take(200).for_each(|row| {
+        let _ = row.process.map(|pid| States::new(index).chain(pid, row.id, |_| None));
+    });
     let pids: Vec<_> = index.processes().iter().map(|process| process.pid).collect();
     let keys: Vec<_> = index.sites().iter().map(|site| site.key).collect();
     (0..index.segments().0).for_each(|volume| drop(index.verify(volume)));

@@ -12,7 +12,7 @@ use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Kind, Pid, Site, StateOrigin, varint};
-use elixir_scope_query::{Call, Ending, Filter, Index, Row, StateAnswer, States, state_number};
+use elixir_scope_query::{Base, Call, Ending, Filter, Index, Row, StateAnswer, States, state_number};
 use elixir_scope_recorder::Recorder;
 use elixir_scope_segment::Damage;
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
@@ -131,18 +131,18 @@ impl<'a, 'i> Reader<'a, 'i> {
         if row.kind == Kind::State {
             return self.keyframe(row);
         }
-        // Most are asked for one after the other.
-        if let Some((before, _)) = self.states.before(pid, row.id)
-            && let Some(Some((number, state))) = self.made.get(&before)
-            && state_number(&row.payload) == number.checked_add(1)
-        {
-            return self.patched(row, *state, 0);
-        }
-        let chain = self.states.chain(pid, row.id)?;
-        let mut state = self.keyframe(&chain.keyframe)?;
-        if let Some(anchor) = &chain.anchor {
-            state = self.patched(anchor, state, 1)?;
-        }
+        // Most are asked for one after the other, or not far from each other.
+        let made = &self.made;
+        let number = |id: u64| made.get(&id).copied().flatten().map(|(number, _)| number);
+        let chain = self.states.chain(pid, row.id, number)?;
+        let state = match &chain.base {
+            Base::Known(id) => self.made.get(id).copied().flatten()?.1,
+            Base::Keyframe(keyframe) => self.state(keyframe)?,
+            Base::Anchor { keyframe, anchor } => {
+                let state = self.state(keyframe)?;
+                self.patched(anchor, state, 1)?
+            }
+        };
         chain.changes.iter().try_fold(state, |state, change| self.patched(change, state, 0))
     }
 

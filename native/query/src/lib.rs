@@ -31,6 +31,6 @@ pub use index::{Index, Process};
 pub use recording::Recording;
 pub use row::Row;
 pub use stack::Open;
-pub use states::{Chain, StateAnswer, States, number as state_number};
+pub use states::{Base, Chain, StateAnswer, States, number as state_number};
 pub use verify::Verified;
 pub use volume::Volume;

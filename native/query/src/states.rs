@@ -33,12 +33,26 @@ pub enum StateAnswer {
 /// What a state is made of: rows of the same process.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    /// A keyframe.
-    pub keyframe: Row,
-    /// An anchor, whose second patch makes a later state of it.
-    pub anchor: Option<Row>,
+    /// What it begins with.
+    pub base: Base,
     /// Changes (or anchors, of which only the first patch counts) since, oldest first.
     pub changes: Vec<Row>,
+}
+
+/// What a chain begins with.
+#[derive(Clone, Debug)]
+pub enum Base {
+    /// A keyframe.
+    Keyframe(Row),
+    /// An anchor, whose second patch makes its state of the keyframe's.
+    Anchor {
+        /// The keyframe.
+        keyframe: Row,
+        /// The anchor.
+        anchor: Row,
+    },
+    /// The state of the event of this number, which the caller has.
+    Known(u64),
 }
 
 /// Up to where a state is looked for.
@@ -209,28 +223,36 @@ impl<'i> States<'i> {
         window.held.row(self.index, window.place(id)?)
     }
 
-    /// What the state of an event is made of; `None` when a part of it is missing.
-    pub fn chain(&mut self, pid: Pid, id: u64) -> Option<Chain> {
+    /// What the state of an event is made of; `None` when a part of it is missing. `has` says which states before it need not
+    /// be made, by the numbers of their events, and which number among its process's they have.
+    pub fn chain(&mut self, pid: Pid, id: u64, has: impl Fn(u64) -> Option<u64>) -> Option<Chain> {
         let mut changes: Vec<Row> = Vec::new();
         let mut end = id.saturating_add(1);
+        let chain = |base, mut changes: Vec<Row>| {
+            changes.reverse();
+            Some(Chain { base, changes })
+        };
         loop {
             let (before, _) = self.find(pid, Bound::Event(end))?;
-            let row = self.row(pid, before)?;
             // Each is the next one of that before it, so that none is missing.
-            let expected = changes.last().map(|later| number(&later.payload)?.checked_sub(1));
-            if expected.is_some_and(|expected| expected.is_none() || expected != number(&row.payload)) {
+            let expected = match changes.last() {
+                Some(later) => Some(number(&later.payload)?.checked_sub(1)?),
+                None => None,
+            };
+            if let (Some(expected), Some(found)) = (expected, has(before)) {
+                return if found == expected { chain(Base::Known(before), changes) } else { None };
+            }
+            let row = self.row(pid, before)?;
+            if expected.is_some() && expected != number(&row.payload) {
                 return None;
             }
             match row.kind {
-                Kind::State => {
-                    changes.reverse();
-                    return Some(Chain { keyframe: row, anchor: None, changes });
-                }
+                Kind::State => return chain(Base::Keyframe(row), changes),
                 Kind::Anchor => {
                     let keyframe = self.keyframe(pid, before)?;
-                    changes.reverse();
                     let goes_with = keyframe_of(&row.payload)? == number(&keyframe.payload)?;
-                    return goes_with.then_some(Chain { keyframe, anchor: Some(row), changes });
+                    let base = Base::Anchor { keyframe, anchor: row };
+                    return if goes_with { chain(base, changes) } else { None };
                 }
                 _ => changes.push(row),
             }

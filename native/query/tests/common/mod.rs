@@ -4,7 +4,7 @@
 use elixir_scope_clock::{Nanos, Ticks};
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, LossCause, Pid, Record, Site, StateOrigin, varint};
-use elixir_scope_query::{Index, Row, States, state_number};
+use elixir_scope_query::{Base, Index, Row, States, state_number};
 use elixir_scope_segment::Segment;
 use elixir_scope_store::{Limits, Manifest, Meaning, Run, Writer};
 use proptest::prelude::*;
@@ -406,13 +406,21 @@ pub fn plain(row: &Row) -> Plain {
 /// What a state is made of is found, and is that.
 pub fn finds_the_chain(index: &Index, row: &Row) {
     let number = |row: &Row| state_number(&row.payload).expect("a state has a number");
-    let chain = States::new(index).chain(row.process.expect("a state has a process"), row.id);
-    let chain = chain.expect("no part of it is missing");
-    let found = (
-        number(&chain.keyframe),
-        chain.anchor.as_ref().map(number),
-        chain.changes.iter().map(number).collect::<Vec<_>>(),
-    );
+    let (pid, id) = (row.process.expect("a state has a process"), row.id);
+    let chain = States::new(index).chain(pid, id, |_| None).expect("no part of it is missing");
+    let changes = || chain.changes.iter().map(number).collect::<Vec<_>>();
+    let (found, last) = match &chain.base {
+        Base::Keyframe(keyframe) => ((number(keyframe), None, changes()), keyframe.id),
+        Base::Anchor { keyframe, anchor } => ((number(keyframe), Some(number(anchor)), changes()), anchor.id),
+        Base::Known(_) => panic!("nothing was known"),
+    };
     assert_eq!(found, made_of(number(row)));
-    assert_eq!(chain.changes.last().or(chain.anchor.as_ref()).unwrap_or(&chain.keyframe).id, row.id);
+    assert_eq!(chain.changes.last().map_or(last, |change| change.id), id);
+    // What is at hand need not be made.
+    if let [before, .., _] = &chain.changes[..] {
+        let has = |id| (id == before.id).then(|| number(before));
+        let shorter = States::new(index).chain(pid, id, has).expect("no part of it is missing");
+        assert!(matches!(shorter.base, Base::Known(known) if known == before.id));
+        assert_eq!(shorter.changes.len() + 1, chain.changes.len());
+    }
 }
