@@ -146,6 +146,8 @@ defmodule Bench.Queries do
       for {label, count, question} <- [
             {"state of a random server at a random moment", 2_000,
              fn -> state(server.(), moment.(), recording) end},
+            {"who set a value of a random server, as of a random moment", 500,
+             fn -> who_set(server.(), moment.(), recording) end},
             {"1,000 events from a random moment on", 300, fn -> ask.(since: moment.()) end},
             {"one event at a random moment, with its place in the code", 1_000,
              fn -> ask.(since: moment.(), limit: 1) end},
@@ -186,6 +188,14 @@ defmodule Bench.Queries do
   defp state(server, moment, recording) do
     case ElixirScope.get_state_at(server, moment, in: recording) do
       {:ok, %{count: _}} -> :ok
+      # Before this server was started.
+      {:error, %{reason: :no_state}} -> :ok
+    end
+  end
+
+  defp who_set(server, moment, recording) do
+    case ElixirScope.who_set(server, [:last], moment, in: recording) do
+      {:ok, %{ends: _}} -> :ok
       # Before this server was started.
       {:error, %{reason: :no_state}} -> :ok
     end
