@@ -187,8 +187,9 @@ defmodule ElixirScope.Capture do
         called_by_server?(module, loops) and become_server(generation, module, state)
 
       _ ->
-        # No recording has the number 0, so this state is known to none.
-        called_by_server?(module, loops) and become_server(0, module, hidden(@unknown))
+        # No recording has the number 0, so this state is known to none. Who it is is said here also where its pid is known:
+        # another process may have had it before, and names are given before servers begin.
+        called_by_server?(module, loops) and introduce() == :ok and become_server(0, module, hidden(@unknown))
     end
   end
 

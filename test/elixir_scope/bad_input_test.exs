@@ -95,6 +95,9 @@ defmodule ElixirScope.BadInputTest do
         for event <- ElixirScope.events(pid: first, kind: :state), do: {event.data.origin, event.data.state}
 
       assert states == [{:init, :first}, {:init, :second}]
+      # Each said who it was.
+      names = for event <- ElixirScope.events(pid: first, kind: :process), do: event.data.name
+      assert names == [:elixir_scope_first, nil]
     end
   end
 
