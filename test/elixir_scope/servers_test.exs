@@ -215,6 +215,41 @@ defmodule ElixirScope.ServersTest do
     end
   end
 
+  test "the data of a state machine is not written again in its arguments and returns" do
+    source = """
+    defmodule ElixirScope.ServersTest.Large do
+      @behaviour :gen_statem
+      use ElixirScope
+      def callback_mode, do: :handle_event_function
+      def init(data), do: {:ok, :on, data}
+
+      def handle_event({:call, from}, number, state, data) do
+        {:next_state, state, %{data | last: number}, {:reply, from, number}}
+      end
+    end
+    """
+
+    [{module, _}] = Code.compile_string(source)
+    data = %{entries: Map.new(1..2_000, &{&1, "value"}), last: 0}
+    {:ok, server} = :gen_statem.start_link(module, data, [])
+    :ok = ElixirScope.flush()
+    {:ok, before} = ElixirScope.status()
+    for number <- 1..500, do: :gen_statem.call(server, number)
+    {:ok, later} = ElixirScope.status()
+    # Written whole, each would take some 20 KB.
+    assert later.bytes - before.bytes < 500 * 2_000
+
+    calls = ElixirScope.calls({module, :handle_event, 4}, pid: server)
+    assert length(calls) == 500
+
+    for {call, number} <- Enum.zip(calls, 1..500) do
+      assert [_, ^number, :on, given] = call.args
+      assert given === %{data | last: number - 1}
+      assert {:next_state, :on, left, _} = call.return
+      assert left === %{data | last: number}
+    end
+  end
+
   test "state: false holds for every kind" do
     source = """
     defmodule ElixirScope.ServersTest.NoState do

@@ -19,6 +19,7 @@
 //! | 12 | the state: the same term as the process's most recent state event | |
 //! | 13 | cut: a term that a limit kept out | [`CutKind`], true size (0: unknown), length, first bytes |
 //! | 14 | integer, in rings alone | 8 bytes, little-endian two's complement |
+//! | 21 | an element of the state, which is a tuple: the data of a state machine | its place, from 0 |
 //!
 //! A **patch** says what a value is, given another that it was before. It is a value, which takes the place of the old
 //! one, or begins with one of these:
@@ -106,6 +107,8 @@ pub enum Token<'a> {
     Drop(u64),
     /// All that is left of the old list stays.
     Rest,
+    /// An element of the process's most recent state.
+    StateElement(u64),
 }
 
 /// Whether a patch that begins with this byte is none that takes the place of the old value.
@@ -151,6 +154,7 @@ pub fn put(out: &mut impl Out, token: Token<'_>) {
         Token::Same(count) => put_number(out, 18, count),
         Token::Drop(count) => put_number(out, 19, count),
         Token::Rest => out.push(20),
+        Token::StateElement(place) => put_number(out, 21, place),
     }
 }
 
@@ -273,6 +277,7 @@ pub fn take<'a>(input: &mut &'a [u8]) -> Result<Token<'a>, Malformed> {
         18 => Token::Same(varint::take(input)?),
         19 => Token::Drop(varint::take(input)?),
         20 => Token::Rest,
+        21 => Token::StateElement(varint::take(input)?),
         _ => return Err(Malformed("the tag of a value")),
     })
 }

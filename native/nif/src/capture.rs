@@ -201,9 +201,7 @@ fn values(env: Env<'_>, pen: &mut Pen<'_>, words: &[Word]) {
 /// A state that is one word is written as itself: a token for it would only be longer, and stand for every equal
 /// word in the arguments.
 fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
-    let kind = env.kind(state);
-    let walked = matches!(kind, vm::Kind::Tuple | vm::Kind::Map | vm::Kind::BitString);
-    (walked || env.cell(state).is_some()).then_some(state)
+    encode::is_walked(env, state).then_some(state)
 }
 
 /// Records a number and values that are arguments of the capture function.

@@ -76,6 +76,12 @@ impl<'a> Decoder<'a> {
                     let lost = || self.cut(CutKind::Other, 0, &[]);
                     terms.push(state.unwrap_or_else(lost));
                 }
+                Token::StateElement(place) => {
+                    let lost = || self.cut(CutKind::Other, 0, &[]);
+                    let elements = state.and_then(|state| self.env.tuple(state));
+                    let element = elements.and_then(|elements| elements.get(usize::try_from(place).ok()?));
+                    terms.push(element.copied().unwrap_or_else(lost));
+                }
                 leaf => {
                     let word = self.leaf(leaf)?;
                     terms.push(word);

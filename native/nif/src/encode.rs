@@ -122,7 +122,8 @@ thread_local! {
     static LARGE: Cell<Vec<Large<'static>>> = const { Cell::new(Vec::new()) };
 }
 
-/// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it.
+/// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it; likewise for the second
+/// element of a state that is a pair, as that of a state machine is: its callbacks are given its data, not the pair.
 #[inline(always)]
 pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
     if budget.left(pen) > 0 {
@@ -144,10 +145,27 @@ pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<
 
 #[inline(never)]
 fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
-    let mut walk = Walk { env, pen, budget, state, large: Vec::new() };
+    let data = state.and_then(|state| data_of(env, state));
+    let mut walk = Walk { env, pen, budget, state, data, large: Vec::new() };
     if let Some(top) = walk.step(word, 0) {
         walk.run(top);
     }
+}
+
+/// The second element of a pair, if it is more than a word.
+fn data_of(env: Env<'_>, state: Word) -> Option<Word> {
+    let elements = match heap::read(env, state) {
+        Boxed::Tuple(elements) => elements,
+        Boxed::Unknown => env.tuple(state)?,
+        _ => return None,
+    };
+    let &[_, data] = elements else { return None };
+    is_walked(env, data).then_some(data)
+}
+
+/// Whether a term is more than a word, and one that a token may stand for.
+pub fn is_walked(env: Env<'_>, term: Word) -> bool {
+    matches!(env.kind(term), Kind::Tuple | Kind::Map | Kind::BitString) || env.cell(term).is_some()
 }
 
 /// The token of a word that is a term by itself, if it needs no definition any more.
@@ -178,6 +196,8 @@ struct Walk<'a, 'w, 'p> {
     pen: &'w mut Pen<'p>,
     budget: &'w mut Budget,
     state: Option<Word>,
+    /// The second element of the state.
+    data: Option<Word>,
     large: Vec<Large<'a>>,
 }
 
@@ -344,6 +364,10 @@ impl<'a> Walk<'a, '_, '_> {
         self.budget.elements = self.budget.elements.saturating_sub(1);
         if self.state == Some(word) {
             self.pen.token(Token::State);
+            return None;
+        }
+        if self.data == Some(word) {
+            self.pen.token(Token::StateElement(1));
             return None;
         }
         let left = self.budget.left(self.pen);

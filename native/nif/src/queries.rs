@@ -240,7 +240,7 @@ impl<'a, 'i> Reader<'a, 'i> {
 fn names_state(mut values: &[u8]) -> bool {
     while !values.is_empty() {
         match value::take(&mut values) {
-            Ok(Token::State) => return true,
+            Ok(Token::State | Token::StateElement(_)) => return true,
             Ok(_) => {}
             Err(_) => return false,
         }
