@@ -23,6 +23,7 @@ defmodule ElixirScope.Capture do
   @init 0
   @callback_ 1
   @noticed 2
+  @restated 3
 
   @doc """
   Says what the recorder does not know yet: who the calling process is, or the texts that its code comes from, packed by
@@ -234,10 +235,15 @@ defmodule ElixirScope.Capture do
   defp remember(site, origin, state) do
     generation = Native.generation()
 
-    known =
+    {origin, known} =
       case :erlang.get(@state) do
-        {^generation, _module, known, _} -> known.()
-        _ -> @unknown
+        # Of the same recording; its last bits only say that states are to be told again.
+        {before, _module, known, _} when :erlang.bsr(before, 24) == :erlang.bsr(generation, 24) ->
+          known = known.()
+          {if(:erlang.element(1, known) === state, do: @restated, else: origin), known}
+
+        _ ->
+          {origin, @unknown}
       end
 
     case Native.state(site, origin, known, state) do

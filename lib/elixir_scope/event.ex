@@ -13,7 +13,7 @@ defmodule ElixirScope.Event do
   | `:raise` | `%{kind: :error \\| :exit \\| :throw, reason: term, stack: list}` |
   | `:binding` | `%{bindings: keyword}`: variables by the names that they have in the source, in the order in which they stand there, with the values that they were bound to. Recorded with `locals: true` |
   | `:tail` | `%{}`: the function gave its frame to the one that it called last |
-  | `:state` | `%{state: term, origin: :init \\| :callback \\| :noticed}`; noticed: something that is not instrumented had changed it |
+  | `:state` | `%{state: term, origin: :init \\| :callback \\| :noticed \\| :restated}`; noticed: something that is not instrumented had changed it; restated: nothing changed, it is told again because events are missing. `nil` where what it is made of is missing |
   | `:process` | who the process is: `%{name:, label:, initial_call:, ancestors:, callers:, parents:}` |
   | `:gap` | events are missing: `%{cause:, count:, from:, to:}` |
   | `:count` | `%{count: number}`: calls of a function that is counted, not recorded, since its last such event. They lie up to 10 ms before the event |
@@ -111,7 +111,9 @@ defmodule ElixirScope.Event do
 
   defp data(:binding, _count, values), do: %{bindings: values}
 
-  defp data(:state, origin, [state]), do: %{state: state, origin: elem({:init, :callback, :noticed}, origin)}
+  defp data(:state, origin, [state]),
+    do: %{state: state, origin: elem({:init, :callback, :noticed, :restated}, origin)}
+
   defp data(:process, _, [about]), do: about
 
   defp data(:gap, cause, [count, from, to]) do

@@ -23,7 +23,8 @@ defmodule ElixirScope.Instrument.Agents do
   """
   @spec ensure() :: :ok
   def ensure do
-    generation = Native.generation()
+    # Its last bits are not the recording's.
+    generation = :erlang.bsr(Native.generation(), 24)
     if :persistent_term.get(__MODULE__, 0) == generation, do: :ok, else: attach(generation)
   end
 

@@ -134,6 +134,7 @@ defmodule ElixirScope.Query.History do
     recording
     |> States.stream(process, since, until, :oldest)
     |> Stream.transform(List.first(before), fn state, before -> {[{state, before}], state} end)
+    |> Stream.reject(&restated?/1)
     |> touched(history.path, about)
   end
 
@@ -145,8 +146,12 @@ defmodule ElixirScope.Query.History do
       path -> recording |> touching(process, path, until) |> Stream.map(&{&1, before(about, &1)})
     end
     |> Stream.take_while(fn {state, _before} -> state.time >= since end)
+    |> Stream.reject(&restated?/1)
     |> touched(history.path, about)
   end
+
+  # A state that is told again is no change.
+  defp restated?({state, _before}), do: state.data.origin == :restated
 
   @doc """
   The states that may have changed what stands at a path, newest first. How a set or a queue is laid out is not told apart: of what

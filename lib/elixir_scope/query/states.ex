@@ -1,7 +1,8 @@
 defmodule ElixirScope.Query.States do
   @moduledoc false
   # The states of one process, as events of the kind `:state`: each has the whole state after the change. They are made of
-  # each other, so neighbours share in memory what they have in common.
+  # each other, so neighbours share in memory what they have in common. States that cannot be told, because what they are made
+  # of is missing, are left out: they lie behind a gap, up to the next state that was recorded whole.
 
   alias ElixirScope.{Event, Events, Native, Recording}
   alias ElixirScope.Query.Server
@@ -13,7 +14,10 @@ defmodule ElixirScope.Query.States do
           Enumerable.t()
   def stream(recording, process, since, until, :oldest) do
     filter = %{kinds: ["state"], processes: [process], sites: nil, since: since, until: until}
-    Events.stream(%Events{recording: recording, filter: filter, limit: :infinity})
+
+    %Events{recording: recording, filter: filter, limit: :infinity}
+    |> Events.stream()
+    |> Stream.filter(& &1.data)
   end
 
   def stream(recording, process, since, until, :newest) do
@@ -35,7 +39,8 @@ defmodule ElixirScope.Query.States do
 
       {before, limit} ->
         {events, next} = Native.states(recording.handle, process, path, span, before, limit)
-        {Enum.map(events, &Event.from_native/1), if(next, do: {next, min(limit * 4, @page)}, else: :end)}
+        known = for event <- events, event = Event.from_native(event), event.data, do: event
+        {known, if(next, do: {next, min(limit * 4, @page)}, else: :end)}
     end)
     |> Stream.flat_map(& &1)
   end

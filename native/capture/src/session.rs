@@ -87,6 +87,14 @@ pub(crate) struct RingStart {
     pub(crate) producer: Producer<Mapped>,
 }
 
+/// How often states were to be told again, see [`Session::restate`].
+static EPOCH: AtomicU64 = AtomicU64::new(0);
+
+/// A number that changes when states are to be told again.
+pub fn epoch() -> u64 {
+    EPOCH.load(Ordering::Relaxed)
+}
+
 /// The generation of the session that is recording now; 0 when none is.
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 static SESSION: ArcSwapOption<Session> = ArcSwapOption::const_empty();
@@ -200,8 +208,14 @@ impl Session {
 
     /// Records from now on, in place of any other session.
     pub fn resume(self: &Arc<Self>) {
+        self.restate();
         SESSION.store(Some(Arc::clone(self)));
         CURRENT.store(self.generation, Ordering::Release);
+    }
+
+    /// Has each server tell its state again with its next callback, as a keyframe: events are missing, or will be.
+    pub fn restate(&self) {
+        EPOCH.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Records nothing from now on, until [`Session::resume`]. A thread that is within [`crate::record`] may still

@@ -110,6 +110,8 @@ numbered! {
         Callback = 1 "callback",
         /// Found different when the next callback began: changed by something that is not instrumented.
         Noticed = 2 "noticed",
+        /// Nothing changed it: it is told again, because what it was made of may be missing.
+        Restated = 3 "restated",
     }
 }
 

@@ -24,7 +24,7 @@
 //!
 //! | function | records |
 //! |---|---|
-//! | `generation()` | nothing; a number that tells recordings apart, 0 when off |
+//! | `generation()` | nothing; a number that tells recordings apart (in its last 24 bits, when states are to be told again), 0 when off |
 //! | `own()` | nothing, from now on, of the calling process |
 //! | `mute()` | nothing, of the calling process, until `unmute(pid)`; answers whether there was room for it |
 //! | `unmute(pid)` | nothing; ends it. A process that has ended is to be unmuted too, since another may get its pid |
@@ -345,7 +345,12 @@ capture!(mark, [1], |_| words().r#false, |env, args| {
     }
 });
 
-capture!(generation, [0], ok, |env, _| env.make_integer(elixir_scope_capture::generation() as i64));
+capture!(generation, [0], ok, |env, _| {
+    // 34 bits for the recordings of a VM, of what is one word to it: the last 24 say when states are to be told again.
+    let generation = elixir_scope_capture::generation();
+    let epoch = if generation == 0 { 0 } else { elixir_scope_capture::epoch() & 0xFF_FFFF };
+    env.make_integer((generation << 24 | epoch) as i64)
+});
 
 capture!(own, [0], ok, |env, _| {
     elixir_scope_capture::own(env.caller().map_or(0, vm::bits));

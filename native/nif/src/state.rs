@@ -6,7 +6,7 @@
 //!
 //! | the state is recorded | when |
 //! |---|---|
-//! | whole (a keyframe) | it is the first; or no tuple, list or map; or the differences since the last keyframe take more than [`WORTH`] times its bytes; or it is a flight recording and the last one is [`FLIGHT_AGE`] old |
+//! | whole (a keyframe) | it is the first; or no tuple, list or map; or the differences since the last keyframe take more than [`WORTH`] times its bytes; or it is told again, because events are missing or a flight recording will have forgotten what it was made of |
 //! | by two differences (an anchor) | the last anchor or keyframe is [`ANCHOR_AGE`] old; or [`ANCHOR_COUNT`] changes, if they take as many bytes as that anchor |
 //! | by its difference to the last (a change) | otherwise |
 //!
@@ -38,9 +38,6 @@ const ANCHOR_COST: u64 = 200;
 /// Changes after which an anchor is due.
 const ANCHOR_COUNT: u32 = 64;
 
-/// Nanoseconds after which a flight recording, which forgets the oldest, takes a new keyframe.
-const FLIGHT_AGE: u64 = 1_000_000_000;
-
 /// What was recorded of a process.
 pub struct Known {
     /// The state that was recorded last.
@@ -59,9 +56,7 @@ struct Ledger {
     keyframe: u64,
     /// Its bytes.
     bytes: u64,
-    /// When that was, in ticks.
-    begun: u64,
-    /// When the last anchor was; or the keyframe, if that is later.
+    /// When the last anchor was, in ticks; or the keyframe, if that is later.
     anchored: u64,
     /// The bytes of the differences since the keyframe.
     since: u32,
@@ -73,20 +68,18 @@ struct Ledger {
 }
 
 /// As long as a binary that a process holds itself.
-const BYTES: usize = 56;
+const BYTES: usize = 48;
 
 impl Ledger {
     fn read(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
-        let [next, keyframe, length, begun, anchored, first, second] =
-            *bytes.as_chunks::<8>().0.first_chunk::<7>()?;
+        let [next, keyframe, length, anchored, first, second] = *bytes.as_chunks::<8>().0.first_chunk::<6>()?;
         let word = u64::from_ne_bytes;
         let (first, second) = (word(first), word(second));
         Some(Ledger {
             next: word(next),
             keyframe: word(keyframe),
             bytes: word(length),
-            begun: word(begun),
             anchored: word(anchored),
             since: first as u32,
             anchor: (first >> 32) as u32,
@@ -96,9 +89,9 @@ impl Ledger {
     }
 
     fn write(self) -> [u8; BYTES] {
-        let Ledger { next, keyframe, bytes, begun, anchored, since, anchor, passed, changes } = self;
+        let Ledger { next, keyframe, bytes, anchored, since, anchor, passed, changes } = self;
         let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        let words = [next, keyframe, bytes, begun, anchored, pair(since, anchor), pair(passed, changes)];
+        let words = [next, keyframe, bytes, anchored, pair(since, anchor), pair(passed, changes)];
         let mut out = [0; BYTES];
         out.as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(cell, word)| *cell = word.to_ne_bytes());
         out
@@ -159,9 +152,13 @@ pub fn write(
     state: Word,
 ) -> (Kind, Known) {
     let ticks = pen.ticks();
-    let number = known.map_or(0, |known| known.ledger.next);
+    // A process that has forgotten what it had recorded counts from elsewhere, so that both counts are not taken for one.
+    let number = known.map_or(ticks.0 >> 8 & 0x3FFF, |known| known.ledger.next);
     pen.number(origin.pack(number));
-    let kind = known.map_or(Kind::State, |known| known.kind(env, pen, state));
+    let kind = match (known, origin) {
+        (None, _) | (_, StateOrigin::Restated) => Kind::State,
+        (Some(known), _) => known.kind(env, pen, state),
+    };
     let begin = pen.len();
     if let (Some(Known { last, keyframe, ledger }), Kind::Change | Kind::Anchor) = (known, kind) {
         Difference::write(env, pen, cut, *last, state);
@@ -182,7 +179,6 @@ pub fn write(
         bytes: (pen.len() - begin) as u64,
         changes: u32::from(budget.cuts() > 0),
         anchored: ticks.0,
-        begun: ticks.0,
         ..Ledger::default()
     };
     // What changed is told of a keyframe too, where that is less than all.
@@ -210,9 +206,6 @@ impl Known {
         let nanos = |ticks| session.clock.nanos(ticks).0;
         let age = |since: u64| nanos(pen.ticks()).saturating_sub(nanos(Ticks(since)));
         if !is_walked(env, state) || u64::from(ledger.since) > WORTH * ledger.bytes.max(SMALL) {
-            return Kind::State;
-        }
-        if session.is_flight() && age(ledger.begun) > FLIGHT_AGE {
             return Kind::State;
         }
         let many = ledger.changes / 2 >= ANCHOR_COUNT && ledger.passed >= ledger.anchor;

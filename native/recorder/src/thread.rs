@@ -106,6 +106,10 @@ struct Drain {
     /// The thread that packs and removes segments, and how many of them there were when it was woken last.
     keeper: Option<std::thread::Thread>,
     segments: usize,
+    /// Whether events were lost since servers were asked to tell their states again.
+    unsure: bool,
+    /// When those of a flight recording were.
+    restated: Nanos,
     /// When the rings of a flight recording were written down last because of a trigger.
     triggered: Option<Instant>,
     run: Run,
@@ -147,6 +151,8 @@ impl Recorder {
             counted: AHashMap::new(),
             keeper: None,
             segments: 0,
+            unsure: false,
+            restated: Nanos(0),
             triggered: None,
             run,
         };
@@ -280,6 +286,10 @@ impl Drain {
             }
             if adjusted.elapsed() >= ADJUST {
                 adjusted = Instant::now();
+                // States may have been among what was lost. Not more often: to tell them takes room, which was short.
+                if std::mem::take(&mut self.unsure) {
+                    self.session.restate();
+                }
                 if let Some(piece) = self.session.clock.adjust() {
                     let written = self.session.dictionary.define_piece(piece);
                     written.map_err(StoreError::io("write", self.run.path().dictionary()))?;
@@ -315,11 +325,20 @@ impl Drain {
     fn tell_flight(&mut self, written: bool) {
         let covers: Option<Ticks> = self.taps.iter_mut().filter_map(Tap::covers_from).max();
         let covers = covers.map(|ticks| self.session.clock.nanos(ticks));
-        let flight = &mut self.shared.progress.lock().flight;
+        let mut progress = self.shared.progress.lock();
+        let flight = &mut progress.flight;
         if written {
             (flight.snapshots, flight.known_until) = (flight.snapshots + 1, self.since);
         }
         flight.covers_from = covers.unwrap_or_default().max(flight.known_until);
+        drop(progress);
+        // Before what a state was made of is overwritten, it is told again: twice while the rings go round once.
+        let now = self.session.clock.now();
+        let window = now.0.saturating_sub(covers.unwrap_or_default().0);
+        if now.0.saturating_sub(self.restated.0) >= window / 2 {
+            self.restated = now;
+            self.session.restate();
+        }
     }
 
     /// One look at all rings.
@@ -348,6 +367,7 @@ impl Drain {
         }
         self.shared.events.store(self.writer.next_event(), Ordering::Relaxed);
         self.shared.lost.fetch_add(found.lost + new, Ordering::Relaxed);
+        self.unsure |= found.lost + new > 0;
         Ok(())
     }
 
