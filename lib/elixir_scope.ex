@@ -225,7 +225,7 @@ defmodule ElixirScope do
   `:ring_bytes`; what was overwritten before is a gap, with the number of events.
 
   Until a snapshot was taken questions are answered with an error of the reason `:no_snapshot`, and a time after the last one
-  is `:after_recording`. A server whose state did not change since before the snapshot's span has no state in it.
+  is `:after_recording`. A server that was not called within the snapshot's span has no state in it.
 
   A recording that is no flight recording writes everything down by itself; of one the snapshot is what `flush/0` does.
 

@@ -3,7 +3,7 @@ defmodule ElixirScope.Cut do
   Stands in a recorded term where a limit kept something out, so that a part is never taken for the whole.
 
   `kind` is `:binary`, `:list` (the rest of a list), `:tuple`, `:map` or `:term`; `size` is the true size where it is
-  known (bytes, elements or keys), else `nil`; `kept` holds the first bytes of a binary, and the name of a function. The limits
+  known (bytes, elements or keys), else `nil`; `kept` holds the first bytes of a binary or of a charlist, and the name of a function. The limits
   are options of `ElixirScope.start/1`.
 
   A function is recorded with all that it closes over, or cut. Where that was far too much for a function of one place in the

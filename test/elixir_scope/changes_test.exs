@@ -72,6 +72,109 @@ defmodule ElixirScope.ChangesTest do
     end
   end
 
+  test "behind a state that limits have cut the next one that fits is whole", %{tmp_dir: dir} do
+    {:ok, _} =
+      ElixirScope.start(
+        dir: dir,
+        limits: [elements: 2_000, state_bytes: 8_000],
+        overflow: {:block, 1_000_000}
+      )
+
+    large = Enum.to_list(1..5_000)
+
+    for {first, cut, next} <- [
+          {%{jobs: [], n: 0}, %{jobs: large, n: 1}, %{jobs: [], n: 2}},
+          {%{x: 1}, %{x: 6, l: large}, %{x: 7}},
+          {nil, %{log: large, stock: 2, x: 1}, %{stock: 3}},
+          {%{map: %{}}, Map.new(large, &{&1, &1}), %{1 => 2}},
+          {{:a, []}, {:b, List.duplicate("text", 5_000)}, {:c, []}}
+        ] do
+      {server, perform} = server(first)
+      perform.({:put, cut})
+      assert {:ok, seen} = ElixirScope.get_state_at(server, ElixirScope.now())
+      assert seen !== cut and may_be?(seen, cut)
+      perform.({:put, next})
+      assert {:ok, next} === ElixirScope.get_state_at(server, ElixirScope.now())
+      perform.({:put, cut})
+      perform.({:put, first})
+      assert {:ok, first} === ElixirScope.get_state_at(server, ElixirScope.now())
+    end
+  end
+
+  test "what would not work without all of its parts is cut as a whole", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, limits: [elements: 1_000], overflow: {:block, 1_000_000})
+
+    for build <- [
+          &MapSet.new(1..&1),
+          &List.duplicate(?a, &1),
+          &%{MapSet.new([1]) | map: Map.new(1..&1, fn n -> {n, []} end)}
+        ] do
+      {server, perform} = server(%{part: nil})
+
+      for size <- [2_000, 2_001] do
+        perform.({:put, %{part: build.(size)}})
+        assert {:ok, %{part: %Cut{}} = state} = ElixirScope.get_state_at(server, ElixirScope.now())
+        assert inspect(state) =~ "Cut"
+      end
+
+      perform.({:put, %{part: build.(3)}})
+      assert {:ok, %{part: build.(3)}} === ElixirScope.get_state_at(server, ElixirScope.now())
+      assert length(Enum.to_list(ElixirScope.state_history(server))) == 4
+    end
+  end
+
+  test "states are told again after what may have hidden a change", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, overflow: {:block, 1_000_000})
+    {server, _perform} = server(%{n: 1})
+    :ok = ElixirScope.pause()
+    :ok = ElixirScope.resume()
+    assert {:error, %{reason: :lost}} = ElixirScope.get_state_at(server, ElixirScope.now())
+    Plain.sync(server)
+    assert {:ok, %{n: 1}} = ElixirScope.get_state_at(server, ElixirScope.now())
+    origins = for event <- ElixirScope.events(pid: server, kind: :state), do: event.data.origin
+    assert origins == [:init, :restated]
+    # That is no change.
+    assert [%{origin: :init}] = Enum.to_list(ElixirScope.state_history(server))
+  end
+
+  test "a flight recording knows the states of servers that change seldom, or not at all", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, overflow: :overwrite, limits: [ring_bytes: 256 * 1024])
+    {idle, _perform} = server(%{idle: List.duplicate("a", 50)})
+    {seldom, perform} = server(%{n: 0, rest: Map.new(1..50, &{&1, &1})})
+    Plain.sync(seldom)
+    {busy, work} = server(%{n: 0})
+
+    # Many times round.
+    until = System.monotonic_time(:millisecond) + 1_000
+
+    last =
+      Stream.iterate(1, &(&1 + 1))
+      |> Enum.find(fn n ->
+        work.({:put, %{n: n}})
+        if rem(n, 1_000) == 0, do: perform.({:at, [key: :n], {:swap, n}})
+        if rem(n, 50) == 0, do: Plain.sync(idle)
+        if rem(n, 50) == 25, do: Plain.sync(seldom)
+        System.monotonic_time(:millisecond) > until
+      end)
+
+    now = ElixirScope.now()
+    {:ok, recording} = ElixirScope.snapshot()
+    {:ok, %{gaps: [_ | _]}} = ElixirScope.status(in: recording)
+    assert {:ok, %{n: last}} === ElixirScope.get_state_at(busy, now, in: recording)
+    assert {:ok, %{idle: List.duplicate("a", 50)}} === ElixirScope.get_state_at(idle, now, in: recording)
+    assert {:ok, %{n: n}} = ElixirScope.get_state_at(seldom, now, in: recording)
+    assert n == last - rem(last, 1_000)
+
+    # What cannot be told of it is left out, and the gap is told.
+    for server <- [busy, seldom, idle] do
+      history = ElixirScope.state_history(server, in: recording)
+      assert Enum.all?(history, & &1.state)
+      assert history.gaps != []
+    end
+
+    assert {:ok, %{state: %{n: ^last}}} = ElixirScope.last_change(busy, &(&1.n == last), in: recording)
+  end
+
   test "a change that touches a path is never left out of those that touch it", %{tmp_dir: dir} do
     {:ok, _} = ElixirScope.start(dir: dir, overflow: {:block, 1_000_000})
     path = [:wide, 7]
@@ -134,6 +237,15 @@ defmodule ElixirScope.ChangesTest do
     # Its last change was long ago: keyframe, anchor and changes have moved into the remnant.
     {_, last} = status.span
     assert {:ok, List.last(kept)} === ElixirScope.get_state_at(still, last, in: opened)
+  end
+
+  # A server that begins with a state, and what makes its changes.
+  defp server(first) do
+    table = :ets.new(:initial, [:public])
+    name = :"elixir_scope_changes_#{System.unique_integer([:positive])}"
+    :ets.insert(table, {name, self(), first})
+    {:ok, server} = Plain.start_link(name, table)
+    {server, &Plain.perform(server, :reply, &1)}
   end
 
   defp removed? do

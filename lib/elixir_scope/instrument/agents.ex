@@ -29,9 +29,10 @@ defmodule ElixirScope.Instrument.Agents do
   end
 
   # Without debug information (a release that stripped it) nothing can be done, and the program goes on all the same.
+  # Known to be done when it is: processes that come here at the same time wait for it, each before its Agent begins.
   defp attach(generation) do
-    :persistent_term.put(__MODULE__, generation)
     Attach.ensure(@module, @options)
+    :persistent_term.put(__MODULE__, generation)
     :ok
   end
 end

@@ -281,11 +281,15 @@ fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met
     Met { own: false, new, unsourced, undefined: undefined | (defined == Defined::Failed) }
 }
 
-/// Wakes the drain if the ring is still half full.
+/// Wakes the drain if the ring is still half full. A ring that overwrites is half round since the last time: before the
+/// keyframes are overwritten that states are made of, servers are to tell theirs again.
 #[cold]
 fn wake(session: &Session, ring: &mut RingStart) {
     if ring.producer.look() > ring.producer.capacity() / 2 {
-        session.wake();
+        match session.is_flight() {
+            true => session.restate(),
+            false => session.wake(),
+        }
     }
 }
 

@@ -137,7 +137,7 @@ numbered! {
 
 impl StateOrigin {
     /// The number of the payload of a state: the origin in the last two bits, above it the number of the state among those that
-    /// its process recorded, from 0. So it shows when one of them is missing.
+    /// its process recorded. So it shows when one of them is missing.
     #[inline]
     pub fn pack(self, number: u64) -> u64 {
         number << 2 | self as u64

@@ -186,6 +186,7 @@ fn arguments(env: Env<'_>, pen: &mut Pen<'_>, list: Word, state: Option<Word>) {
     pen.number(elements(env, list).count() as u64 + 1);
     let mut budget = Budget::values(pen);
     for word in elements(env, list) {
+        budget.at_least(pen);
         encode::term(env, pen, &mut budget, state, word);
     }
 }

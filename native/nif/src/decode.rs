@@ -4,10 +4,11 @@
 //! would exhaust the VM (new atoms without bound) is shown as cut. The walk keeps its own stack.
 
 use crate::atoms;
-use crate::vm::{Env, Word};
+use crate::vm::{Env, Kind, Word};
 use elixir_scope_event::value::{self, CutKind, Token};
 use elixir_scope_event::{Definition, Malformed};
 use elixir_scope_query::Volume;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,7 +25,25 @@ pub struct Decoder<'a> {
     volume: Option<Arc<Volume>>,
     /// Terms of definitions that were made already.
     made: ahash::AHashMap<u64, Word>,
+    /// Whether anything was cut so far.
+    has_cuts: Cell<bool>,
 }
+
+/// Structs that would be taken for whole with a part of them cut, and whose own functions could not bear it.
+const SOUND: [&str; 9] = [
+    "Elixir.MapSet",
+    "Elixir.Date",
+    "Elixir.Time",
+    "Elixir.NaiveDateTime",
+    "Elixir.DateTime",
+    "Elixir.Range",
+    "Elixir.Regex",
+    "Elixir.Version",
+    "Elixir.URI",
+];
+
+/// Characters of a cut charlist that are kept.
+const KEPT: usize = 256;
 
 /// A term that waits for what is inside it.
 enum Open {
@@ -37,7 +56,7 @@ enum Open {
 
 impl<'a> Decoder<'a> {
     pub fn new(env: Env<'a>, volume: Option<Arc<Volume>>) -> Self {
-        Decoder { env, volume, made: ahash::AHashMap::new() }
+        Decoder { env, volume, made: ahash::AHashMap::new(), has_cuts: Cell::new(false) }
     }
 
     /// Takes one value off the front. `state` is the term that a state token stands for, when it is known.
@@ -102,10 +121,10 @@ impl<'a> Decoder<'a> {
             let made = match waiting {
                 Open::Tuple(count) if inside.len() == *count => self.env.make_tuple(inside),
                 // Keys that a limit has cut may be the same now.
-                Open::Map(count) if inside.len() == *count => self
-                    .env
-                    .make_map(inside)
-                    .unwrap_or_else(|| self.cut(CutKind::Map, (*count / 2) as u64, &[])),
+                Open::Map(count) if inside.len() == *count => match self.env.make_map(inside) {
+                    Some(map) => map,
+                    None => self.cut(CutKind::Map, (*count / 2) as u64, &[]),
+                },
                 Open::Tail(count) if inside.len() == *count + 1 => {
                     self.env.make_list(&inside[..*count], inside[*count])
                 }
@@ -243,11 +262,84 @@ impl<'a> Decoder<'a> {
         Ok(env.make_list(&made, tail))
     }
 
+    /// Whether anything that was read was cut.
+    pub fn has_cuts(&self) -> bool {
+        self.has_cuts.get()
+    }
+
+    /// A term as it is shown: where a charlist, or a struct that is nothing without its parts, is cut in part, it is cut as a whole.
+    /// Patches are for terms as they are; so this comes last. (Elixir 1.14 does not come to an end of printing an improper list of
+    /// characters, and a set would show other members.)
+    pub fn shown(&self, term: Word) -> Word {
+        self.shown_at(term, 0).unwrap_or(term)
+    }
+
+    /// `None` when it is shown as it is.
+    fn shown_at(&self, term: Word, depth: usize) -> Option<Word> {
+        let env = self.env;
+        if depth == crate::diff::DEPTH {
+            return None;
+        }
+        match env.kind(term) {
+            Kind::Tuple => {
+                let elements = self.shown_all(env.tuple(term)?, depth)?;
+                Some(env.make_tuple(&elements))
+            }
+            Kind::List => {
+                let (mut elements, mut rest) = (Vec::new(), term);
+                while let Some((head, tail)) = env.cell(rest) {
+                    elements.push(head);
+                    rest = tail;
+                }
+                if self.still_cut(rest).is_some()
+                    && let Some(kept) =
+                        elements.iter().map(|word| printable(env, *word)).collect::<Option<Vec<u8>>>()
+                {
+                    return Some(self.cut(CutKind::List, 0, &kept[..kept.len().min(KEPT)]));
+                }
+                let elements = self.shown_all(&elements, depth)?;
+                Some(env.make_list(&elements, rest))
+            }
+            Kind::Map => {
+                if self.is_unsound(term) {
+                    return Some(self.cut(CutKind::Other, 0, &[]));
+                }
+                let pairs: Vec<Word> = env.pairs(term)?.flat_map(|(key, value)| [key, value]).collect();
+                env.make_map(&self.shown_all(&pairs, depth)?)
+            }
+            _ => None,
+        }
+    }
+
+    fn shown_all(&self, terms: &[Word], depth: usize) -> Option<Vec<Word>> {
+        let mut shown: Option<Vec<Word>> = None;
+        for (place, term) in terms.iter().enumerate() {
+            if let Some(other) = self.shown_at(*term, depth + 1) {
+                shown.get_or_insert_with(|| terms.to_vec())[place] = other;
+            }
+        }
+        shown
+    }
+
+    /// Whether a map is a struct that is nothing without its parts, and one of them is cut.
+    fn is_unsound(&self, map: Word) -> bool {
+        let env = self.env;
+        let mut pairs = env.pairs(map).into_iter().flatten();
+        if !pairs.any(|(_, value)| self.still_cut(value).is_some()) {
+            return false;
+        }
+        let name = env.map_get(map, self.atom("__struct__"));
+        SOUND.iter().any(|sound| name == Some(self.atom(sound)))
+    }
+
     /// Of a term that is cut: the same without its size, which may have changed.
     fn still_cut(&self, term: Word) -> Option<Word> {
         let env = self.env;
+        if env.map_size(term) != Some(4) {
+            return None;
+        }
         let [cut, marker, size] = ["Elixir.ElixirScope.Cut", "__struct__", "size"].map(|name| self.atom(name));
-        let is_cut = env.map_size(term) == Some(4) && env.map_get(term, marker) == Some(cut);
+        let is_cut = env.map_get(term, marker) == Some(cut);
         is_cut.then(|| env.map_put(term, size, atoms::nil().to_term_word())).flatten()
     }
 
@@ -353,6 +445,7 @@ impl<'a> Decoder<'a> {
 
     /// `%ElixirScope.Cut{}`.
     fn cut(&self, kind: CutKind, size: u64, kept: &[u8]) -> Word {
+        self.has_cuts.set(true);
         let env = self.env;
         let atom =
             |text: &str| env.read_external(&[&[131, 119, text.len() as u8], text.as_bytes()].concat(), false);
@@ -367,6 +460,14 @@ impl<'a> Decoder<'a> {
         let words: Vec<Word> =
             pairs.into_iter().flat_map(|(key, value)| [key.unwrap_or(nil), value.unwrap_or(nil)]).collect();
         env.make_map(&words).unwrap_or(nil)
+    }
+}
+
+/// A character that charlists are printed with.
+fn printable(env: Env<'_>, word: Word) -> Option<u8> {
+    match env.integer(word)? {
+        number @ (7..=13 | 27 | 32..=126) => Some(number as u8),
+        _ => None,
     }
 }
 

@@ -39,10 +39,17 @@ pub struct Difference<'a, 'w, 'p> {
 }
 
 impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
-    /// Appends the patch that makes `new` of `old`.
-    pub fn write(env: Env<'a>, pen: &'w mut Pen<'p>, cut: Word, old: Word, new: Word) {
+    /// Appends the patch that makes `new` of `old`; the answer is whether it is whole: no limit has cut any of it.
+    pub fn write(env: Env<'a>, pen: &'w mut Pen<'p>, cut: Word, old: Word, new: Word) -> bool {
         let budget = Budget::patch(pen);
-        Difference { env, pen, budget, steps: STEPS, cut }.patch(old, new, 0);
+        let mut difference = Difference { env, pen, budget, steps: STEPS, cut };
+        difference.patch(old, new, 0);
+        difference.steps > 0 && difference.budget.cuts() == 0
+    }
+
+    fn kept_out(&mut self, kind: CutKind, size: u64) {
+        self.budget.count_cut();
+        self.pen.token(Token::Cut(kind, size, &[]));
     }
 
     fn patch(&mut self, old: Word, new: Word, depth: usize) {
@@ -50,7 +57,7 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             return self.pen.token(Token::Same(1));
         }
         if self.is_over() {
-            return self.pen.token(Token::Cut(CutKind::Other, 0, &[]));
+            return self.kept_out(CutKind::Other, 0);
         }
         if depth == DEPTH {
             return self.value(new);
@@ -136,7 +143,7 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
     fn tuple(&mut self, old: &[Word], new: &[Word], depth: usize) {
         let changed = old.iter().zip(new).filter(|(old, new)| old != new).count();
         if !self.budget.fits(self.pen, changed) {
-            return self.pen.token(Token::Cut(CutKind::Tuple, new.len() as u64, &[]));
+            return self.kept_out(CutKind::Tuple, new.len() as u64);
         }
         self.pen.token(Token::TupleChange(changed as u64));
         for (place, (old, new)) in old.iter().zip(new).enumerate().filter(|(_, (old, new))| old != new) {
@@ -269,9 +276,8 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
     /// A map of which these pairs differ. Which go is said first: so a key may go and come.
     fn map(&mut self, count: usize, changes: impl Iterator<Item = Change> + Clone, new: Word, depth: usize) {
         let size = self.env.map_size(new).unwrap_or(0) as u64;
-        let cut = Token::Cut(CutKind::Map, size, &[]);
         if self.steps == 0 || !self.budget.fits(self.pen, count) {
-            return self.pen.token(cut);
+            return self.kept_out(CutKind::Map, size);
         }
         let begin = self.pen.len();
         let gone = changes.clone().filter(|(_, _, new)| new.is_none());
@@ -295,7 +301,7 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
         }
         if !whole {
             self.pen.truncate(begin);
-            self.pen.token(cut);
+            self.kept_out(CutKind::Map, size);
         }
     }
 
@@ -318,7 +324,7 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             if self.is_over() {
                 self.steps_along(&mut same);
                 self.pen.token(Token::Tail);
-                return self.pen.token(Token::Cut(CutKind::List, 0, &[]));
+                return self.kept_out(CutKind::List, 0);
             }
             match (self.cell(old), self.cell(new)) {
                 (Some((was, old_rest)), Some((is, new_rest))) if was == is => {

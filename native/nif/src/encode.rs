@@ -21,6 +21,12 @@ const KEPT: usize = 256;
 /// Bytes of the longest mark for a term that is cut without keeping any of it.
 const MARK: usize = 5;
 
+/// Bytes that an argument gets in any case; at most a quarter of the limit of all.
+const LEAST_BYTES: usize = 128;
+
+/// Likewise, in elements.
+const LEAST_ELEMENTS: usize = 16;
+
 /// What is left of the limits of one event.
 ///
 /// A tuple or map says how many values follow before they are walked, and each of them will take a mark at least; so
@@ -64,6 +70,20 @@ impl Budget {
     #[inline]
     pub fn fits(&self, pen: &Pen<'_>, changes: usize) -> bool {
         changes.saturating_mul(2 * MARK) <= self.left(pen) && changes <= self.elements
+    }
+
+    /// One more.
+    pub fn count_cut(&mut self) {
+        self.cuts += 1;
+    }
+
+    /// Leaves something for a term, whatever those before it have taken: whom a message is from is known also when the message
+    /// is cut.
+    pub fn at_least(&mut self, pen: &Pen<'_>) {
+        let limits = &pen.session().limits;
+        let bytes = LEAST_BYTES.min(limits.value_bytes / 4);
+        self.bytes = self.bytes.max((pen.len() + self.aside).saturating_add(bytes));
+        self.elements = self.elements.max(LEAST_ELEMENTS.min(limits.elements));
     }
 
     /// How often a limit kept something out so far.

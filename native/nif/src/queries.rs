@@ -89,7 +89,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let Ok(number) = varint::take(&mut rest) else { return (0, Vec::new()) };
         if row.kind.is_state() {
             let (origin, _) = StateOrigin::unpack(number);
-            let state = self.state(row).map(|state| vm::term(self.env, state));
+            let state = self.state(row).map(|state| vm::term(self.env, self.shown(state)));
             return (origin as u64, state.into_iter().collect());
         }
         let state = if names_state(rest) { self.state_before(row) } else { None };
@@ -97,9 +97,17 @@ impl<'a, 'i> Reader<'a, 'i> {
         let decoder = self.decoder(row.volume);
         let mut values = Vec::new();
         while let (false, Ok(word)) = (rest.is_empty(), decoder.take(&mut rest, state)) {
-            values.push(vm::term(env, word));
+            values.push(word);
         }
-        (number, values)
+        (number, values.into_iter().map(|word| vm::term(env, self.shown(word))).collect())
+    }
+
+    /// A term as it is shown.
+    fn shown(&self, word: Word) -> Word {
+        match self.decoders.values().find(|decoder| decoder.has_cuts()) {
+            Some(decoder) => decoder.shown(word),
+            None => word,
+        }
     }
 
     /// The state that a state token in a row's payload stands for, unless a later one may be among what is missing.

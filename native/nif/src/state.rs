@@ -6,7 +6,7 @@
 //!
 //! | the state is recorded | when |
 //! |---|---|
-//! | whole (a keyframe) | it is the first; or no tuple, list or map; or the differences since the last keyframe take more than [`WORTH`] times its bytes; or it is told again, because events are missing or a flight recording will have forgotten what it was made of |
+//! | whole (a keyframe) | it is the first; or no tuple, list or map; or a limit cuts the difference, or has cut all of the last keyframe; or the differences since the last keyframe take more than [`WORTH`] times its bytes; or it is told again, because events are missing or a flight recording will have forgotten what it was made of |
 //! | by two differences (an anchor) | the last anchor or keyframe is [`ANCHOR_AGE`] old; or [`ANCHOR_COUNT`] changes, if they take as many bytes as that anchor |
 //! | by its difference to the last (a change) | otherwise |
 //!
@@ -161,15 +161,19 @@ pub fn write(
     };
     let begin = pen.len();
     if let (Some(Known { last, keyframe, ledger }), Kind::Change | Kind::Anchor) = (known, kind) {
-        Difference::write(env, pen, cut, *last, state);
+        let mut whole = Difference::write(env, pen, cut, *last, state);
         let mut ledger = ledger.changed(pen.len() - begin);
         if kind == Kind::Anchor {
             pen.integer(ledger.keyframe as i64);
             let begin = pen.len();
-            Difference::write(env, pen, cut, *keyframe, state);
+            whole &= Difference::write(env, pen, cut, *keyframe, state);
             ledger = ledger.anchored(pen.len() - begin, ticks);
         }
-        return (kind, Known { last: state, keyframe: *keyframe, ledger });
+        if whole {
+            return (kind, Known { last: state, keyframe: *keyframe, ledger });
+        }
+        // On what is cut no later difference can stand. A keyframe may have room for the rest.
+        pen.truncate(begin);
     }
     let mut budget = Budget::state(pen);
     encode::term(env, pen, &mut budget, None, state);
@@ -183,7 +187,10 @@ pub fn write(
     };
     // What changed is told of a keyframe too, where that is less than all.
     if let Some(known) = known.filter(|known| is_walked(env, known.last) && is_walked(env, state)) {
-        Difference::write(env, pen, cut, known.last, state);
+        let begin = pen.len();
+        if !Difference::write(env, pen, cut, known.last, state) {
+            pen.truncate(begin);
+        }
     }
     // A term that was not recorded whole is not kept for its own sake.
     let keyframe = if ledger.is_cut() { env.make_nil() } else { state };
@@ -205,7 +212,9 @@ impl Known {
         let (session, ledger) = (pen.session(), &self.ledger);
         let nanos = |ticks| session.clock.nanos(ticks).0;
         let age = |since: u64| nanos(pen.ticks()).saturating_sub(nanos(Ticks(since)));
-        if !is_walked(env, state) || u64::from(ledger.since) > WORTH * ledger.bytes.max(SMALL) {
+        // Of one that is cut as a whole, nothing can be made.
+        let nothing = ledger.is_cut() && ledger.bytes < SMALL;
+        if nothing || !is_walked(env, state) || u64::from(ledger.since) > WORTH * ledger.bytes.max(SMALL) {
             return Kind::State;
         }
         let many = ledger.changes / 2 >= ANCHOR_COUNT && ledger.passed >= ledger.anchor;

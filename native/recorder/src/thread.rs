@@ -108,8 +108,6 @@ struct Drain {
     segments: usize,
     /// Whether events were lost since servers were asked to tell their states again.
     unsure: bool,
-    /// When those of a flight recording were.
-    restated: Nanos,
     /// When the rings of a flight recording were written down last because of a trigger.
     triggered: Option<Instant>,
     run: Run,
@@ -152,7 +150,6 @@ impl Recorder {
             keeper: None,
             segments: 0,
             unsure: false,
-            restated: Nanos(0),
             triggered: None,
             run,
         };
@@ -325,20 +322,11 @@ impl Drain {
     fn tell_flight(&mut self, written: bool) {
         let covers: Option<Ticks> = self.taps.iter_mut().filter_map(Tap::covers_from).max();
         let covers = covers.map(|ticks| self.session.clock.nanos(ticks));
-        let mut progress = self.shared.progress.lock();
-        let flight = &mut progress.flight;
+        let flight = &mut self.shared.progress.lock().flight;
         if written {
             (flight.snapshots, flight.known_until) = (flight.snapshots + 1, self.since);
         }
         flight.covers_from = covers.unwrap_or_default().max(flight.known_until);
-        drop(progress);
-        // Before what a state was made of is overwritten, it is told again: twice while the rings go round once.
-        let now = self.session.clock.now();
-        let window = now.0.saturating_sub(covers.unwrap_or_default().0);
-        if now.0.saturating_sub(self.restated.0) >= window / 2 {
-            self.restated = now;
-            self.session.restate();
-        }
     }
 
     /// One look at all rings.

@@ -39,6 +39,8 @@ pub struct Producer<M> {
     kept: u64,
     /// Frames below the floor.
     overwritten: u64,
+    /// Of a ring that overwrites: the head when it was looked at last.
+    looked: u64,
     lost: [u64; 2],
 }
 
@@ -54,6 +56,7 @@ impl<M: Memory> Producer<M> {
             head: position(memory.own(Counter::Head)),
             written: memory.own(Counter::Written),
             kept: position(kept),
+            looked: position(memory.own(Counter::Head)),
             overwritten: memory.own(Counter::Overwritten),
             lost: [memory.own(Counter::LostFull), memory.own(Counter::LostOversize)],
             memory,
@@ -205,29 +208,27 @@ impl<M: Memory> Producer<M> {
     }
 
     /// Bytes that wait for the consumer, at most: it may have read more since the producer last looked. In a ring that
-    /// overwrites nothing waits.
+    /// overwrites nothing waits: the bytes since the last look.
     #[inline]
     pub fn waiting(&self) -> u64 {
         match self.policy {
             Policy::DropNew => self.head - self.kept,
-            Policy::Overwrite => 0,
+            Policy::Overwrite => self.head - self.looked,
         }
     }
 
-    /// Looks at how far the consumer has come; the answer is the number of bytes that wait for it now.
+    /// Looks at how far the consumer has come; the answer is the number of bytes that wait for it now. In a ring that
+    /// overwrites: the bytes since the look before.
     #[cold]
     pub fn look(&mut self) -> u64 {
-        if self.policy == Policy::DropNew {
-            // Pairs with `publish(Tail)` in `Consumer::release`.
-            self.kept = position(self.memory.observe(Counter::Tail));
+        match self.policy {
+            Policy::DropNew => {
+                // Pairs with `publish(Tail)` in `Consumer::release`.
+                self.kept = position(self.memory.observe(Counter::Tail));
+                self.waiting()
+            }
+            Policy::Overwrite => self.head - std::mem::replace(&mut self.looked, self.head),
         }
-        self.waiting()
-    }
-
-    /// Whether more than half of the ring waits for the consumer: time to wake it. Never in a ring that overwrites.
-    #[inline]
-    pub fn is_half_full(&mut self) -> bool {
-        self.waiting() > self.capacity / 2 && self.look() > self.capacity / 2
     }
 
     /// Bytes of the ring.
