@@ -451,6 +451,9 @@ defmodule ElixirScope do
       [net: 100, tax: 19]
       iex> for {_line, variables} <- locals.lines, do: variables
       [[net: 100], [tax: 19]]
+
+  Scopes are not recorded: `visible` has the value that each name was bound to last, in a branch too. Names for which that
+  may be another's are in `ambiguous`.
   """
   @spec locals_at(Call.t() | ElixirScope.Event.t(), keyword) ::
           {:ok, ElixirScope.Locals.t()} | {:error, Error.t()}

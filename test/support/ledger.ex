@@ -196,6 +196,24 @@ defmodule ElixirScope.Ledger do
       result
     end
 
+    def branches(number) do
+      sum = 1
+      same = 1
+
+      case number do
+        0 ->
+          :none
+
+        _other ->
+          sum = number * 10
+          same = 1
+          send(self(), {sum, same})
+      end
+
+      total = sum + number * same
+      total
+    end
+
     def loop(0, sum), do: sum
 
     def loop(number, sum) do
