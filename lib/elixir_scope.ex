@@ -382,7 +382,9 @@ defmodule ElixirScope do
       ElixirScope.last_change(stock, [:items, "tea", :left], fn left -> left < 0 end, before: {:ago, 1, :minute})
 
   When there was no such change the error has the reason `:no_change`, where a limit kept out what the function is to be asked about `:cut`, and when
-  the function itself fails `:bad_predicate`. In `gaps` of the change stand all in which a newer one may be hidden.
+  the function itself fails `:bad_predicate`. In `gaps` of the change stand all in which a newer one may be hidden, and a
+  `:no_change` names those in which it may have been. A change is an error `:cut` too where a limit kept out any part of what the
+  function was given, of its state or the one before: ask with a path to the part that matters then.
   """
   @spec last_change(
           Server.t(),
@@ -449,6 +451,9 @@ defmodule ElixirScope do
       [net: 100, tax: 19]
       iex> for {_line, variables} <- locals.lines, do: variables
       [[net: 100], [tax: 19]]
+
+  Scopes are not recorded: `visible` has the value that each name was bound to last, in a branch too. Names for which that
+  may be another's are in `ambiguous`.
   """
   @spec locals_at(Call.t() | ElixirScope.Event.t(), keyword) ::
           {:ok, ElixirScope.Locals.t()} | {:error, Error.t()}

@@ -16,7 +16,7 @@ defmodule ElixirScope.Chain do
   | `:not_recorded` | the callback's arguments are not recorded (`args: false`), and with them who sent the message |
   | `:lost` | events are missing there |
   | `:cut` | a limit kept out what stood there, so nobody knows when it changed |
-  | `:limit` | the search went as far as it may (`limit:`) |
+  | `:limit` | the search went as far as it may (`limit:`), or a limit of the recording kept out who had sent a call |
   """
 
   defmodule Step do

@@ -15,6 +15,8 @@ defmodule ElixirScope.Change do
   | `message` | the message of the callback, of `:init` its argument; `nil` where it is not known |
   | `from` | the process that sent a call. Who sent a cast or an info is not recorded |
   | `call` | the call of the callback, as an `ElixirScope.Call` whose `parent` and `chain` are not looked for. `nil` for `:outside`, and where its events are missing |
+  | `unknown` | why `message` or `from` is not known where it could be: `:lost` where the call's events are missing, and with them what caused the change, `:not_recorded` where the callback is recorded without its arguments, `:limit` where a limit kept out who had sent a call; else `nil` |
+  | `event` | of a state machine, the type of an event that is no call, cast or info: `:enter`, `:internal`, `:timeout`, `:state_timeout`, `{:timeout, name}`; else `nil` |
   | `since` | of `:outside`, the time of the last state before: the change was made between then and `time` |
 
   `gaps` are those between the state before and this one, as in `ElixirScope.status/1`: where there are any, other changes may have been
@@ -29,7 +31,9 @@ defmodule ElixirScope.Change do
           message: term,
           from: pid | nil,
           call: Call.t() | nil,
-          since: non_neg_integer | nil
+          since: non_neg_integer | nil,
+          event: atom | {:timeout, term},
+          unknown: nil | :lost | :not_recorded | :limit
         }
 
   @type gap :: %{cause: atom, count: non_neg_integer, from: non_neg_integer, to: non_neg_integer}

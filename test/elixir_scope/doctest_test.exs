@@ -14,6 +14,7 @@ defmodule ElixirScope.DoctestTest do
   doctest ElixirScope
   doctest ElixirScope.Error
   doctest ElixirScope.Options
+  doctest ElixirScope.Query.FirstCut
   doctest ElixirScope.Query.Moment
   doctest ElixirScope.Text
   doctest ElixirScope.Query.Literal

@@ -16,6 +16,15 @@ defmodule ElixirScope.HistoryTest do
   end
 
   defp history(server, options \\ []), do: server |> ElixirScope.state_history(options) |> Enum.to_list()
+
+  # The last one comes by itself.
+  defp timed_changes(timed) do
+    case history(timed) do
+      [_, _, _, _, _, _] = all -> all
+      _fewer -> timed_changes(timed)
+    end
+  end
+
   defp totals(changes), do: Enum.map(changes, & &1.state.total)
 
   describe "state_history/2" do
@@ -260,6 +269,20 @@ defmodule ElixirScope.HistoryTest do
                message: {"save", %{}},
                from: nil
              }
+    end
+
+    test "of a state machine's own events has their type" do
+      {:ok, timed} = :gen_statem.start_link(ElixirScope.Servers.Timed, [], [])
+      :ok = :gen_statem.call(timed, :begin)
+      assert [_init, enter, call, internal, state_timeout, named] = timed_changes(timed)
+      assert Enum.map([enter, call], & &1.cause.event) == [:enter, nil]
+      assert %{kind: :callback, event: :internal, message: :next} = internal.cause
+      assert %{event: :state_timeout, message: :late} = state_timeout.cause
+      assert %{event: {:timeout, :tick}, message: 1} = named.cause
+      assert inspect(internal) =~ "Servers.Timed.handle_event/4 internal :next"
+      assert inspect(state_timeout) =~ "Servers.Timed.handle_event/4 state_timeout :late"
+      assert inspect(named) =~ "Servers.Timed.handle_event/4 timeout :tick 1"
+      assert inspect(ElixirScope.state_history(timed)) =~ "state_timeout :late"
     end
 
     test "is found behind many callbacks that changed nothing" do

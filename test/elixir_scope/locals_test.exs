@@ -90,6 +90,24 @@ defmodule ElixirScope.LocalsTest do
     assert at(one).visible == [number: 1, sum: 5, next: 6]
   end
 
+  test "names that were bound at several places may be a branch's own" do
+    2 = Sums.branches(1)
+    [call] = ElixirScope.calls(&Sums.branches/1)
+    locals = at(call)
+    assert locals.ambiguous == [:sum]
+    assert locals.visible[:sum] == 10 and locals.visible[:total] == 2
+    assert for({_line, bindings} <- locals.lines, {:sum, sum} <- bindings, do: sum) == [1, 10]
+    assert inspect(locals) =~ "bound at more than one place, of which the last may be a branch's own: sum"
+
+    0 = Sums.branches(-1)
+    1 = Sums.branches(0)
+    assert [_, _, straight] = ElixirScope.calls(&Sums.branches/1)
+    assert at(straight).ambiguous == []
+    6 = Sums.fact(3)
+    assert Enum.all?(ElixirScope.calls(&Sums.fact/1), &(at(&1).ambiguous == []))
+    refute inspect(at(straight)) =~ "more than one place"
+  end
+
   test "of a call that has not ended" do
     me = self()
     task = Task.async(fn -> Sums.waits(me, 20) end)

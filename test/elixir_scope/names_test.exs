@@ -77,6 +77,60 @@ defmodule ElixirScope.NamesTest do
     assert ElixirScope.get_state_at(server, time) == {:ok, 1}
   end
 
+  # Before the last second, in which what is known live is believed.
+  defp earlier(time), do: await(fn -> ElixirScope.now() - time > 1_100_000_000 end)
+
+  defp await(done?) do
+    unless done?.() do
+      receive do
+      after
+        20 -> await(done?)
+      end
+    end
+  end
+
+  test "that was taken after the first event stands for its process now, and for nobody earlier" do
+    {:ok, a} = Store.start_link(:a)
+    {:ok, b} = Store.start_link(:b)
+    Process.register(a, @name)
+    held = ElixirScope.now()
+    Process.unregister(@name)
+    Process.register(b, @name)
+    registry = {:via, :global, @name}
+    :yes = :global.register_name(@name, b)
+    earlier(held)
+
+    for server <- [@name, {:global, @name}, registry] do
+      assert ElixirScope.get_state_at(server, ElixirScope.now()) == {:ok, :b}
+
+      assert {:error, %{reason: :unknown_process, message: message}} = ElixirScope.get_state_at(server, held)
+
+      assert message =~
+               "#{inspect(b)} has it now, and took it at a time that is not recorded; ask with the pid"
+    end
+
+    assert ElixirScope.get_state_at(a, held) == {:ok, :a}
+  end
+
+  test "that was given on to a process that had begun before" do
+    {:ok, first} = Store.start_link(1)
+    before = ElixirScope.now()
+    {:ok, second} = Store.start_link(2, name: @name)
+    held = ElixirScope.now()
+    assert ElixirScope.get_state_at(@name, held) == {:ok, 2}
+    Process.unregister(@name)
+    Process.register(first, @name)
+    assert ElixirScope.get_state_at(@name, ElixirScope.now()) == {:ok, 1}
+    earlier(held)
+    assert ElixirScope.get_state_at(@name, ElixirScope.now()) == {:ok, 1}
+    assert {:error, %{reason: :unknown_process, message: message}} = ElixirScope.get_state_at(@name, held)
+    assert message =~ "#{inspect(second)} had it, and #{inspect(first)} has it now, which took it at a time"
+    assert {:error, %{message: message}} = ElixirScope.get_state_at(@name, before)
+    assert message =~ "the first that is known to have had it is #{inspect(second)}"
+    Process.unregister(@name)
+    assert ElixirScope.get_state_at(@name, held) == {:ok, 2}
+  end
+
   test "that nobody ever had is no process" do
     Echo.echo(1)
 

@@ -106,6 +106,48 @@ defmodule ElixirScope.SearchTest do
                ElixirScope.last_change(account, [:note], &is_binary/1, before: time)
     end
 
+    test "a function that was given a state of which a limit kept out a part has no answer", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: dir, limits: [state_bytes: 500])
+      {account, _} = account([1])
+      :ok = GenServer.call(account, {:put, :note, %{text: String.duplicate("a", 1_000)}})
+      put(account, -1)
+      long? = fn state -> match?(%{text: text} when is_binary(text), state.note) end
+
+      for question <- [&ElixirScope.last_change/2, &ElixirScope.first_change/2] do
+        assert {:error, %Error{reason: :cut, message: message}} = question.(account, &(&1.total < 0))
+        assert message =~ "kept out what stood at .note.text (#ElixirScope.Cut<binary"
+        assert message =~ "ask with a path"
+        assert {:error, %Error{reason: :no_change, message: message}} = question.(account, long?)
+        assert message =~ "kept out what stood at .note.text (#ElixirScope.Cut<binary"
+        assert message =~ "in the newest state of #{inspect(account)}"
+      end
+
+      assert {:ok, %{state: %{total: -1}}} = ElixirScope.last_change(account, [:total], &negative?/1)
+      assert {:ok, %{state: %{total: 1}}} = ElixirScope.first_change(account, &(&1.total > 0))
+      # The state before is not whole.
+      assert {:error, %{reason: :cut}} = ElixirScope.last_change(account, [:note], &(is_map(&1) and true))
+    end
+
+    test "that found nothing says where it may be hidden" do
+      {account, _} = account([1])
+
+      for question <- [&ElixirScope.last_change/2, &ElixirScope.first_change/2] do
+        assert {:error, %{reason: :no_change, message: message}} = question.(account, &(&1.total < 0))
+        refute message =~ "missing"
+      end
+
+      :ok = ElixirScope.pause()
+      put(account, -1)
+      put(account, 1)
+      :ok = ElixirScope.resume()
+      put(account, 2)
+
+      for question <- [&ElixirScope.last_change/3, &ElixirScope.first_change/3] do
+        assert {:error, %{reason: :no_change, message: message}} = question.(account, [:total], &negative?/1)
+        assert message =~ ~r/events are missing between .* \(paused\): it may have become true among them/
+      end
+    end
+
     test "says where a newer one may be hidden" do
       {account, _} = account([-1, 1])
       :ok = ElixirScope.pause()

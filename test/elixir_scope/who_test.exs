@@ -98,6 +98,7 @@ defmodule ElixirScope.WhoTest do
     assert [:change, :start, :call, :callback] = kinds(chain)
     assert [%{message: [total: 9], call: %{mfa: {Account, :init, 1}}}, start, begun, callback] = chain.steps
     assert start.pid == teller
+    assert inspect(chain) =~ ~r/  begun by ElixirScope.Ledger.Teller #{inspect(teller)}\n/
     assert begun.call.mfa == {Account, :start_link, 1} and begun.pid == teller
     assert %{message: {:open, [total: 9]}, from: ^me} = callback
     assert chain.ends == :not_instrumented
@@ -204,6 +205,7 @@ defmodule ElixirScope.WhoTest do
     chain = who(account, [:note])
     assert [%{kind: :change, call: nil, message: nil}] = chain.steps
     assert chain.ends == :outside
+    assert inspect(chain) =~ ~r/\n +from outside of the callbacks, after /
     assert chain.why =~ ":sys.replace_state/2"
     assert [%{message: {:add, 1}}] = who(account, [:total]).steps
   end
@@ -296,12 +298,34 @@ defmodule ElixirScope.WhoTest do
     assert chain.ends == :not_instrumented
   end
 
+  test "a sender that a limit kept out", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, limits: [value_bytes: 64])
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.call(account, {:put, :note, String.duplicate("a", 1_000)})
+    chain = who(account, [:note])
+    assert [%{kind: :change, from: nil, change: %{cause: %{kind: :call, unknown: :limit}}}] = chain.steps
+    assert chain.ends == :limit
+    assert chain.why =~ "a limit kept out who called #{inspect(account)}"
+    assert inspect(chain) =~ "from a process that a limit kept out"
+  end
+
+  test "a change whose call is missing says so" do
+    {:ok, account} = Account.start_link()
+    :ok = GenServer.call(account, {:paused, "new"})
+    assert [_init, change] = account |> ElixirScope.state_history() |> Enum.to_list()
+    assert %{kind: :call, message: nil, from: nil, call: nil, unknown: :lost} = change.cause
+    assert [%{cause: :paused}] = change.gaps
+    assert inspect(change) =~ "\n  call, what it was given is missing, with its events\n"
+    assert %{ends: :lost} = who(account, [:note])
+  end
+
   test "arguments that are not recorded" do
     {:ok, server} = GenServer.start_link(Bare, 1)
     :ok = GenServer.call(server, {:put, 2})
     chain = who(server, [])
     assert [%{kind: :change, message: nil, from: nil}] = chain.steps
     assert chain.ends == :not_recorded
+    assert inspect(chain) =~ "by call, what it was given is not recorded (args: false)"
     assert chain.why =~ "args: false"
   end
 

@@ -28,6 +28,13 @@ defmodule ElixirScope.Ledger do
     def handle_call({:delete, key}, _from, state), do: {:reply, :ok, Map.delete(state, key)}
     def handle_call(:nothing, _from, state), do: {:reply, :ok, state}
 
+    # The recording stands still for a moment within the callback.
+    def handle_call({:paused, note}, _from, state) do
+      :ok = ElixirScope.pause()
+      :ok = ElixirScope.resume()
+      {:reply, :ok, %{state | note: note}}
+    end
+
     def handle_call({:twice, amount}, from, state) do
       {:reply, :ok, state} = handle_call({:add, amount}, from, state)
       handle_call({:add, amount}, from, state)
@@ -187,6 +194,24 @@ defmodule ElixirScope.Ledger do
 
       result = double + 1
       result
+    end
+
+    def branches(number) do
+      sum = 1
+      same = 1
+
+      case number do
+        0 ->
+          :none
+
+        _other ->
+          sum = number * 10
+          same = 1
+          send(self(), {sum, same})
+      end
+
+      total = sum + number * same
+      total
     end
 
     def loop(0, sum), do: sum

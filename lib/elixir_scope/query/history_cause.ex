@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.HistoryCause do
   # What made a change, and which calls were open in a process at a moment. Both look backwards from an event, in windows
   # that grow: what is looked for lies mostly a few events before.
 
-  alias ElixirScope.{Call, Event, Native, Recording}
+  alias ElixirScope.{Call, Cut, Event, Native, Recording}
   alias ElixirScope.Query.{HistoryGaps, Server, Stack}
 
   @frames ["call", "return", "raise", "tail"]
@@ -81,7 +81,15 @@ defmodule ElixirScope.Query.HistoryCause do
   end
 
   defp cause(_recording, _process, {%Event{data: %{origin: :noticed}}, before}, _known, _sites, _gaps) do
-    %{kind: :outside, message: nil, from: nil, call: nil, since: before && before.time}
+    %{
+      kind: :outside,
+      message: nil,
+      from: nil,
+      call: nil,
+      since: before && before.time,
+      event: nil,
+      unknown: nil
+    }
   end
 
   defp cause(recording, process, {state, before}, {begin, ending}, sites, gaps) do
@@ -97,8 +105,38 @@ defmodule ElixirScope.Query.HistoryCause do
 
     state.mfa
     |> message(call && call.args, state.data.origin)
-    |> Map.merge(%{call: call, since: nil})
+    |> Map.merge(%{call: call, since: nil, event: event_type(call), unknown: unknown(call)})
   end
+
+  # The type of a state machine's event that is no message of a process.
+  defp event_type(%Call{mfa: {_, :handle_event, 4}, args: [type, _, _, _]}), do: own_type(type)
+  defp event_type(%Call{mfa: {_, _, 3}, args: [type, _, _]}), do: own_type(type)
+  defp event_type(_call), do: nil
+
+  defp own_type(type) when type in [:enter, :internal, :timeout, :state_timeout], do: type
+  defp own_type({:timeout, _name} = type), do: type
+  defp own_type(_type), do: nil
+
+  # Why there is no message, or no sender of a call.
+  defp unknown(nil), do: :lost
+  defp unknown(%Call{args: nil}), do: :not_recorded
+  defp unknown(call), do: if(sender_cut?(call), do: :limit)
+
+  @doc "Whether a limit kept out who had sent the message of a call."
+  @spec sender_cut?(Call.t()) :: boolean
+  def sender_cut?(%Call{mfa: {_, :handle_call, 3}, args: args}), do: cut_from?(args, 1)
+  def sender_cut?(%Call{mfa: {_, :handle_event, 4}, args: args}), do: cut_type?(args)
+  def sender_cut?(%Call{mfa: {_, _, 3}, args: [{:call, _} | _] = args}), do: cut_type?(args)
+  def sender_cut?(_call), do: false
+
+  defp cut_from?(%Cut{}, _at), do: true
+  defp cut_from?([from | _], 0), do: match?(%Cut{}, from) or match?({%Cut{}, _tag}, from)
+  defp cut_from?([_ | rest], at), do: cut_from?(rest, at - 1)
+  defp cut_from?(_args, _at), do: false
+
+  defp cut_type?([{:call, from} | _]), do: cut_from?([from], 0)
+  defp cut_type?([type | _]), do: match?(%Cut{}, type)
+  defp cut_type?(args), do: match?(%Cut{}, args)
 
   defp begun(:none, recording, process, state, since, sites),
     do: callback(recording, process, state, since, sites)
@@ -175,11 +213,11 @@ defmodule ElixirScope.Query.HistoryCause do
   @doc "What a callback was given, by its function and arguments: `kind`, `message` and `from`."
   def message(mfa, args, origin \\ :callback)
 
-  def message(_mfa, args, :init), do: said(:init, args && List.first(args))
+  def message(_mfa, args, :init), do: said(:init, first(args))
   def message({_, :handle_call, 3}, [message, from, _], _), do: said(:call, message, from)
-  def message({_, :handle_call, 3}, nil, _), do: said(:call, nil)
-  def message({_, :handle_cast, 2}, args, _), do: said(:cast, args && hd(args))
-  def message({_, :handle_info, 2}, args, _), do: said(:info, args && hd(args))
+  def message({_, :handle_call, 3}, args, _), do: said(:call, first(args))
+  def message({_, :handle_cast, 2}, args, _), do: said(:cast, first(args))
+  def message({_, :handle_info, 2}, args, _), do: said(:info, first(args))
 
   # A state machine: `handle_event(type, content, state, data)`, or `state_name(type, content, data)`.
   def message({_, :handle_event, 4}, [type, content, _, _], _), do: machine(type, content)
@@ -189,6 +227,11 @@ defmodule ElixirScope.Query.HistoryCause do
   def message({_, _, 3}, [_type, content, _], _), do: said(:callback, content)
   def message({_, _, _}, [message | _], _), do: said(:callback, message)
   def message(_mfa, _args, _), do: said(:callback, nil)
+
+  # All of them, or those behind the first, may have been kept out by a limit.
+  defp first([first | _]), do: first
+  defp first(%Cut{} = cut), do: cut
+  defp first(_none), do: nil
 
   defp machine({:call, from}, content), do: said(:call, content, from)
   defp machine(type, content) when type in [:cast, :info], do: said(type, content)

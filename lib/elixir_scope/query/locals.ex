@@ -27,6 +27,7 @@ defmodule ElixirScope.Query.Locals do
          file: begin.file,
          lines: for(event <- bindings, do: {event.line, event.data.bindings}),
          visible: visible(bindings),
+         ambiguous: ambiguous(bindings),
          complete?: missing == []
        }}
     end
@@ -149,6 +150,20 @@ defmodule ElixirScope.Query.Locals do
       {_all, []} -> {:cont, {found, nil, stack}}
     end
   end
+
+  # Which of its places a name is seen from is not recorded: a branch or a comprehension has variables of its own.
+  defp ambiguous(bindings) do
+    bound = for event <- bindings, {name, value} <- event.data.bindings, do: {name, place(event), value}
+
+    for name <- bound |> Enum.map(&elem(&1, 0)) |> Enum.uniq(),
+        own = Enum.filter(bound, &(elem(&1, 0) == name)),
+        several?(own, 1) and several?(own, 2),
+        do: name
+  end
+
+  defp place(event), do: {event.line, event.column, event.node}
+
+  defp several?(bound, element), do: match?([_, _ | _], Enum.uniq_by(bound, &elem(&1, element)))
 
   defp visible(bindings) do
     Enum.reduce(bindings, [], fn event, visible ->

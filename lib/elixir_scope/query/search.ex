@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Search do
   # When something became true of a state. A value that is not there is no match; of one that a limit kept out nobody can say.
 
   alias ElixirScope.{Error, Event, Native, Path, Query}
-  alias ElixirScope.Query.{History, HistoryGaps, Moment, Server, States}
+  alias ElixirScope.Query.{FirstCut, History, HistoryGaps, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF
 
@@ -32,17 +32,72 @@ defmodule ElixirScope.Query.Search do
     end)
   end
 
-  defp found(nil, _about, bounds, when_) do
+  defp found(nil, about, bounds, when_) do
     Error.new(
       :no_change,
-      "the function did not become true of #{inspect(bounds[:pid])}#{at(bounds[:path])} #{when_}, in no state that is known"
+      "the function did not become true of #{inspect(bounds[:pid])}#{at(bounds[:path])} #{when_}, in no state that is known" <>
+        missing(about.gaps, 0, bounds[:until]) <>
+        cut_in_newest(about.recording, [about.process], bounds[:path], bounds[:until])
     )
   end
 
   defp found(state, about, bounds, _when) do
     change = History.change(about, state, History.before(about, state))
     hidden = HistoryGaps.behind(about.gaps, state.time, min(bounds[:until], known_until(about.recording)))
-    {:ok, %{change | gaps: Enum.uniq(change.gaps ++ hidden)}}
+    whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, bounds[:path])
+  end
+
+  # An answer that was computed with a stand-in for what a limit kept out is none.
+  defp whole(change, path) do
+    case Enum.find_value([{:ok, change.state}, change.before], &cut_at(&1, path)) do
+      nil ->
+        {:ok, change}
+
+      {at, cut} ->
+        Error.new(
+          :cut,
+          "the function became true of #{inspect(change.pid)}#{at(path)} at #{Moment.format(change.time)} (#{change.time}), but " <>
+            "a limit kept out what stood at #{Path.format(at)} (#{inspect(cut)}) of what it was given then or just before; ask " <>
+            "with a path to the part that it is about, or record with higher limits:"
+        )
+    end
+  end
+
+  defp cut_at(:none, _path), do: nil
+
+  defp cut_at({:ok, state}, path) do
+    with {:ok, value} <- Path.fetch(state, path),
+         {within, cut} <- FirstCut.find(value) do
+      {path ++ within, cut}
+    else
+      _none -> nil
+    end
+  end
+
+  # A miss says nothing of what is not there.
+  defp missing(gaps, since, until) do
+    case HistoryGaps.touching(gaps, since, until) do
+      [] -> ""
+      some -> "; events are missing #{HistoryGaps.text(some)}: it may have become true among them"
+    end
+  end
+
+  # Of how many servers the newest state is looked at.
+  @looked_at 100
+
+  defp cut_in_newest(recording, processes, path, until) do
+    processes
+    |> Enum.take(@looked_at)
+    |> Enum.find_value("", fn process ->
+      newest = recording |> States.stream(process, 0, until, :newest) |> Enum.at(0)
+
+      with %Event{} <- newest, {at, cut} <- cut_at({:ok, newest.data.state}, path) do
+        "; a limit kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the newest state of #{inspect(newest.pid)}, so " <>
+          "it may have been true there: ask with a path to another part, or record with higher limits:"
+      else
+        _none -> nil
+      end
+    end)
   end
 
   defp known_until(recording) do
@@ -66,7 +121,9 @@ defmodule ElixirScope.Query.Search do
          {:ok, until} <- History.bound(options, :until, @latest),
          {:ok, processes} <- processes(recording, List.wrap(servers), until),
          {:ok, best} <- answered(fn -> first_of(recording, processes, path, predicate, since, until) end) do
-      earliest(recording, best, servers, path, since, until)
+      if best,
+        do: earliest(recording, best, path, since),
+        else: none_of(recording, {servers, processes}, path, since, until)
     end
   end
 
@@ -109,19 +166,22 @@ defmodule ElixirScope.Query.Search do
   defp event(%Event{} = event), do: event
   defp event(_held?), do: nil
 
-  defp earliest(_recording, nil, servers, path, _since, until) do
-    Error.new(
-      :no_change,
-      "the function did not become true of any state#{at(path)} of #{Enum.map_join(List.wrap(servers), ", ", &inspect/1)} by #{until(until)}"
-    )
+  defp none_of(recording, {servers, processes}, path, since, until) do
+    with {:ok, gaps} <- HistoryGaps.all(recording) do
+      Error.new(
+        :no_change,
+        "the function did not become true of any state#{at(path)} of #{Enum.map_join(List.wrap(servers), ", ", &inspect/1)} by #{until(until)}" <>
+          missing(gaps, since, until) <> cut_in_newest(recording, processes, path, until)
+      )
+    end
   end
 
-  defp earliest(recording, {process, state}, _servers, _path, since, _until) do
+  defp earliest(recording, {process, state}, path, since) do
     with {:ok, about} <- History.about(recording, process) do
       change = History.change(about, state, History.before(about, state))
       # In any of them an earlier one may be hidden, of this server or another.
       hidden = HistoryGaps.touching(about.gaps, since, state.time)
-      {:ok, %{change | gaps: Enum.uniq(change.gaps ++ hidden)}}
+      whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, path)
     end
   end
 

@@ -5,8 +5,11 @@ defmodule ElixirScope.Query.Server do
 
   A registered name stands for the process that had it at the time that is asked about, as far as that is recorded: a process
   says its name at its first event, and is believed until another says that it has it. The end of a process is not recorded, so
-  after the last one the name goes on to stand for it. A name that a process took later than its first event, and names of
-  registries, are known in the VM that records alone, and stand there for the process that has them now.
+  after the last one the name goes on to stand for it.
+
+  A name that a process took later than its first event, and names of registries (`{:global, _}`, `{:via, _, _}`), are known in the VM
+  that records alone, where nothing says since when. They stand for the process that has them now for questions about the last
+  second; for an earlier time there is an error that says which process has the name now. Ask with the pid then.
 
       iex> ElixirScope.Query.Server.numbers("#PID<0.123.4>")
       {:ok, {123, 4}}
@@ -37,19 +40,23 @@ defmodule ElixirScope.Query.Server do
   end
 
   def find(recording, name, time) when is_atom(name) and name not in [nil, true, false] do
-    with nil <- Native.named(recording.handle, Atom.to_string(name), time),
-         [] <- holders(recording, name) do
-      find_alive(recording, name, time)
-    else
-      [{first, pid} | _later] -> not_yet(name, time, first, pid)
-      process -> {:ok, process}
+    holders = holders(recording, name)
+
+    case {List.last(holders), alive(recording, name)} do
+      {nil, pid} -> find_alive(recording, name, pid, time)
+      {_last, nil} -> find_recorded(recording, name, holders, time)
+      {{_taken, pid}, pid} -> find_recorded(recording, name, holders, time)
+      {{taken, _other}, _pid} when time < taken -> find_recorded(recording, name, holders, time)
+      {{_taken, other}, pid} -> given_on(recording, name, {other, pid}, time)
     end
   end
 
-  def find(recording, {:global, _name} = server, time), do: find_alive(recording, server, time)
+  def find(recording, {:global, _name} = server, time) do
+    find_alive(recording, server, alive(recording, server), time)
+  end
 
   def find(recording, {:via, module, _name} = server, time) when is_atom(module) do
-    find_alive(recording, server, time)
+    find_alive(recording, server, alive(recording, server), time)
   end
 
   def find(_recording, other, _time), do: bad(other)
@@ -68,18 +75,58 @@ defmodule ElixirScope.Query.Server do
   defp in_range(id, serial) when id < 0x100000000 and serial < 0x100000000, do: {:ok, {id, serial}}
   defp in_range(_id, _serial), do: :error
 
+  # Who said when it had the name.
+  defp find_recorded(recording, name, [{first, pid} | _later], time) do
+    case Native.named(recording.handle, Atom.to_string(name), time) do
+      nil -> not_yet(name, time, first, pid)
+      process -> {:ok, process}
+    end
+  end
+
   # Names of registries, and names taken after the first event, are known to this VM alone.
-  defp find_alive(%Recording{live?: true} = recording, server, time) do
+  defp alive(%Recording{live?: true}, server) do
     case GenServer.whereis(server) do
-      pid when is_pid(pid) -> find(recording, pid, time)
-      _ -> unknown(recording, server)
+      pid when is_pid(pid) and node(pid) == node() -> pid
+      _ -> nil
     end
   rescue
     # The module of a {:via, ...} or its registry does not exist.
-    _error in [UndefinedFunctionError, ArgumentError] -> unknown(recording, server)
+    _error in [UndefinedFunctionError, ArgumentError] -> nil
   end
 
-  defp find_alive(recording, server, _time), do: unknown(recording, server)
+  defp alive(_recording, _server), do: nil
+
+  # Nothing says since when a process has a name that it has now, so that is believed for a moment only.
+  @believed 1_000_000_000
+
+  defp find_alive(recording, server, nil, _time), do: unknown(recording, server)
+
+  defp find_alive(recording, server, pid, time) do
+    if now?(time), do: find(recording, pid, time), else: taken(server, pid, time)
+  end
+
+  # The last that said it had the name is not the one that has it.
+  defp given_on(recording, name, {last, pid}, time) do
+    if now?(time), do: find(recording, pid, time), else: given_on(name, last, pid, time)
+  end
+
+  defp given_on(name, last, pid, time) do
+    Error.new(
+      :unknown_process,
+      "which process had the name #{inspect(name)} at #{Text.date(time)} is not known: #{inspect(last)} had it, and #{inspect(pid)} has " <>
+        "it now, which took it at a time that is not recorded; ask with the pid"
+    )
+  end
+
+  defp taken(server, pid, time) do
+    Error.new(
+      :unknown_process,
+      "which process had the name #{inspect(server)} at #{Text.date(time)} is not known: #{inspect(pid)} has it now, and took it at " <>
+        "a time that is not recorded; ask with the pid"
+    )
+  end
+
+  defp now?(time), do: time >= Native.now() - @believed
 
   # The process that has the name today is none that had it then.
   defp not_yet(name, time, first, pid) do

@@ -216,6 +216,10 @@ defmodule ElixirScope.Query.Who do
     running(chain, about, from, step.call.started, step.call.id, &not_running/3)
   end
 
+  defp sender(chain, _about, %Step{call: call} = step, kind) when kind != :callback do
+    if HistoryCause.sender_cut?(call), do: sender_cut(chain, step), else: sender_unknown(chain, step)
+  end
+
   defp sender(chain, about, step, :callback) do
     case continued(about, step) do
       {:ok, callback} -> add(chain, callback)
@@ -223,7 +227,14 @@ defmodule ElixirScope.Query.Who do
     end
   end
 
-  defp sender(chain, _about, step, _kind), do: sender_unknown(chain, step)
+  defp sender_cut(chain, %Step{call: call} = step) do
+    ends(
+      chain,
+      :limit,
+      "a limit kept out who called #{inspect(step.pid)}: it stands among the arguments of #{Function.label(call.mfa)}; record with " <>
+        "higher limits:"
+    )
+  end
 
   defp sender_unknown(chain, step) do
     ends(

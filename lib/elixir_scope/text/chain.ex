@@ -23,12 +23,20 @@ defmodule ElixirScope.Text.Chain do
         ]
   def rows(step, above, path, recording, options) do
     [first | rest] = what(step, path, recording, options)
-    who = if step.pid == above, do: "", else: " of #{Text.process(recording, step.pid, step.time)}"
+
+    who =
+      if step.pid == above or step.kind == :start,
+        do: "",
+        else: " of #{Text.process(recording, step.pid, step.time)}"
+
     [[Text.clock(step.time), first <> who, place(step)] | for(text <- rest, do: ["", text])]
   end
 
-  defp what(%{kind: :change, change: change}, path, recording, options),
-    do: [set(change, path, options), "by #{Text.Change.cause(change, recording, options)}"]
+  defp what(%{kind: :change, change: change}, path, recording, options) do
+    cause = Text.Change.cause(change, recording, options)
+    by = if change.cause.kind == :outside, do: "", else: "by "
+    [set(change, path, options), by <> cause]
+  end
 
   defp what(%{kind: :call, call: call}, _path, _recording, options),
     do: ["in #{Text.call(call.mfa, call.args, Keyword.update(options, :width, 60, &narrow/1))}"]
@@ -39,7 +47,7 @@ defmodule ElixirScope.Text.Chain do
   end
 
   defp what(%{kind: :start, pid: pid} = step, _path, recording, _options),
-    do: ["which #{Text.process(recording, pid, step.time)} started"]
+    do: ["begun by #{Text.process(recording, pid, step.time)}"]
 
   defp what(step, _path, _recording, _options), do: [Atom.to_string(step.kind)]
 

@@ -15,6 +15,9 @@ defmodule ElixirScope.Text.Change do
   defp narrow(width) when is_integer(width), do: min(width, 60)
   defp narrow(width), do: width
 
+  defp words(%{kind: kind, unknown: unknown}, _who, _options) when unknown in [:lost, :not_recorded],
+    do: "#{kind}, #{missing(unknown)}"
+
   defp words(%{kind: :init} = cause, _who, options), do: "init#{message(cause, options)}"
 
   defp words(%{kind: :call} = cause, who, options),
@@ -28,12 +31,24 @@ defmodule ElixirScope.Text.Change do
     "from outside of the callbacks#{since}"
   end
 
-  defp words(%{call: %{mfa: mfa}} = cause, _who, options), do: "#{Text.mfa(mfa)}#{message(cause, options)}"
+  defp words(%{call: %{mfa: mfa}} = cause, _who, options),
+    do: "#{Text.mfa(mfa)}#{event(cause)}#{message(cause, options)}"
+
   defp words(cause, _who, options), do: "callback#{message(cause, options)}"
+
+  defp missing(:lost), do: "what it was given is missing, with its events"
+  defp missing(:not_recorded), do: "what it was given is not recorded (args: false)"
+
+  defp event(%{event: type}) when type != nil, do: " " <> type(type)
+  defp event(_cause), do: ""
+
+  defp type({:timeout, name}), do: "timeout #{Text.short(name, width: 30)}"
+  defp type(type), do: Atom.to_string(type)
 
   defp message(%{message: nil, call: nil}, _options), do: ""
   defp message(%{message: message}, options), do: " " <> Text.short(message, options)
 
+  defp from(%{from: nil, unknown: :limit}, _who), do: "a process that a limit kept out"
   defp from(%{from: nil}, _who), do: "a process that is not recorded"
   defp from(%{from: pid}, who), do: who.(pid)
 
