@@ -454,6 +454,8 @@ defmodule ElixirScope.CursorTest do
       assert_raise Error, ~r/unknown filter :from/, fn -> ElixirScope.at({:ago, 0, :second}, from: 1) end
       cursor = first(shop)
       assert_raise Error, ~r/by as one of :event, :call/, fn -> ElixirScope.next(cursor, :hop) end
+      assert_raise Error, ~r/by as one of :event.* got: "x"/, fn -> ElixirScope.next(cursor, "x") end
+      assert_raise Error, ~r/by as one of :event.* got: 1/, fn -> ElixirScope.prev(cursor, 1) end
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.next(:cursor) end
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.step_into(nil) end
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.where(nil) end
