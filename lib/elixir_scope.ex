@@ -615,8 +615,8 @@ defmodule ElixirScope do
   def where(cursor, options \\ []), do: bang(Query.Where.where(cursor, options))
 
   @doc """
-  Sets a bookmark in the recording: a name, an atom or a string, for this moment. Its label can be given wherever a time is expected,
-  and stands for the newest mark with it; an atom and its text are the same label.
+  Sets a bookmark in the recording: a name, an atom or a string of at most 255 bytes, for this moment. Its label can be given wherever a
+  time is expected, and stands for the newest mark with it; an atom and its text are the same label.
 
   | option | meaning |
   |---|---|
