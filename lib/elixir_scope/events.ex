@@ -87,7 +87,7 @@ defmodule ElixirScope.Events do
     defp rows(recording, some, opts) do
       some = Enum.take(some, @shown)
       rows = for event <- some, do: columns(recording, event)
-      used = rows |> Text.table() |> Enum.map(&String.length/1) |> Enum.max()
+      used = rows |> Text.table() |> Enum.map(&Text.width/1) |> Enum.max()
       options = Text.options(opts)
       options = Keyword.update!(options, :width, &room(&1, used))
       Text.table(for {event, row} <- Enum.zip(some, rows), do: row ++ [Sentence.of(event, options)])

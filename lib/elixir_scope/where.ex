@@ -112,7 +112,7 @@ defmodule ElixirScope.Where do
     defp line(number, text, digits, here?, note) do
       mark = if here?, do: "-> ", else: "   "
       line = mark <> String.pad_leading(Integer.to_string(number), digits) <> "  " <> text
-      if note, do: String.pad_trailing(line, @column) <> "  # " <> note, else: String.trim_trailing(line)
+      if note, do: Text.pad(line, @column) <> "  # " <> note, else: String.trim_trailing(line)
     end
 
     # What the innermost call was given stands at its head, unless its variables do.

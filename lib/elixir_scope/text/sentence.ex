@@ -81,7 +81,7 @@ defmodule ElixirScope.Text.Sentence do
   defp short(value, before, options) do
     case Keyword.get(options, :width) do
       width when is_integer(width) ->
-        Text.short(value, Keyword.put(options, :width, max(width - String.length(before) - 4, 30)))
+        Text.short(value, Keyword.put(options, :width, max(width - Text.width(before) - 4, 30)))
 
       _any ->
         Text.short(value, options)
