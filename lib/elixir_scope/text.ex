@@ -247,27 +247,51 @@ defmodule ElixirScope.Text do
   end
 
   @doc """
-  What was raised, as the shell shows it.
+  What was raised, as the shell shows it, on one line: the first one of its message. An error of Erlang is shown as the exception
+  that Elixir makes of it.
 
       iex> ElixirScope.Text.exception(:error, %ArgumentError{message: "too old"})
       "** (ArgumentError) too old"
+      iex> ElixirScope.Text.exception(:error, :badarith)
+      "** (ArithmeticError) bad argument in arithmetic expression"
       iex> ElixirScope.Text.exception(:exit, :normal)
       "** (exit) :normal"
   """
   @spec exception(:error | :exit | :throw, term, keyword) :: String.t()
-  def exception(kind, reason, options \\ [])
+  def exception(kind, reason, options \\ []), do: kind |> exception_lines(reason, options) |> hd()
 
-  def exception(:error, %{__struct__: module, __exception__: true} = reason, options) do
-    "** (#{inspect(module)}) #{message(reason, options)}"
+  @doc """
+  As `exception/3`, with all lines of the message.
+
+      iex> ElixirScope.Text.exception_lines(:error, %ArgumentError{message: "too old:\\n\\n  7\\n"})
+      ["** (ArgumentError) too old:", "", "  7"]
+  """
+  @spec exception_lines(:error | :exit | :throw, term, keyword) :: [String.t(), ...]
+  def exception_lines(kind, reason, options \\ [])
+
+  def exception_lines(:error, %{__struct__: module, __exception__: true} = reason, options) do
+    [first | rest] = message(reason, options)
+    ["** (#{inspect(module)}) #{first}" | rest]
   end
 
-  def exception(kind, reason, options), do: "** (#{kind}) #{short(reason, options)}"
+  def exception_lines(:error, reason, options) do
+    case normalized(reason, options) do
+      %ErlangError{} -> ["** (ErlangError) Erlang error: #{short(reason, options)}"]
+      exception -> exception_lines(:error, exception, options)
+    end
+  end
+
+  def exception_lines(kind, reason, options), do: ["** (#{kind}) #{short(reason, options)}"]
+
+  # Of some errors the stack says more, such as the function that is undefined.
+  defp normalized(reason, options),
+    do: Exception.normalize(:error, reason, Keyword.get(options, :stack) || [])
 
   # The module of a recorded exception may be another one here, or none.
   defp message(exception, options) do
-    exception.__struct__.message(exception) |> String.split("\n") |> hd()
+    exception.__struct__.message(exception) |> String.trim_trailing() |> String.split("\n")
   rescue
-    _any -> short(exception, options)
+    _any -> [short(exception, options)]
   end
 
   @doc """
