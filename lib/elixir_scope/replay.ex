@@ -53,10 +53,10 @@ defmodule ElixirScope.Replay do
   ]
 
   defimpl Inspect do
-    alias ElixirScope.{Native, Text}
+    alias ElixirScope.{Call, Native, Recording, Text}
     alias ElixirScope.Text.Sentence
 
-    def inspect(replay, opts) do
+    def inspect(%{recording: %Recording{}, call: %Call{}} = replay, opts) do
       options = Text.options(opts)
 
       Text.view("Replay", [
@@ -71,6 +71,9 @@ defmodule ElixirScope.Replay do
         differences(replay, options)
       ])
     end
+
+    # Made by hand.
+    def inspect(replay, opts), do: Inspect.Any.inspect(replay, opts)
 
     # What is of several lines stands under its first one.
     defp told(label, result) do

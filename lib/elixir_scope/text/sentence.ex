@@ -45,7 +45,7 @@ defmodule ElixirScope.Text.Sentence do
           value != [],
           do: "#{key}: #{value(key, value, options)}"
 
-    Enum.join(parts, ", ")
+    if parts == [], do: "was seen for the first time", else: Enum.join(parts, ", ")
   end
 
   def of(%{data: nil}, _options), do: "what it held cannot be read"
