@@ -438,8 +438,9 @@ defmodule ElixirScope do
   end
 
   @doc """
-  The variables of a call, line by line, or those up to an event within it, as `ElixirScope.Locals`. They are there of
-  functions that are recorded with `locals: true`; of any other the error has the reason `:not_instrumented`.
+  The variables of a call, line by line, or those up to an event within it, or up to the event that a cursor stands on, as
+  `ElixirScope.Locals`. They are there of functions that are recorded with `locals: true`; of any other the error has the reason
+  `:not_instrumented`.
 
       iex> ElixirScope.Doctest.Price.with_tax(100)
       119
@@ -450,9 +451,14 @@ defmodule ElixirScope do
       iex> for {_line, variables} <- locals.lines, do: variables
       [[net: 100], [tax: 19]]
   """
-  @spec locals_at(Call.t() | ElixirScope.Event.t(), keyword) ::
+  @spec locals_at(Call.t() | ElixirScope.Event.t() | Cursor.t(), keyword) ::
           {:ok, ElixirScope.Locals.t()} | {:error, Error.t()}
-  def locals_at(event_or_call, options \\ []), do: Query.Locals.locals_at(event_or_call, options)
+  def locals_at(event_or_call, options \\ [])
+
+  def locals_at(%Cursor{event: %{} = event, recording: recording}, options) when is_list(options),
+    do: locals_at(event, options ++ [in: recording])
+
+  def locals_at(event_or_call, options), do: Query.Locals.locals_at(event_or_call, options)
 
   @doc """
   The events that match all of the filters, in the order of the recording, lazily.
