@@ -440,8 +440,9 @@ defmodule ElixirScope do
   end
 
   @doc """
-  The variables of a call, line by line, or those up to an event within it, as `ElixirScope.Locals`. They are there of
-  functions that are recorded with `locals: true`; of any other the error has the reason `:not_instrumented`.
+  The variables of a call, line by line, or those up to an event within it, or up to the event that a cursor stands on, as
+  `ElixirScope.Locals`. They are there of functions that are recorded with `locals: true`; of any other the error has the reason
+  `:not_instrumented`.
 
       iex> ElixirScope.Doctest.Price.with_tax(100)
       119
@@ -455,9 +456,14 @@ defmodule ElixirScope do
   Scopes are not recorded: `visible` has the value that each name was bound to last, in a branch too. Names for which that
   may be another's are in `ambiguous`.
   """
-  @spec locals_at(Call.t() | ElixirScope.Event.t(), keyword) ::
+  @spec locals_at(Call.t() | ElixirScope.Event.t() | Cursor.t(), keyword) ::
           {:ok, ElixirScope.Locals.t()} | {:error, Error.t()}
-  def locals_at(event_or_call, options \\ []), do: Query.Locals.locals_at(event_or_call, options)
+  def locals_at(event_or_call, options \\ [])
+
+  def locals_at(%Cursor{event: %{} = event, recording: recording}, options) when is_list(options),
+    do: locals_at(event, options ++ [in: recording])
+
+  def locals_at(event_or_call, options), do: Query.Locals.locals_at(event_or_call, options)
 
   @doc """
   The events that match all of the filters, in the order of the recording, lazily.
@@ -620,8 +626,8 @@ defmodule ElixirScope do
   def where(cursor, options \\ []), do: bang(Query.Where.where(cursor, options))
 
   @doc """
-  Sets a bookmark in the recording: a name, an atom or a string, for this moment. Its label can be given wherever a time is expected,
-  and stands for the newest mark with it; an atom and its text are the same label.
+  Sets a bookmark in the recording: a name, an atom or a string of at most 255 bytes, for this moment. Its label can be given wherever a
+  time is expected, and stands for the newest mark with it; an atom and its text are the same label.
 
   | option | meaning |
   |---|---|

@@ -37,10 +37,10 @@ defmodule ElixirScope.Cursor do
   defstruct [:recording, :event, :time, :pid, :position, :ended, over: []]
 
   defimpl Inspect do
-    alias ElixirScope.{Native, Text}
+    alias ElixirScope.{Native, Recording, Text}
     alias ElixirScope.Text.Sentence
 
-    def inspect(cursor, opts) do
+    def inspect(%{recording: %Recording{}, time: time} = cursor, opts) when is_integer(time) do
       lines = [
         moment(cursor),
         event(cursor, Text.options(opts)),
@@ -51,6 +51,9 @@ defmodule ElixirScope.Cursor do
 
       Text.view("Cursor", Enum.reject(lines, &(&1 == "")))
     end
+
+    # Made by hand.
+    def inspect(cursor, opts), do: Inspect.Any.inspect(cursor, opts)
 
     defp moment(cursor), do: Text.moment(cursor.time, Native.now())
 

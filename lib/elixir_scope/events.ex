@@ -62,18 +62,21 @@ defmodule ElixirScope.Events do
   end
 
   defimpl Inspect do
-    alias ElixirScope.Text
+    alias ElixirScope.{Recording, Text}
     alias ElixirScope.Text.Sentence
 
     @counted 1_000
     @shown 10
 
-    def inspect(events, opts) do
+    def inspect(%{recording: %Recording{}} = events, opts) do
       case Enum.take(events, @counted + 1) do
         [] -> Text.view("Events", ["none: #{ElixirScope.Query.why_none(events)}"])
         some -> Text.view("Events", [count(some), rows(events.recording, some, opts), more(some)])
       end
     end
+
+    # Made by hand.
+    def inspect(events, opts), do: Inspect.Any.inspect(events, opts)
 
     defp count([first | _] = some) do
       "#{many(some)}, from #{Text.moment(first.time, ElixirScope.Native.now())}"
@@ -87,7 +90,7 @@ defmodule ElixirScope.Events do
     defp rows(recording, some, opts) do
       some = Enum.take(some, @shown)
       rows = for event <- some, do: columns(recording, event)
-      used = rows |> Text.table() |> Enum.map(&String.length/1) |> Enum.max()
+      used = rows |> Text.table() |> Enum.map(&Text.width/1) |> Enum.max()
       options = Text.options(opts)
       options = Keyword.update!(options, :width, &room(&1, used))
       Text.table(for {event, row} <- Enum.zip(some, rows), do: row ++ [Sentence.of(event, options)])

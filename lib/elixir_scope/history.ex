@@ -35,18 +35,22 @@ defmodule ElixirScope.History do
 
   defimpl Inspect do
     # As `ElixirScope.Events`: a line for each of the first.
-    alias ElixirScope.{Native, Text}
+    alias ElixirScope.{Native, Recording, Text}
 
     @counted 100
     @shown 10
+    @more "Enum.to_list/1 gives all of them, limit: the first so many"
 
-    def inspect(history, opts) do
+    def inspect(%{recording: %Recording{}} = history, opts) do
       some = Enum.take(history, @counted + 1)
       options = Text.options(opts)
       who = Text.process(history.recording, history.pid, if(some != [], do: hd(some).time))
       rows = for change <- Enum.take(some, @shown), do: row(history, change, options)
       Text.view("History", [head(who, some), Text.table(rows), more(some), missing(history.gaps)])
     end
+
+    # Made by hand.
+    def inspect(history, opts), do: Inspect.Any.inspect(history, opts)
 
     defp head(who, []), do: "#{who}, no change"
 
@@ -71,8 +75,8 @@ defmodule ElixirScope.History do
     defp what(change, options), do: Text.Difference.line(change.difference, options)
 
     defp more(some) when length(some) <= @shown, do: []
-    defp more(some) when length(some) > @counted, do: ["and more"]
-    defp more(some), do: ["and #{length(some) - @shown} more"]
+    defp more(some) when length(some) > @counted, do: ["and more: #{@more}"]
+    defp more(some), do: ["and #{length(some) - @shown} more: #{@more}"]
 
     defp missing([]), do: []
     defp missing(gaps), do: ["events are missing in #{length(gaps)} of its intervals, see its gaps"]

@@ -20,8 +20,11 @@ defmodule ElixirScope.Mark do
   defimpl Inspect do
     alias ElixirScope.{Native, Text}
 
-    def inspect(mark, _opts) do
-      Text.view("Mark", ["#{Kernel.inspect(mark.label)} at #{Text.moment(mark.time, Native.now())}"])
+    def inspect(%{time: time} = mark, _opts) when is_integer(time) do
+      Text.view("Mark", ["#{Kernel.inspect(mark.label)} at #{Text.moment(time, Native.now())}"])
     end
+
+    # Made by hand.
+    def inspect(mark, opts), do: Inspect.Any.inspect(mark, opts)
   end
 end

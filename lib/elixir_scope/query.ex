@@ -158,13 +158,20 @@ defmodule ElixirScope.Query do
         Error.new(
           :after_recording,
           "expected a time within the recording, which is known up to #{Moment.format(last)} (#{last}), " <>
-            "got #{Moment.format(time)} (#{time})"
+            "got #{Moment.format(time)} (#{time})" <> later(recording, state, flight)
         )
 
       true ->
         :ok
     end
   end
+
+  # What was opened is as it was then.
+  defp later(%{live?: false, path: path}, state, nil) when state in [:running, :paused] do
+    "; it was still being made when it was opened: open it again with ElixirScope.open(#{inspect(path)}) for what came since"
+  end
+
+  defp later(_recording, _state, _flight), do: ""
 
   @filters [:in, :kind, :pid, :mfa, :since, :until, :limit, :order]
 

@@ -53,9 +53,10 @@ defmodule ElixirScope.Replay do
   ]
 
   defimpl Inspect do
-    alias ElixirScope.{Native, Text}
+    alias ElixirScope.{Call, Native, Recording, Text}
+    alias ElixirScope.Text.Sentence
 
-    def inspect(replay, opts) do
+    def inspect(%{recording: %Recording{}, call: %Call{}} = replay, opts) do
       options = Text.options(opts)
 
       Text.view("Replay", [
@@ -64,17 +65,26 @@ defmodule ElixirScope.Replay do
           Text.process(replay.recording, replay.call.pid)
         ]),
         Text.call(replay.call.mfa, replay.call.args, options),
-        "then  " <> result(replay.recorded, options),
-        "now   " <> result(replay.replayed, options),
+        told("then  ", result(replay.recorded, options)),
+        told("now   ", result(replay.replayed, options)),
         verdict(replay),
         differences(replay, options)
       ])
     end
 
+    # Made by hand.
+    def inspect(replay, opts), do: Inspect.Any.inspect(replay, opts)
+
+    # What is of several lines stands under its first one.
+    defp told(label, result) do
+      [first | rest] = List.wrap(result)
+      [label <> first | Enum.map(rest, &("      " <> &1))]
+    end
+
     defp result(%{outcome: :returned, return: value}, options), do: Text.short(value, narrow(options))
 
-    defp result(%{outcome: :raised, exception: %{kind: kind, reason: reason}}, options),
-      do: Text.exception(kind, reason, narrow(options))
+    defp result(%{outcome: :raised, exception: %{kind: kind, reason: reason} = exception}, options),
+      do: Text.exception_lines(kind, reason, Sentence.stack(exception) ++ narrow(options))
 
     defp result(%{outcome: :exited, reason: reason}, options),
       do: "its process was ended: #{Text.short(reason, narrow(options))}"

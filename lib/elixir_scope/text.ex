@@ -7,7 +7,7 @@ defmodule ElixirScope.Text do
   """
 
   alias ElixirScope.Recording
-  alias ElixirScope.Text.Names
+  alias ElixirScope.Text.{Names, Width}
 
   # What a term may take on a line before it is shown with fewer of its elements.
   @width 80
@@ -131,7 +131,7 @@ defmodule ElixirScope.Text do
 
   defp fitting(term, limit, width) do
     plain = inspected(term, limit, width, [])
-    if String.length(plain) <= width, do: {limit, plain}
+    if width == :infinity or width(plain) <= width, do: {limit, plain}
   end
 
   defp colored(_term, _limit, _width, [], plain), do: plain
@@ -162,7 +162,18 @@ defmodule ElixirScope.Text do
     _kind, _any -> inspect(term, [structs: false] ++ options)
   end
 
-  defp cut(text, width), do: String.slice(text, 0, max(width - 3, 1)) <> "..."
+  # Each character takes a column or more.
+  defp cut(text, width), do: text |> String.slice(0, max(width - 3, 1)) |> narrowed(max(width - 3, 1))
+
+  defp narrowed(text, width) do
+    case width(text) - width do
+      over when over > 0 ->
+        text |> String.slice(0, max(String.length(text) - div(over + 1, 2), 1)) |> narrowed(width)
+
+      _fits ->
+        text <> "..."
+    end
+  end
 
   @doc """
   A function.
@@ -209,7 +220,7 @@ defmodule ElixirScope.Text do
   defp arguments(args, options) do
     case Keyword.get(options, :width, @width) do
       width when is_integer(width) ->
-        needed = for arg <- args, do: arg |> argument(color: false, width: 1_000) |> String.length()
+        needed = for arg <- args, do: arg |> argument(color: false, width: 1_000) |> width()
         share = share(Enum.sort(needed), width - 2 * length(args))
         Enum.map_join(args, ", ", &argument(&1, Keyword.put(options, :width, max(share, 12))))
 
@@ -236,27 +247,51 @@ defmodule ElixirScope.Text do
   end
 
   @doc """
-  What was raised, as the shell shows it.
+  What was raised, as the shell shows it, on one line: the first one of its message. An error of Erlang is shown as the exception
+  that Elixir makes of it.
 
       iex> ElixirScope.Text.exception(:error, %ArgumentError{message: "too old"})
       "** (ArgumentError) too old"
+      iex> ElixirScope.Text.exception(:error, :badarith)
+      "** (ArithmeticError) bad argument in arithmetic expression"
       iex> ElixirScope.Text.exception(:exit, :normal)
       "** (exit) :normal"
   """
   @spec exception(:error | :exit | :throw, term, keyword) :: String.t()
-  def exception(kind, reason, options \\ [])
+  def exception(kind, reason, options \\ []), do: kind |> exception_lines(reason, options) |> hd()
 
-  def exception(:error, %{__struct__: module, __exception__: true} = reason, options) do
-    "** (#{inspect(module)}) #{message(reason, options)}"
+  @doc """
+  As `exception/3`, with all lines of the message.
+
+      iex> ElixirScope.Text.exception_lines(:error, %ArgumentError{message: "too old:\\n\\n  7\\n"})
+      ["** (ArgumentError) too old:", "", "  7"]
+  """
+  @spec exception_lines(:error | :exit | :throw, term, keyword) :: [String.t(), ...]
+  def exception_lines(kind, reason, options \\ [])
+
+  def exception_lines(:error, %{__struct__: module, __exception__: true} = reason, options) do
+    [first | rest] = message(reason, options)
+    ["** (#{inspect(module)}) #{first}" | rest]
   end
 
-  def exception(kind, reason, options), do: "** (#{kind}) #{short(reason, options)}"
+  def exception_lines(:error, reason, options) do
+    case normalized(reason, options) do
+      %ErlangError{} -> ["** (ErlangError) Erlang error: #{short(reason, options)}"]
+      exception -> exception_lines(:error, exception, options)
+    end
+  end
+
+  def exception_lines(kind, reason, options), do: ["** (#{kind}) #{short(reason, options)}"]
+
+  # Of some errors the stack says more, such as the function that is undefined.
+  defp normalized(reason, options),
+    do: Exception.normalize(:error, reason, Keyword.get(options, :stack) || [])
 
   # The module of a recorded exception may be another one here, or none.
   defp message(exception, options) do
-    exception.__struct__.message(exception) |> String.split("\n") |> hd()
+    exception.__struct__.message(exception) |> String.trim_trailing() |> String.split("\n")
   rescue
-    _any -> short(exception, options)
+    _any -> [short(exception, options)]
   end
 
   @doc """
@@ -289,14 +324,23 @@ defmodule ElixirScope.Text do
     for n <- 0..(columns - 1)//1, do: rows |> Enum.map(&(&1 |> Enum.at(n, "") |> width())) |> Enum.max()
   end
 
-  defp pad(cell, width, right?) do
-    blanks = String.duplicate(" ", max(width - width(cell), 0))
-    if right?, do: blanks <> cell, else: cell <> blanks
-  end
+  defp pad(cell, width, true), do: blanks(cell, width) <> cell
+  defp pad(cell, width, false), do: pad(cell, width)
 
-  @doc "How many characters a text shows."
+  defp blanks(text, width), do: String.duplicate(" ", max(width - width(text), 0))
+
+  @doc """
+  How many columns of a terminal a text takes: wide characters take two, and colours none.
+
+      iex> for text <- ["tea", "茶", "☕ 1", "é", "e\u0301"], do: ElixirScope.Text.width(text)
+      [3, 2, 4, 1, 1]
+  """
   @spec width(String.t()) :: non_neg_integer
-  def width(text), do: text |> String.replace(~r/\e\[[\d;]*m/, "") |> String.length()
+  def width(text), do: text |> String.replace(~r/\e\[[\d;]*m/, "") |> Width.of()
+
+  @doc "A text with blanks behind it, up to a width."
+  @spec pad(String.t(), non_neg_integer) :: String.t()
+  def pad(text, width), do: text <> blanks(text, width)
 
   @doc """
   A text in a colour of `IO.ANSI`, when colours are asked for as in `short/2`.
@@ -343,7 +387,7 @@ defmodule ElixirScope.Text do
   defp fill(word, [], _width), do: {:cont, [word]}
 
   defp fill(word, words, width) do
-    if String.length(line([word | words])) <= width,
+    if width(line([word | words])) <= width,
       do: {:cont, [word | words]},
       else: {:cont, line(words), [word]}
   end

@@ -63,19 +63,17 @@ defmodule ElixirScope.Where do
             ] ++ [whole?: true, mailbox: :not_recorded]
 
   defimpl Inspect do
-    alias ElixirScope.{Native, Text}
+    alias ElixirScope.{Native, Recording, Text}
     alias ElixirScope.Text.Sentence
 
     @column 56
 
-    def inspect(where, opts) do
+    def inspect(%{recording: %Recording{}, time: time} = where, opts) when is_integer(time) do
       options = Text.options(opts)
 
       Text.view("Where", [
         head(where, options),
-        "",
-        source(where, options),
-        "",
+        place(where, options),
         calls(where, options),
         about("state", state(where.state, options)),
         about("mailbox", "not recorded: messages that wait in a mailbox are not recorded yet"),
@@ -83,18 +81,23 @@ defmodule ElixirScope.Where do
       ])
     end
 
+    # Made by hand.
+    def inspect(where, opts), do: Inspect.Any.inspect(where, opts)
+
     defp head(%{event: nil} = where, _options),
       do: Text.columns([Text.moment(where.time, Native.now()), who(where), "before the first event"])
 
     defp head(where, options) do
-      what = "#{where.event.kind}  #{Sentence.of(where.event, options)}"
+      what = Text.columns([Atom.to_string(where.event.kind), Sentence.of(where.event, options)])
       [Text.columns([Text.moment(where.time, Native.now()), who(where)]), what]
     end
 
     defp who(%{pid: nil}), do: ""
     defp who(where), do: Text.process(where.recording, where.pid)
 
-    defp source(%{source: nil}, _options), do: "no place in the source"
+    # Nothing stands between the lines of an event that is of no place.
+    defp place(%{source: nil}, _options), do: about("source", "no place: not an event of a function")
+    defp place(where, options), do: ["", source(where, options), ""]
 
     defp source(%{source: {:error, error}} = where, _options),
       do: "#{where.file}:#{where.line}  #{error.message}"
@@ -112,7 +115,7 @@ defmodule ElixirScope.Where do
     defp line(number, text, digits, here?, note) do
       mark = if here?, do: "-> ", else: "   "
       line = mark <> String.pad_leading(Integer.to_string(number), digits) <> "  " <> text
-      if note, do: String.pad_trailing(line, @column) <> "  # " <> note, else: String.trim_trailing(line)
+      if note, do: Text.pad(line, @column) <> "  # " <> note, else: String.trim_trailing(line)
     end
 
     # What the innermost call was given stands at its head, unless its variables do.

@@ -404,6 +404,24 @@ defmodule ElixirScope.CursorTest do
       assert {:error, %Error{reason: :bad_option}} = ElixirScope.mark({:a, 1})
     end
 
+    test "too long to be found again are refused" do
+      longest = String.duplicate("x", 255)
+      assert ElixirScope.mark(longest) == :ok
+      assert %Cursor{event: %{kind: :mark}} = ElixirScope.at(longest)
+
+      for options <- [[], [at: ElixirScope.now()]],
+          label <- [longest <> "x", String.duplicate("x", 100_000)] do
+        assert {:error, %Error{reason: :bad_option} = error} = ElixirScope.mark(label, options)
+        assert error.message =~ "at most 255 bytes, got one of #{byte_size(label)}"
+        assert byte_size(error.message) < 200
+      end
+
+      assert {:error, %Error{reason: :bad_option}} =
+               ElixirScope.mark(String.to_atom(String.duplicate("水", 255)))
+
+      assert length(ElixirScope.marks()) == 1
+    end
+
     test "without any the error says how to set one", %{shop: shop} do
       assert {:error, error} = ElixirScope.get_state_at(shop, :there)
       assert error.message =~ "has no marks; ElixirScope.mark(label) sets one"
@@ -430,7 +448,8 @@ defmodule ElixirScope.CursorTest do
 
       assert {:error, %Error{reason: :bad_option}} = ElixirScope.mark(:no_time, in: opened)
       assert {:error, %Error{reason: :before_recording}} = ElixirScope.mark(:early, at: 0, in: opened)
-      assert {:error, %Error{reason: :not_recording}} = ElixirScope.mark(:late)
+      assert {:error, %Error{reason: :not_recording} = error} = ElixirScope.mark(:late)
+      assert error.message =~ ~r/\Anothing is recorded now.*mark\(label, at: time\)\z/
     end
 
     test "while recording is paused are kept too", %{shop: shop} do
@@ -454,6 +473,8 @@ defmodule ElixirScope.CursorTest do
       assert_raise Error, ~r/unknown filter :from/, fn -> ElixirScope.at({:ago, 0, :second}, from: 1) end
       cursor = first(shop)
       assert_raise Error, ~r/by as one of :event, :call/, fn -> ElixirScope.next(cursor, :hop) end
+      assert_raise Error, ~r/by as one of :event.* got: "x"/, fn -> ElixirScope.next(cursor, "x") end
+      assert_raise Error, ~r/by as one of :event.* got: 1/, fn -> ElixirScope.prev(cursor, 1) end
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.next(:cursor) end
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.step_into(nil) end
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.where(nil) end

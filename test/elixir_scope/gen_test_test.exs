@@ -33,7 +33,8 @@ defmodule ElixirScope.GenTestTest do
 
   defp passes(file) do
     source = File.read!(file)
-    assert source == IO.iodata_to_binary([Code.format_string!(source), "\n"])
+    # With the options of this project.
+    assert source == IO.iodata_to_binary([Code.format_string!(source, line_length: 110), "\n"])
     assert {output, 0} = run(file)
     # As ExUnit says it, and as it says it since 1.20.
     assert output =~ ~r/1 test, 0 failures|Result: 1 passed/
@@ -52,6 +53,13 @@ defmodule ElixirScope.GenTestTest do
     assert source =~ "Walked.handle_call(message, from, state)"
     assert source =~ "stands for #{inspect(self())} of the recording"
     assert source =~ "ref_1 = make_ref()"
+  end
+
+  test "it is formatted as the project is", %{recording: recording, out: out} do
+    {:ok, shop} = Walked.start_link(%{long: String.duplicate("x", 75), tea: 7})
+    Walked.take(shop, :tea, 2)
+    generate(inspect(shop), "0s", recording, out)
+    assert passes(out) |> String.split("\n") |> Enum.any?(&(String.length(&1) in 99..110))
   end
 
   test "it fails when the code does something else", %{recording: recording, out: out} do

@@ -273,6 +273,42 @@ defmodule ElixirScope.InspectTest do
         do: assert(inspect(struct, structs: false) =~ "__struct__: #{inspect(struct.__struct__)}")
   end
 
+  test "structs without their fields, made by hand, are shown as they are" do
+    for module <- ~w(Call Change Cursor Cut Event Events History Locals Mark Node Replay Where) do
+      assert inspect(struct(Module.concat(ElixirScope, module))) =~ ~r/\A(%|#)ElixirScope\./
+    end
+
+    {:ok, recording} = ElixirScope.snapshot()
+    assert inspect(struct(ElixirScope.Where, recording: recording)) =~ "%ElixirScope.Where{"
+    assert inspect(struct(ElixirScope.Events, recording: recording)) =~ "ElixirScope.Events"
+    assert inspect(struct(ElixirScope.History, recording: recording)) =~ "ElixirScope.History"
+  end
+
+  test "where the event is of no place, its process and its state are told" do
+    {:ok, server} = Store.start_link(%{a: 1})
+    :ok = ElixirScope.flush()
+
+    of = fn pid ->
+      [event] = Enum.to_list(ElixirScope.events(kind: :process, pid: pid))
+      event |> ElixirScope.at() |> ElixirScope.where() |> inspect() |> String.split("\n")
+    end
+
+    assert [
+             _first,
+             "  process  initial_call: ElixirScope.Traced.Store.init/1" <> _,
+             "  source    no place" <> _ | _
+           ] = of.(server)
+
+    # Of one that says nothing about itself.
+    assert [_first, "  process  was seen for the first time" | _] = of.(self())
+  end
+
+  test "a history of many changes says how to see all of them" do
+    {:ok, server} = Store.start_link(0)
+    for n <- 1..20, do: Store.put(server, n)
+    assert inspect(ElixirScope.state_history(server)) =~ "\n  and 11 more: Enum.to_list/1 gives all of them"
+  end
+
   test "an error is a text within the width", do: assert(inspect(error(), width: 70) =~ "\n  ")
 
   test "a recording says when it began" do

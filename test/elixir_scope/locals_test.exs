@@ -135,6 +135,18 @@ defmodule ElixirScope.LocalsTest do
     assert at(first, in: opened).visible[:product] == 2
   end
 
+  test "of a cursor are those at its event, in its recording", %{recording: recording} do
+    2 = Sums.fact(2)
+    [binding | _] = Enum.to_list(ElixirScope.events(mfa: &Sums.fact/1, kind: :binding))
+    assert at(ElixirScope.at(binding)) == at(binding)
+    :ok = ElixirScope.stop()
+    {:ok, opened} = ElixirScope.open(recording.path)
+    cursor = ElixirScope.at(binding, in: opened)
+    assert at(cursor) == at(binding, in: opened)
+    assert {:error, %Error{reason: :bad_option}} = ElixirScope.locals_at(cursor, :options)
+    assert {:error, %Error{reason: :bad_option}} = ElixirScope.locals_at(%{cursor | event: nil})
+  end
+
   test "are not there of a function that is recorded without them" do
     Echo.echo(1)
     [call] = ElixirScope.calls(&Echo.echo/1)

@@ -29,6 +29,11 @@ defmodule ElixirScope.OtherVmTest do
 
     assert {:ok, status} = ElixirScope.status(in: recording)
     assert %{state: :stopped, lost: 0, damage: []} = status
+
+    assert {:error, %{reason: :after_recording} = error} =
+             ElixirScope.get_state_at(server, known_to + 1_000_000_000, in: recording)
+
+    refute error.message =~ "open it again"
   end
 
   test "a recording can be read while another VM makes it", %{tmp_dir: dir} do
@@ -37,6 +42,11 @@ defmodule ElixirScope.OtherVmTest do
     recording = open_when_known(port, dir, time)
     assert {:ok, %{state: :running, damage: [], gaps: []}} = ElixirScope.status(in: recording)
     assert {:ok, %{number: ^number}} = ElixirScope.get_state_at(server, time, in: recording)
+
+    assert {:error, %{reason: :after_recording} = error} =
+             ElixirScope.get_state_at(server, ElixirScope.now(), in: recording)
+
+    assert error.message =~ "it was still being made when it was opened: open it again"
     assert {:error, %{reason: :in_use}} = ElixirScope.start(dir: recording.path)
     kill(port, os_pid)
   end

@@ -88,10 +88,28 @@ defmodule ElixirScope.ReplayTest do
     assert %{outcome: :raised, exception: %{kind: :error, reason: %ArgumentError{message: "oh"}}} =
              replay.replayed
 
-    assert inspect(replay) =~ "oh"
+    assert inspect(replay) =~ ~r/then +\*\* \(ArgumentError\) oh\n +now +\*\* \(ArgumentError\) oh\n/
     # The server ended with another one.
     [terminate] = ElixirScope.calls({Walked, :terminate})
     assert ElixirScope.replay(shop, terminate).call.id == terminate.id
+  end
+
+  @tag :capture_log
+  test "of what is raised all lines are shown, and errors of Erlang as Elixir shows them", %{shop: shop} do
+    Process.unlink(shop)
+    catch_exit(GenServer.call(shop, {:fail, "one\n\n  two\nthree"}))
+    text = inspect(ElixirScope.replay(shop, {:ago, 0, :second}))
+
+    assert text =~
+             ~r/  then  \*\* \(ArgumentError\) one\n +\n {10}two\n {8}three\n  now   \*\* \(ArgumentError\) one\n/
+
+    {:ok, other} = GenServer.start(Walked, %{tea: 7})
+    catch_exit(GenServer.call(other, {:run, fn -> :erlang.error(:badarith) end}))
+    replay = ElixirScope.replay(other, {:ago, 0, :second})
+    line = "** (ArithmeticError) bad argument in arithmetic expression"
+    assert inspect(replay) =~ ~r/then +#{Regex.escape(line)}\n +now +#{Regex.escape(line)}\n/
+    assert inspect(replay.call) =~ line
+    assert inspect(ElixirScope.events(pid: other, kind: :raise)) =~ line
   end
 
   test "throws and exits are outcomes, too", %{tmp_dir: _dir} do

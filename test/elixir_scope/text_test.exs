@@ -76,4 +76,19 @@ defmodule ElixirScope.TextTest do
     assert ["\e[31ma\e[0m    x", "bbb  y", ""] = Text.table(rows)
     assert Text.table([]) == []
   end
+
+  test "table/2 aligns what terminals show wide, and what they show upon another character" do
+    assert Text.table([["水", "1"], ["tea", "2"], ["한글", "3"], ["e\u0301e", "4"], ["☕", "5"]]) ==
+             ["水    1", "tea   2", "한글  3", "e\u0301e    4", "☕    5"]
+
+    assert Text.table([["1", "水"], ["2", "tea"]], right: [1]) == ["1   水", "2  tea"]
+
+    assert Enum.map(["❤️", "👩‍👩‍👧", "🇩🇪", "👍🏽", "ｱ", "Ａ", "\u0301", <<255>>, "\e[31m水\e[0m"], &Text.width/1) ==
+             [2, 2, 2, 2, 1, 2, 0, 1, 2]
+  end
+
+  test "short/2 counts columns" do
+    assert Text.width(Text.short(List.duplicate("水水水水", 50), width: 40)) <= 40
+    assert Text.short(String.duplicate("水", 100), width: 20) == ~s("水水水水水水水水...)
+  end
 end

@@ -97,7 +97,7 @@ defmodule ElixirScope.Query.Cursor do
   defp on(cursor, event), do: %{cursor | event: event, time: event.time, position: event.id}
 
   @doc "See `ElixirScope.next/3` and `ElixirScope.prev/3`."
-  @spec move(Cursor.t(), :next | :prev, atom, keyword) :: {:ok, Cursor.t()} | {:error, Error.t()}
+  @spec move(Cursor.t(), :next | :prev, term, keyword) :: {:ok, Cursor.t()} | {:error, Error.t()}
   def move(%Cursor{} = cursor, direction, by, options) do
     with :ok <- Query.check(options, [:pid]),
          {:ok, kinds} <- kinds(by),
@@ -120,11 +120,11 @@ defmodule ElixirScope.Query.Cursor do
   end
 
   defp kinds(by) do
-    case Keyword.fetch(@moves, by) do
-      {:ok, kinds} ->
+    case List.keyfind(@moves, by, 0) do
+      {_by, kinds} ->
         {:ok, kinds}
 
-      :error ->
+      nil ->
         Error.new(
           :bad_option,
           "expected what to move by as one of #{@moves |> Keyword.keys() |> Enum.map_join(", ", &inspect/1)}, got: #{inspect(by)}"

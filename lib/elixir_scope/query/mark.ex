@@ -5,10 +5,11 @@ defmodule ElixirScope.Query.Mark do
   #
   #     nanoseconds, a space, `atom` or `string`, a space, the label in the encoding of URIs, a line feed
 
-  alias ElixirScope.{Capture, Error, Event, Mark, Native, Query, Recorder, Recording}
+  alias ElixirScope.{Capture, Error, Event, Mark, Native, Query, Recorder, Recording, Text}
   alias ElixirScope.Query.Moment
 
   @file_name "bookmarks"
+  @longest 255
 
   @doc "See `ElixirScope.mark/2`."
   @spec set(Mark.label(), keyword) :: :ok | {:error, Error.t()}
@@ -19,9 +20,23 @@ defmodule ElixirScope.Query.Mark do
   end
 
   defp check(label) when label in [nil, true, false], do: bad(label)
-  defp check(label) when is_atom(label), do: :ok
-  defp check(label) when is_binary(label), do: if(String.valid?(label), do: :ok, else: bad(label))
+  defp check(label) when is_atom(label), do: short(label, Atom.to_string(label))
+
+  defp check(label) when is_binary(label),
+    do: if(String.valid?(label), do: short(label, label), else: bad(label))
+
   defp check(label), do: bad(label)
+
+  # A longer one would be cut when it is recorded, and never be found again.
+  defp short(_label, text) when byte_size(text) <= @longest, do: :ok
+
+  defp short(label, text) do
+    Error.new(
+      :bad_option,
+      "expected the label of a mark in at most #{@longest} bytes, got one of #{byte_size(text)}: " <>
+        "#{Text.short(label, width: 40)}; give it a shorter name"
+    )
+  end
 
   defp bad(label) do
     Error.new(:bad_option, "expected the label of a mark as an atom or a string, got: #{inspect(label)}")
@@ -46,11 +61,11 @@ defmodule ElixirScope.Query.Mark do
   end
 
   defp running(recording, now) do
-    with {:error, error} <- Query.within(recording, now) do
+    with {:error, _not_within} <- Query.within(recording, now) do
       Error.new(
         :not_recording,
         "nothing is recorded now, so there is nothing to mark; begin with ElixirScope.start(), or mark a moment of the past: " <>
-          "ElixirScope.mark(label, at: time). " <> error.message
+          "ElixirScope.mark(label, at: time)"
       )
     end
   end

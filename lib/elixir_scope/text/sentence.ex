@@ -21,7 +21,7 @@ defmodule ElixirScope.Text.Sentence do
     do: "#{origin(data.origin)}#{Text.short(data.state, options)}"
 
   def of(%{kind: :raise, data: %{} = data} = event, options) do
-    "#{Text.mfa(event.mfa)} #{Text.exception(data.kind, data.reason, options)}"
+    "#{Text.mfa(event.mfa)} #{Text.exception(data.kind, data.reason, stack(data) ++ options)}"
   end
 
   def of(%{kind: :binding, data: %{} = data}, options), do: bindings(data.bindings, options)
@@ -45,7 +45,7 @@ defmodule ElixirScope.Text.Sentence do
           value != [],
           do: "#{key}: #{value(key, value, options)}"
 
-    Enum.join(parts, ", ")
+    if parts == [], do: "was seen for the first time", else: Enum.join(parts, ", ")
   end
 
   def of(%{data: nil}, _options), do: "what it held cannot be read"
@@ -66,11 +66,16 @@ defmodule ElixirScope.Text.Sentence do
   @spec ending(ElixirScope.Call.t(), keyword) :: String.t()
   def ending(%{outcome: :returned} = call, options), do: "-> #{Text.short(call.return, options)}"
 
-  def ending(%{outcome: :raised, exception: %{kind: kind, reason: reason}}, options),
-    do: Text.exception(kind, reason, options)
+  def ending(%{outcome: :raised, exception: %{kind: kind, reason: reason} = exception}, options),
+    do: Text.exception(kind, reason, stack(exception) ++ options)
 
   def ending(%{outcome: :open}, _options), do: "has not returned"
   def ending(_call, _options), do: "-> unknown"
+
+  @doc "The stack of what was raised, as an option of `Text.exception/3`."
+  @spec stack(map) :: keyword
+  def stack(%{stack: stack}) when is_list(stack), do: [stack: stack]
+  def stack(_unknown), do: []
 
   @doc "Where in the source."
   @spec place(%{file: String.t() | nil, line: non_neg_integer | nil}) :: String.t()
@@ -81,7 +86,7 @@ defmodule ElixirScope.Text.Sentence do
   defp short(value, before, options) do
     case Keyword.get(options, :width) do
       width when is_integer(width) ->
-        Text.short(value, Keyword.put(options, :width, max(width - String.length(before) - 4, 30)))
+        Text.short(value, Keyword.put(options, :width, max(width - Text.width(before) - 4, 30)))
 
       _any ->
         Text.short(value, options)

@@ -48,7 +48,8 @@ defmodule Mix.Tasks.Scope.Gen.Test do
          {:ok, status} <- Query.status(in: recording),
          {:ok, moment} <- Replay.moment(server!(options[:server]), time(options[:at], status), in: recording),
          {:ok, source} <- GeneratedTest.source(moment) do
-      write(Keyword.get(options, :out, GeneratedTest.path(moment)), source, options[:force])
+      path = Keyword.get(options, :out, GeneratedTest.path(moment))
+      write(path, formatted(path, source), options[:force])
     else
       {:error, error} -> Mix.raise(error.message)
     end
@@ -94,6 +95,16 @@ defmodule Mix.Tasks.Scope.Gen.Test do
 
   defp last(%{span: {_first, last}}), do: last
   defp last(%{started: started}), do: started
+
+  # As `mix format` would leave it: the project may have lines of another length.
+  defp formatted(path, source) do
+    if File.regular?(".formatter.exs") do
+      {format, _options} = Mix.Tasks.Format.formatter_for_file(path)
+      format.(source)
+    else
+      source
+    end
+  end
 
   defp write(path, source, force) do
     if File.exists?(path) and force != true do
