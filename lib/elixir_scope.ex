@@ -289,7 +289,8 @@ defmodule ElixirScope do
   state, the answer is an error with the reason `:lost`, never a guess.
   """
   @spec get_state_at(Server.t(), Moment.t(), keyword) :: {:ok, term} | {:error, Error.t()}
-  def get_state_at(server, time, options \\ []), do: Query.state_at(server, time, options)
+  def get_state_at(server, time, options \\ []),
+    do: server |> Query.state_at(time, options) |> Query.ModuleHint.add(server, options)
 
   @doc """
   As `get_state_at/3`, but gives the state itself and raises `ElixirScope.Error`.
@@ -321,7 +322,8 @@ defmodule ElixirScope do
   the history as a whole in its own `gaps`. Raises `ElixirScope.Error` for a server without states, and for options that are not of this form.
   """
   @spec state_history(Server.t(), keyword) :: ElixirScope.History.t()
-  def state_history(server, options \\ []), do: bang(Query.History.history(server, options))
+  def state_history(server, options \\ []),
+    do: server |> Query.History.history(options) |> Query.ModuleHint.add(server, options) |> bang()
 
   @doc """
   What differs between the states that a server had at two times, and nothing else: see `ElixirScope.Difference`. With `path:` only
@@ -364,7 +366,8 @@ defmodule ElixirScope do
   """
   @spec who_set(Server.t(), ElixirScope.Path.t(), Moment.t(), keyword) ::
           {:ok, ElixirScope.Chain.t()} | {:error, Error.t()}
-  def who_set(server, path, time, options \\ []), do: Query.Who.who_set(server, path, time, options)
+  def who_set(server, path, time, options \\ []),
+    do: server |> Query.Who.who_set(path, time, options) |> Query.ModuleHint.add(server, options)
 
   @doc """
   The newest change by which something became true of a server's state: it is true of the state after it, and was not of
@@ -403,7 +406,7 @@ defmodule ElixirScope do
   @spec last_change(Server.t(), ElixirScope.Path.t(), (term -> as_boolean(term)), keyword) ::
           {:ok, ElixirScope.Change.t()} | {:error, Error.t()}
   def last_change(server, path, function, options),
-    do: Query.Search.last_change(server, path, function, options)
+    do: server |> Query.Search.last_change(path, function, options) |> Query.ModuleHint.add(server, options)
 
   @doc """
   The oldest change by which something became true of the state of any server of a module, or of any of a list of servers: "when did any cart's

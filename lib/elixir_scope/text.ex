@@ -283,9 +283,12 @@ defmodule ElixirScope.Text do
 
   def exception_lines(kind, reason, options), do: ["** (#{kind}) #{short(reason, options)}"]
 
-  # Of some errors the stack says more, such as the function that is undefined.
-  defp normalized(reason, options),
-    do: Exception.normalize(:error, reason, Keyword.get(options, :stack) || [])
+  # Of some errors the stack says more, such as the function that is undefined; a limit may have cut it.
+  defp normalized(reason, options) do
+    Exception.normalize(:error, reason, Keyword.get(options, :stack, []))
+  rescue
+    _any -> Exception.normalize(:error, reason, [])
+  end
 
   # The module of a recorded exception may be another one here, or none.
   defp message(exception, options) do

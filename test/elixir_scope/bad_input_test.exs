@@ -49,6 +49,29 @@ defmodule ElixirScope.BadInputTest do
     end
   end
 
+  test "a module where one server is expected: the error names the servers of it" do
+    {:ok, server} = Store.start_link(1)
+    now = ElixirScope.now()
+
+    for {:error, error} <- [
+          ElixirScope.get_state_at(Store, now),
+          ElixirScope.last_change(Store, &(&1 == 1)),
+          ElixirScope.who_set(Store, [], now)
+        ] do
+      assert error.reason == :unknown_process
+
+      assert error.message =~
+               "if servers of the module ElixirScope.Traced.Store are meant: one of them is expected here"
+
+      assert error.message =~
+               "expected here (#{inspect(server)}), and ElixirScope.first_change/3 takes the module"
+    end
+
+    assert_raise ElixirScope.Error, ~r/of the module/, fn -> ElixirScope.state_history(Store) end
+    {:error, error} = ElixirScope.get_state_at(:no_such_server, now)
+    refute error.message =~ "of the module"
+  end
+
   describe "a pid" do
     # The VM warns that this is made for its own tests alone.
     setup do

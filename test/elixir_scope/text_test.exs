@@ -91,4 +91,16 @@ defmodule ElixirScope.TextTest do
     assert Text.width(Text.short(List.duplicate("水水水水", 50), width: 40)) <= 40
     assert Text.short(String.duplicate("水", 100), width: 20) == ~s("水水水水水水水水...)
   end
+
+  test "exception/3 shows errors of Erlang as Elixir does, also where their stack was cut" do
+    assert Text.exception(:error, :undef, stack: [{Shop, :close, 0, []}]) =~
+             "** (UndefinedFunctionError) function Shop.close/0"
+
+    assert Text.exception(:error, {:odd, 1}) == "** (ErlangError) Erlang error: {:odd, 1}"
+    cut = %ElixirScope.Cut{kind: :list, size: 9}
+
+    for stack <- [[cut], [{Shop, :close, cut, cut}], [{Shop, cut, [1], []} | cut]],
+        reason <- [:undef, :badarg, :function_clause],
+        do: assert(Text.exception(:error, reason, stack: stack) =~ ~r/\A\*\* \(\w+Error\) /)
+  end
 end
