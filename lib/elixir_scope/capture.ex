@@ -112,19 +112,32 @@ defmodule ElixirScope.Capture do
   (`false` when it was called as a plain function), and what is not known yet.
   """
   def enter_init(site, args, callback) do
-    serves = if enter_server(elem(site, 2), callback), do: {callback, nil}, else: false
-    {serves, Native.enter_list(site, args)}
+    case enter_server(elem(site, 2), callback) do
+      false -> {false, Native.enter_list(site, args)}
+      served -> {{callback, nil}, site |> Native.enter_list(args) |> introduced(served)}
+    end
   end
 
   @doc "A callback with the state among its arguments was entered. Answers the same."
   def enter_callback(site, args, state, callback) do
-    if enter_server(elem(site, 2), callback) do
-      unless known?(state), do: remember(site, @noticed, state)
-      {{callback, state}, Native.enter_callback(site, args, state)}
-    else
-      {false, Native.enter_list(site, args)}
+    case enter_server(elem(site, 2), callback) do
+      false ->
+        {false, Native.enter_list(site, args)}
+
+      served ->
+        unless known?(state), do: remember(site, @noticed, state)
+        {{callback, state}, site |> Native.enter_callback(args, state) |> introduced(served)}
     end
   end
+
+  # Who a server is, is said with its first callback, also where its pid is known: another process may have had it before,
+  # and names are given before servers begin.
+  defp introduced(answer, :begins) when answer != :new do
+    introduce()
+    answer
+  end
+
+  defp introduced(answer, _served), do: answer
 
   @doc "The head of a callback bound variables, directly behind its entry."
   def bind_callback(site, values, state) do
@@ -188,9 +201,8 @@ defmodule ElixirScope.Capture do
         called_by_server?(module, loops) and become_server(generation, module, state)
 
       _ ->
-        # No recording has the number 0, so this state is known to none. Who it is is said here also where its pid is known:
-        # another process may have had it before, and names are given before servers begin.
-        called_by_server?(module, loops) and introduce() == :ok and become_server(0, module, hidden(@unknown))
+        # No recording has the number 0, so this state is known to none.
+        called_by_server?(module, loops) and become_server(0, module, hidden(@unknown)) and :begins
     end
   end
 

@@ -480,14 +480,14 @@ defmodule ElixirScope.CursorTest do
       assert_raise Error, ~r/expected a cursor/, fn -> ElixirScope.where(nil) end
       assert_raise Error, ~r/lines: how many/, fn -> ElixirScope.where(cursor, lines: -1) end
       assert_raise Error, ~r/:order to be/, fn -> ElixirScope.events(order: :up) end
-      {:ok, agent} = Agent.start_link(fn -> 1 end)
+      {:ok, unseen} = Task.Supervisor.start_link()
 
       assert_raise Error, ~r/no event of it was recorded/, fn ->
-        ElixirScope.at({:ago, 0, :second}, pid: agent)
+        ElixirScope.at({:ago, 0, :second}, pid: unseen)
       end
 
       assert_raise Error, ~r/no event of it was recorded/, fn ->
-        ElixirScope.next(cursor, :call, pid: agent)
+        ElixirScope.next(cursor, :call, pid: unseen)
       end
 
       foreign = %{cursor.event | id: cursor.event.id + 1}

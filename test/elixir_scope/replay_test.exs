@@ -241,14 +241,14 @@ defmodule ElixirScope.ReplayTest do
     end
 
     test "no callback by then" do
-      {:ok, agent} = Agent.start_link(fn -> 1 end)
+      {:ok, unseen} = Task.Supervisor.start_link()
       before = ElixirScope.now()
       {:ok, late} = Walked.start_link(%{})
       Walked.take(late, :tea, 0)
       assert_raise Error, ~r/by which a callback of .* had begun/, fn -> ElixirScope.replay(late, before) end
 
       assert_raise Error, ~r/no event of it was recorded/, fn ->
-        ElixirScope.replay(agent, {:ago, 0, :second})
+        ElixirScope.replay(unseen, {:ago, 0, :second})
       end
     end
 

@@ -32,7 +32,7 @@ defmodule ElixirScope.TextTest do
     end
 
     test "takes a label of any form, and pids that it never saw", %{recording: recording} do
-      {:ok, agent} = Agent.start_link(fn -> nil end)
+      {:ok, unseen} = Task.Supervisor.start_link()
 
       for {label, text} <- [{"cart of ann", "cart of ann"}, {{:cart, 7}, "{:cart, 7}"}, {<<255>>, "<<255>>"}] do
         {pid, ref} = spawn_monitor(fn -> {Process.put(:"$process_label", label), Echo.echo(1)} end)
@@ -41,7 +41,7 @@ defmodule ElixirScope.TextTest do
         assert Text.process(recording, pid) =~ ~r/^#{Regex.escape(text)} #PID/
       end
 
-      assert Text.process(recording, agent) == inspect(agent)
+      assert Text.process(recording, unseen) == inspect(unseen)
       other_node = :erlang.binary_to_term(<<131, 88, 119, 5, "a@b.c", 7::32, 0::32, 1::32>>)
       assert Text.process(recording, other_node) == inspect(other_node)
     end
