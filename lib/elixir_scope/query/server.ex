@@ -22,6 +22,8 @@ defmodule ElixirScope.Query.Server do
   @typedoc "The two numbers of a pid."
   @type numbers :: {non_neg_integer, non_neg_integer}
 
+  @latest 0x7FFFFFFFFFFFFFFF
+
   @doc "The process in the recording."
   @spec find(Recording.t(), t, non_neg_integer) :: {:ok, numbers} | {:error, Error.t()}
   def find(recording, server, time)
@@ -40,14 +42,13 @@ defmodule ElixirScope.Query.Server do
   end
 
   def find(recording, name, time) when is_atom(name) and name not in [nil, true, false] do
-    holders = holders(recording, name)
+    last = Native.named(recording.handle, Atom.to_string(name), @latest)
+    pid = alive(recording, name)
 
-    case {List.last(holders), alive(recording, name)} do
-      {nil, pid} -> find_alive(recording, name, pid, time)
-      {_last, nil} -> find_recorded(recording, name, holders, time)
-      {{_taken, pid}, pid} -> find_recorded(recording, name, holders, time)
-      {{taken, _other}, _pid} when time < taken -> find_recorded(recording, name, holders, time)
-      {{_taken, other}, pid} -> given_on(recording, name, {other, pid}, time)
+    cond do
+      pid == nil or {:ok, last} == numbers(pid) -> find_recorded(recording, name, time)
+      last == nil -> find_alive(recording, name, pid, time)
+      true -> find_given_on(recording, name, pid, time)
     end
   end
 
@@ -76,9 +77,12 @@ defmodule ElixirScope.Query.Server do
   defp in_range(_id, _serial), do: :error
 
   # Who said when it had the name.
-  defp find_recorded(recording, name, [{first, pid} | _later], time) do
-    case Native.named(recording.handle, Atom.to_string(name), time) do
-      nil -> not_yet(name, time, first, pid)
+  defp find_recorded(recording, name, time) do
+    with nil <- Native.named(recording.handle, Atom.to_string(name), time),
+         [] <- holders(recording, name) do
+      unknown(recording, name)
+    else
+      [{first, pid} | _later] -> not_yet(name, time, first, pid)
       process -> {:ok, process}
     end
   end
@@ -106,8 +110,14 @@ defmodule ElixirScope.Query.Server do
   end
 
   # The last that said it had the name is not the one that has it.
-  defp given_on(recording, name, {last, pid}, time) do
-    if now?(time), do: find(recording, pid, time), else: given_on(name, last, pid, time)
+  defp find_given_on(recording, name, pid, time) do
+    {taken, last} = recording |> holders(name) |> List.last()
+
+    cond do
+      time < taken -> find_recorded(recording, name, time)
+      now?(time) -> find(recording, pid, time)
+      true -> given_on(name, last, pid, time)
+    end
   end
 
   defp given_on(name, last, pid, time) do
