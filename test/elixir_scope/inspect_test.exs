@@ -284,7 +284,7 @@ defmodule ElixirScope.InspectTest do
     assert inspect(struct(ElixirScope.History, recording: recording)) =~ "ElixirScope.History"
   end
 
-  test "where the event is of no place, its process and its state are told" do
+  test "where the event is of no place, its process is told, and the call that was open" do
     {:ok, server} = Store.start_link(%{a: 1})
     :ok = ElixirScope.flush()
 
@@ -293,11 +293,14 @@ defmodule ElixirScope.InspectTest do
       event |> ElixirScope.at() |> ElixirScope.where() |> inspect() |> String.split("\n")
     end
 
-    assert [
-             _first,
-             "  process  initial_call: ElixirScope.Traced.Store.init/1" <> _,
-             "  source    no place" <> _ | _
-           ] = of.(server)
+    assert [_first, "  process  initial_call: ElixirScope.Traced.Store.init/1" <> _ | more] = of.(server)
+    assert Enum.any?(more, &(&1 =~ "ElixirScope.Traced.Store.init(%{a: 1})"))
+
+    # Of no place, and within no call.
+    :ok = ElixirScope.pause()
+    :ok = ElixirScope.resume()
+    [paused] = Enum.to_list(ElixirScope.events(kind: :pause))
+    assert paused |> ElixirScope.at() |> ElixirScope.where() |> inspect() =~ "  source    no place"
 
     # Of one that says nothing about itself.
     assert [_first, "  process  was seen for the first time" | _] = of.(self())
