@@ -119,7 +119,7 @@ defmodule ElixirScope.Text.Width do
   defp grapheme(<<char::utf8, _::binary>>), do: char(char)
   defp grapheme(_no_utf8), do: 1
 
-  for first..last <- @none, do: defp(char(char) when char in unquote(first)..unquote(last), do: 0)
-  for first..last <- @wide, do: defp(char(char) when char in unquote(first)..unquote(last), do: 2)
+  for first..last//1 <- @none, do: defp(char(char) when char in unquote(first)..unquote(last), do: 0)
+  for first..last//1 <- @wide, do: defp(char(char) when char in unquote(first)..unquote(last), do: 2)
   defp char(_char), do: 1
 end
