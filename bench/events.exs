@@ -35,7 +35,7 @@ defmodule Bench.Events do
     tail: "tail",
     raise: "raise",
     binding: "binding",
-    state: "state",
+    state: "state, whole",
     count: "count"
   ]
 
@@ -52,8 +52,8 @@ defmodule Bench.Events do
     {:raise, :term, quote(do: Native.raised(@site, :error, term, []))},
     {:binding, :words, quote(do: Native.bind(@match, n, :ok))},
     {:binding, :term, quote(do: Native.bind(@match, term, :ok))},
-    {:state, :words, quote(do: Native.state(@site, 1, n))},
-    {:state, :term, quote(do: Native.state(@site, 1, term))},
+    {:state, :words, quote(do: Native.state(@site, 1, nil, n))},
+    {:state, :term, quote(do: Native.state(@site, 1, nil, term))},
     {:count, :none, quote(do: Native.count(@site))},
     {:nif, :none, quote(do: Native.baseline())},
     {:binary, :term, quote(do: :erlang.term_to_binary(term))},

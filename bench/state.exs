@@ -106,7 +106,7 @@ defmodule Bench.State do
 
   # What a callback does when its state has changed (see `ElixirScope.Capture`), and nothing else of it.
   defp keep(count, way, change, state) do
-    Process.put(__MODULE__, {(fn -> Native.state(@site, 0, nil, state) end).(), way})
+    Process.put(__MODULE__, {Native.state(@site, 0, nil, state), way})
     step(count, way, change, state)
   end
 
