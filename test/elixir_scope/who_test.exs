@@ -392,13 +392,5 @@ defmodule ElixirScope.WhoTest do
     assert {:error, %{reason: :no_state}} = ElixirScope.who_set(self(), [], ElixirScope.now())
   end
 
-  defp eventually(condition, left \\ 2_000)
-  defp eventually(_condition, 0), do: flunk("did not come")
-
-  defp eventually(condition, left) do
-    unless condition.() do
-      Process.sleep(1)
-      eventually(condition, left - 1)
-    end
-  end
+  defp eventually(condition), do: condition.() || eventually(condition)
 end
