@@ -151,6 +151,42 @@ defmodule ElixirScope.EncoderTest do
         do: Native.patched(old, bytes)
   end
 
+  test "a patch holds at its edges: as deep as it nests, from and to nothing, where maps and lists change their form" do
+    deep = fn levels, leaf -> Enum.reduce(1..levels, leaf, fn n, inner -> %{n => {n, [inner]}} end) end
+    wide = fn size -> Map.new(1..size//1, &{{&1}, &1}) end
+
+    pairs =
+      for(levels <- [20, 21, 22, 23, 1_000], do: {deep.(levels, 1), deep.(levels, 2)}) ++
+        for(
+          one <- [0, 1, 31, 32, 33, 34, 1_000],
+          other <- [0, 1, 32, 33, 1_000],
+          do: {wide.(one), wide.(other)}
+        ) ++
+        [
+          {[], {}},
+          {%{}, []},
+          {[1 | 2], [1 | 3]},
+          {[1 | 2], [1, 2]},
+          {[], [1 | 2]},
+          {Enum.to_list(1..10_000), Enum.to_list(10_000..1//-1)},
+          {List.duplicate(0, 1_000), List.duplicate(0, 999)},
+          {{1, {2, {3}}}, {1, {2, {3, 4}}}},
+          {1.0, 1},
+          {%{1 => :one_float}, %{1.0 => :one_float}},
+          {"", :binary.copy("x", 100_000)},
+          {<<1::3>>, <<1::4>>}
+        ]
+
+    for {one, other} <- pairs, {old, new} <- [{one, other}, {other, one}] do
+      {old, new} = {plain(old), plain(new)}
+      {:ok, patch} = Native.difference(old, new)
+      assert Native.patched(old, patch) === new
+      # And where nothing but what changed is another term.
+      {:ok, patch} = Native.difference([old, {old, 1}], [old, {new, 1}])
+      assert Native.patched([old, {old, 1}], patch) === [old, {new, 1}]
+    end
+  end
+
   # Atoms, pids and ports have no meaning outside of a recording.
   defp plain(term) when is_atom(term) or is_pid(term) or is_port(term), do: 0
   defp plain([head | tail]), do: [plain(head) | if(tail == [], do: [], else: plain(tail))]

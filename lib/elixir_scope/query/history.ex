@@ -23,7 +23,7 @@ defmodule ElixirScope.Query.History do
   def history(server, options) do
     with :ok <- Query.check(options, [:since, :until, :limit, :path, :order, :in]),
          {:ok, order} <- order(options),
-         {:ok, limit} <- limit(options),
+         {:ok, limit} <- Query.limit(options),
          {:ok, path} <- path(options),
          {:ok, recording} <- Query.recording(options),
          {:ok, since} <- bound(options, :since, 0),
@@ -251,22 +251,6 @@ defmodule ElixirScope.Query.History do
     case Keyword.get(options, :order, :oldest) do
       order when order in [:oldest, :newest] -> {:ok, order}
       other -> Error.new(:bad_option, "expected :order to be :oldest or :newest, got: #{inspect(other)}")
-    end
-  end
-
-  defp limit(options) do
-    case Keyword.get(options, :limit, :infinity) do
-      :infinity ->
-        {:ok, :infinity}
-
-      limit when is_integer(limit) and limit > 0 ->
-        {:ok, limit}
-
-      other ->
-        Error.new(
-          :bad_option,
-          "expected :limit to be a positive integer or :infinity, got: #{inspect(other)}"
-        )
     end
   end
 
