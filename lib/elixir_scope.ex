@@ -775,6 +775,18 @@ defmodule ElixirScope do
           {:ok, String.t()} | {:error, Error.t()}
   def source(event, options \\ []), do: Program.source(event, options)
 
+  # Watching processes.
+
+  # Messages.
+
+  # Processes and their supervision.
+
+  # Causality.
+
+  # Waiting and deadlocks.
+
+  # Figures.
+
   @doc """
   Opens a recording that was made before, by this VM or another, also by one that was killed or is still recording.
   `path` is a recording, or a folder of recordings and then the newest. No file is changed.

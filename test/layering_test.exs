@@ -7,7 +7,9 @@ defmodule ElixirScope.LayeringTest do
     # room => {files, what it may know}
     error: {~w(error.ex), []},
     trace: {
-      ~w(event.ex call.ex node.ex cut.ex recording.ex path.ex difference.ex difference/*.ex change.ex chain.ex locals.ex),
+      ~w(event.ex call.ex node.ex cut.ex recording.ex path.ex difference.ex difference/*.ex change.ex chain.ex locals.ex) ++
+        ~w(message.ex sequence.ex life.ex supervision_tree.ex exit_chain.ex causes.ex race.ex) ++
+        ~w(deadlock.ex waiting.ex mailbox.ex stats.ex flame_graph.ex),
       []
     },
     options: {~w(options.ex), [:error]},
@@ -18,7 +20,8 @@ defmodule ElixirScope.LayeringTest do
     # The gate, because it looks for the question to it in rewritten code.
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
-    recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate]},
+    watch: {~w(watch.ex watch/*.ex), [:error, :native]},
+    recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate, :watch]},
     application: {~w(application.ex), [:options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},

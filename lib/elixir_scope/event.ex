@@ -19,6 +19,30 @@ defmodule ElixirScope.Event do
   | `:count` | `%{count: number}`: calls of a function that is counted, not recorded, since its last such event. They lie up to 10 ms before the event |
   | `:mark` | `%{label: label}`: a bookmark, see `ElixirScope.mark/2` |
   | `:pause`, `:resume` | `%{}` |
+
+  In instrumented code also:
+
+  | kind | data |
+  |---|---|
+  | `:wait` | `%{}`: a `receive` began |
+  | `:take` | `%{message: term}`: it took a message; `%{}` when it stopped waiting (`after`) |
+
+  Of processes that are watched (`ElixirScope.watch/2`), what the VM saw:
+
+  | kind | data |
+  |---|---|
+  | `:send` | `%{message: term, to: pid \| port \| atom \| {atom, node} \| reference, exists: boolean, digest: integer}`. `digest` is that of the same message when it is delivered |
+  | `:receive` | `%{message: term, from: pid \| atom \| nil, digest: integer}`: delivered to the mailbox, which is not yet the `receive` that takes it. The VM says whom from since OTP 27 |
+  | `:spawn` | `%{child: pid, mfa: {module, function, args}}`: the process made another one |
+  | `:spawned` | `%{parent: pid, mfa: {module, function, args}}`: it was made |
+  | `:exit` | `%{reason: term}` |
+  | `:link` | `%{action: :link \| :unlink \| :linked \| :unlinked, other: pid \| port}`; linked: by the other one |
+  | `:name` | `%{action: :register \| :unregister, name: atom}` |
+  | `:label` | `%{label: term}` |
+  | `:traced` | `%{action: :call, args: list \| arity}`, `%{action: :return, value: term}` or `%{action: :raise, kind: atom, reason: term}` of a function that is not instrumented, with its `mfa` |
+  | `:schedule` | `%{action: :in \| :out \| :ended, at: mfa \| nil}` |
+  | `:collect` | `%{action: :minor_start \| :minor_end \| :major_start \| :major_end, sizes: keyword}`: garbage collection |
+  | `:port` | `%{action: :open \| :closed, port: port, about: term}` |
   """
 
   @type kind ::
@@ -34,6 +58,20 @@ defmodule ElixirScope.Event do
           | :resume
           | :count
           | :mark
+          | :send
+          | :receive
+          | :take
+          | :wait
+          | :spawn
+          | :spawned
+          | :exit
+          | :link
+          | :name
+          | :label
+          | :traced
+          | :schedule
+          | :collect
+          | :port
 
   @type t :: %__MODULE__{
           id: non_neg_integer,
@@ -52,7 +90,9 @@ defmodule ElixirScope.Event do
 
   defstruct [:id, :time, :pid, :kind, :mfa, :file, :line, :column, :clause, :source, :node, :data]
 
-  @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume, :count, :mark]
+  @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume, :count, :mark] ++
+           [:send, :receive, :take, :wait, :spawn, :spawned, :exit, :link, :name, :label, :traced] ++
+           [:schedule, :collect, :port]
 
   @doc "All kinds of events."
   @spec kinds() :: [kind]
@@ -60,6 +100,12 @@ defmodule ElixirScope.Event do
 
   @doc false
   # From the tuple that the native library makes; numbers are those of `native/event`. 0 stands for what is not known.
+  def from_native({id, time, :traced, pid, nil, action, [module, function, args | rest]}) do
+    arity = if is_list(args), do: length(args), else: args
+    data = traced(action, args, rest)
+    %__MODULE__{id: id, time: time, kind: :traced, pid: pid, mfa: {module, function, arity}, data: data}
+  end
+
   def from_native({id, time, kind, pid, nil, number, values}) do
     %__MODULE__{
       id: id,
@@ -127,7 +173,40 @@ defmodule ElixirScope.Event do
 
   defp data(:mark, _, [label]), do: %{label: label}
   defp data(:count, count, _), do: %{count: count}
+
+  defp data(:send, missing, [message, to, digest]),
+    do: %{message: message, to: to, exists: missing == 0, digest: digest}
+
+  defp data(:receive, _, [message, from, digest]), do: %{message: message, from: from, digest: digest}
+  defp data(:take, 1, [message]), do: %{message: message}
+  defp data(:spawn, _, [child, mfa]), do: %{child: child, mfa: mfa}
+  defp data(:spawned, _, [parent, mfa]), do: %{parent: parent, mfa: mfa}
+  defp data(:exit, _, [reason]), do: %{reason: reason}
+
+  defp data(:link, action, [other]) when action < 4,
+    do: %{action: elem({:link, :unlink, :linked, :unlinked}, action), other: other}
+
+  defp data(:name, action, [name]) when action < 2,
+    do: %{action: elem({:register, :unregister}, action), name: name}
+
+  defp data(:label, _, [label]), do: %{label: label}
+
+  defp data(:schedule, action, [at]) when action < 3,
+    do: %{action: elem({:in, :out, :ended}, action), at: if(is_tuple(at), do: at)}
+
+  defp data(:collect, action, [sizes]) when action < 4,
+    do: %{action: elem({:minor_start, :minor_end, :major_start, :major_end}, action), sizes: sizes}
+
+  defp data(:port, action, [port, about]) when action < 2,
+    do: %{action: elem({:open, :closed}, action), port: port, about: about}
+
+  defp data(kind, 0, []) when kind in [:take, :wait], do: %{}
   defp data(kind, _, _) when kind in [:tail, :pause, :resume], do: %{}
   # Bytes that did not follow the format.
   defp data(_kind, _, _), do: nil
+
+  defp traced(0, args, []), do: %{action: :call, args: args}
+  defp traced(1, _args, [value]), do: %{action: :return, value: value}
+  defp traced(2, _args, [kind, reason]), do: %{action: :raise, kind: kind, reason: reason}
+  defp traced(_action, _args, _rest), do: nil
 end

@@ -64,6 +64,53 @@ numbered! {
         Anchor = 13 "anchor",
         /// A bookmark. Payload: 0, its label.
         Mark = 14 "mark",
+        /// A message was sent. Payload: 0, or 1 when there was no such process; the message, whom to (a pid, a port, a name,
+        /// a name and a node, an alias), the digest of the message.
+        Send = 15 "send",
+        /// A message was delivered to the process. Payload: 0; the message, whom from (`nil` when the VM does not say),
+        /// the digest of the message: that of the same message when it was sent.
+        Receive = 16 "receive",
+        /// A `receive` took a message, or stopped waiting. Payload: 1, the message; or 0.
+        Take = 17 "take",
+        /// A `receive` began. Payload: 0.
+        Wait = 18 "wait",
+        /// The process made another one. Payload: 0; its pid, its first call as a tuple of module, function and arguments.
+        Spawn = 19 "spawn",
+        /// The process was made. Payload: 0; by which process, its first call.
+        Spawned = 20 "spawned",
+        /// The process ended. Payload: 0, the reason.
+        Exit = 21 "exit",
+        /// Payload: [`LinkAction`], the other process or port.
+        Link = 22 "link",
+        /// Payload: 0 registered, 1 unregistered; the name.
+        Name = 23 "name",
+        /// The process was given a label. Payload: 0, the label.
+        Label = 24 "label",
+        /// The VM saw a call of a function that is not instrumented, its return, or an exception that left it. Payload: 0, 1, 2;
+        /// module, function, arguments or their number; of a return its value, of an exception its kind and reason.
+        Traced = 25 "traced",
+        /// The process was given a scheduler (payload: 0), or lost it (1, or 2 because it ended); where it is, as a tuple of
+        /// module, function and arity, or 0.
+        Schedule = 26 "schedule",
+        /// Garbage collection of the process. Payload: 0 a minor one began, 1 ended, 2 a major one began, 3 ended; a list of sizes.
+        Collect = 27 "collect",
+        /// A port that the process opened or closed, or that ended. Payload: 0 opened, 1 closed; the port, the driver's name or the
+        /// reason.
+        Port = 28 "port",
+    }
+}
+
+numbered! {
+    /// What happened to a link.
+    LinkAction {
+        /// The process linked itself.
+        Link = 0 "link",
+        /// It removed a link.
+        Unlink = 1 "unlink",
+        /// Another process linked itself to it.
+        Linked = 2 "linked",
+        /// Another process removed a link to it, or ended.
+        Unlinked = 3 "unlinked",
     }
 }
 

@@ -23,7 +23,7 @@ pub mod varint;
 pub use buffer::{Buffer, Out};
 pub use definition::{Definition, Pid, Site};
 pub use gap::Gap;
-pub use kind::{Kind, LossCause, NodeKind, StateOrigin};
+pub use kind::{Kind, LinkAction, LossCause, NodeKind, StateOrigin};
 pub use record::{BRIEF, HEAD, Record};
 
 /// Bytes that do not follow the format. From a ring of this process it would be a bug; from a file it is damage.
