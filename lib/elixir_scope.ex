@@ -145,7 +145,7 @@ defmodule ElixirScope do
   """
 
   alias ElixirScope.Instrument.Attach
-  alias ElixirScope.{Call, Cursor, Error, Events, Mark, Native, Query, Recorder, Recording}
+  alias ElixirScope.{Call, Cursor, Error, Events, Mark, Native, Query, Recorder, Recording, Watch}
   alias ElixirScope.Query.{Function, Moment, Program, Server}
 
   defmacro __using__(options) do
@@ -776,6 +776,74 @@ defmodule ElixirScope do
   def source(event, options \\ []), do: Program.source(event, options)
 
   # Watching processes.
+
+  @doc """
+  Has the VM tell what processes do that instrumented code does not see: how they begin and end, their links, names, and the
+  messages that they send and are given.
+
+  `who` is a pid, a registered name, a list of these, `:all` for all processes, those that are made later among them, or
+  `:instrumented` for those that run instrumented code (from their next instrumented call on).
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:kinds` | see below | what is told, a list |
+  | `:calls` | `[]` | calls of functions that are not instrumented: `[{:ets, :insert, 2}, {Jason, :encode!}, :queue]`, or with a match specification as fourth element. OTP 27 |
+  | `:returns` | `false` | their returns and exceptions as well. Meanwhile a tail call of such a function keeps a frame, so not for loops that never return |
+  | `:spawned` | `false` | processes that these make are watched as well |
+
+  | kind | events | default |
+  |---|---|---|
+  | `:life` | `:spawn`, `:spawned`, `:exit` | yes |
+  | `:links` | `:link` | yes |
+  | `:names` | `:name` | yes |
+  | `:messages` | `:send`, `:receive`; whom a message is from since OTP 27 | yes |
+  | `:labels` | `:label` (`Process.set_label/1`) | OTP 27 |
+  | `:signals` | `:traced`: calls of `Process.exit/2` | OTP 27 |
+  | `:waits` | `:traced`: calls that wait for an answer (`GenServer.call/3`, `Task.await/2` and the like) | OTP 27 |
+  | `:monitors`, `:tables`, `:timers` | `:traced`: calls that make and end monitors, ETS tables and timers, with what they return | no; OTP 27 |
+  | `:ports` | `:port` | no |
+  | `:scheduling` | `:schedule`: two for each time that a process runs | no; OTP 25.3 |
+  | `:garbage` | `:collect` | no; before OTP 27 alone, see `docs/watching.md` |
+
+  Since OTP 27 this is a session of our own in the VM, and no other tool notices. There
+  recordings begin with `watch: :instrumented`: messages and all else of the processes that run instrumented code, and of all others
+  what happens seldom (`:life`, `:links`, `:names`, `:labels`, `:signals`, `:waits`). Before OTP 27 a process has one tracer; so nothing is watched
+  until it is asked for, and a process that another tool traces is left alone: the error has the reason `:traced`, and among several
+  such processes are listed in `held`.
+
+  Answers for how many processes, and of which kinds; `held` are those that others trace, with their tracers. What is asked for adds to what is
+  watched already, until `unwatch/1` or the end of the recording.
+
+      iex> {:ok, task} = Task.start(fn -> receive do: (:stop -> :ok) end)
+      iex> {:ok, watched} = ElixirScope.watch(task, kinds: [:life, :messages])
+      iex> {watched.processes, watched.held}
+      {1, []}
+      iex> ref = Process.monitor(task)
+      iex> send(task, :stop)
+      iex> receive do: ({:DOWN, ^ref, :process, ^task, _} -> :ok)
+      iex> for event <- ElixirScope.events(pid: task, kind: [:receive, :exit]), do: event.kind
+      [:receive, :exit]
+  """
+  @spec watch(:all | :instrumented | pid | atom | [pid | atom], keyword) ::
+          {:ok, %{processes: non_neg_integer, kinds: [atom], held: [{pid | :new, term}]}}
+          | {:error, Error.t()}
+  def watch(who \\ :instrumented, options \\ []) do
+    with {:ok, request} <- Watch.request({:who, who}, options), do: Recorder.watch(request)
+  end
+
+  @doc """
+  Has the VM tell no more of what `who` stands for, as in `watch/2`.
+  """
+  @spec unwatch(:all | :instrumented | pid | atom | [pid | atom]) :: :ok | {:error, Error.t()}
+  def unwatch(who \\ :all), do: Recorder.unwatch(who)
+
+  @doc """
+  What is watched: `%{processes: [pid | :all | :instrumented], kinds: [...], calls: [...]}`. Nothing is watched: `processes: []`.
+  """
+  @spec watched() :: {:ok, %{processes: list, kinds: [atom], calls: list}} | {:error, Error.t()}
+  def watched do
+    with {:ok, watch} <- Recorder.watched(), do: {:ok, Watch.summary(watch)}
+  end
 
   # Messages.
 

@@ -30,7 +30,7 @@ defmodule ElixirScope.LayeringTest do
       {~w(query.ex query/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
-    front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text]}
+    front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text, :watch]}
   }
 
   # The front door is named in docs and error texts, and by `use ElixirScope` in nobody's room.

@@ -54,7 +54,21 @@ defmodule ElixirScope.Capture do
     }
 
     Native.introduce(about)
+    join()
+  end
+
+  # Where those that run instrumented code are watched, the VM is asked here to tell what this one does.
+  defp join do
+    case :persistent_term.get(:"$elixir_scope_watch", nil) do
+      nil -> :ok
+      {{:session, session, _number}, flags} -> apply(:trace, :process, [session, self(), true, flags])
+      {{:legacy, number}, flags} -> :erlang.trace(self(), true, [{:tracer, Native, number} | flags])
+    end
+
     :ok
+  rescue
+    # Another tool traces it, or the watch has ended just now.
+    ArgumentError -> :ok
   end
 
   defp noted(key, default) do

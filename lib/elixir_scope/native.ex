@@ -37,6 +37,7 @@ defmodule ElixirScope.Native do
   def bind_callback(_site, _values, _state), do: absent(:bind_callback)
   def state(_site, _origin, _known, _state), do: absent(:state)
   def introduce(_map), do: absent(:introduce)
+  def introduce_other(_pid, _map), do: absent(:introduce_other)
   def count(_site), do: absent(:count)
   def mark(_label), do: absent(:mark)
   def mute, do: absent(:mute)
@@ -44,6 +45,12 @@ defmodule ElixirScope.Native do
   def put_source(_digest, _packed), do: absent(:put_source)
   def generation, do: absent(:generation)
   def baseline, do: absent(:baseline)
+
+  # Watching: the first two are called by the VM.
+  def enabled(_tag, _state, _tracee), do: absent(:enabled)
+  def trace(_tag, _state, _tracee, _term, _options), do: absent(:trace)
+  def watch(_number, _kinds), do: absent(:watch)
+  def forget, do: absent(:forget)
 
   # Session.
   def own, do: absent(:own)

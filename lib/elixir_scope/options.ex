@@ -11,6 +11,7 @@ defmodule ElixirScope.Options do
   | `:pack` | `true` | whether segments, the files of the store, are compressed once they are full |
   | `:overflow` | `:drop_new` | what happens when a ring is full, see below |
   | `:trigger` | `[]` | what makes a flight recording take a snapshot by itself, see below |
+  | `:watch` | `:instrumented` on OTP 27 and later, else `false` | which processes the VM tells of: what `ElixirScope.watch/2` takes, `false`, or a keyword list of its options and `:processes` |
   | `:limits` | see below | a keyword list |
   | `:instrument` | nothing | what `mix compile` instruments of a whole project (configuration alone), see below |
 
@@ -65,7 +66,7 @@ defmodule ElixirScope.Options do
 
       iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
       iex> error.message
-      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :limits and :instrument"
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :limits and :instrument"
   """
 
   alias ElixirScope.Error
@@ -88,7 +89,7 @@ defmodule ElixirScope.Options do
     elements: {1, 100_000_000},
     trigger_ms: {0, 86_400_000}
   ]
-  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :limits, :instrument]
+  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :limits, :instrument]
   @retained 4 * 1024 * 1024 * 1024
   @units [second: 1, minute: 60, hour: 3600, day: 86_400]
   @longest_block 1_000_000
@@ -108,7 +109,9 @@ defmodule ElixirScope.Options do
           elements: pos_integer,
           trigger_ms: non_neg_integer,
           overflow: :drop_new | :overwrite | {:block, pos_integer},
-          trigger: [:raise | :exit]
+          trigger: [:raise | :exit],
+          # Checked where it is known what this VM can tell.
+          watch: term
         }
 
   @doc """
@@ -125,7 +128,8 @@ defmodule ElixirScope.Options do
          {:ok, overflow} <- overflow(Keyword.get(options, :overflow, :drop_new)),
          {:ok, trigger} <- trigger(Keyword.get(options, :trigger, []), overflow),
          {:ok, limits} <- limits(Keyword.get(options, :limits, [])) do
-      own = %{dir: dir, keep: keep, pack: pack, overflow: overflow, trigger: trigger}
+      watch = Keyword.get(options, :watch, :default)
+      own = %{dir: dir, keep: keep, pack: pack, overflow: overflow, trigger: trigger, watch: watch}
       {:ok, limits |> Map.merge(retain) |> Map.merge(own)}
     end
   end

@@ -1,11 +1,12 @@
 defmodule ElixirScope.Recorder do
   @moduledoc false
-  # Owns the recording of this VM: begins and ends it, turns the gate, and says so when it stops by itself.
+  # Owns the recording of this VM: begins and ends it, turns the gate, says which processes the VM is to tell of, and says so when it
+  # stops by itself.
   # Questions do not come through this process: they read the recording from where it is published.
 
   use GenServer
 
-  alias ElixirScope.{Error, Native, Options, Recording, Switch}
+  alias ElixirScope.{Error, Native, Options, Recording, Switch, Watch}
 
   require Logger
 
@@ -21,7 +22,13 @@ defmodule ElixirScope.Recorder do
   @doc "Ends the recording that runs, if any, and begins a new one."
   @spec start(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
   def start(options) do
-    with {:ok, options} <- Options.read(options), do: call({:start, options})
+    with {:ok, options, watch} <- read(options), do: call({:start, options, watch})
+  end
+
+  defp read(options) do
+    with {:ok, options} <- Options.read(options),
+         {:ok, watch} <- Watch.request(options.watch),
+         do: {:ok, Map.delete(options, :watch), watch}
   end
 
   @doc "Ends the recording that runs. It can still be asked."
@@ -34,6 +41,23 @@ defmodule ElixirScope.Recorder do
   @spec resume() :: :ok | {:error, Error.t()}
   def resume, do: call(:resume)
 
+  @doc "Watches more processes."
+  @spec watch(Watch.request()) :: {:ok, Watch.found()} | {:error, Error.t()}
+  def watch(request) do
+    with {:ok, found} <- call({:watch, request}) do
+      request.who |> Watch.living() |> Watch.Roll.call()
+      {:ok, found}
+    end
+  end
+
+  @doc "Watches some of them no longer."
+  @spec unwatch(Watch.who()) :: :ok | {:error, Error.t()}
+  def unwatch(who), do: call({:unwatch, who})
+
+  @doc "What is watched; `nil` for nothing."
+  @spec watched() :: {:ok, Watch.t() | nil} | {:error, Error.t()}
+  def watched, do: call(:watched)
+
   @doc "The recording of this VM: the one that runs, or else the last one."
   @spec current() :: {:ok, Recording.t()} | {:error, Error.t()}
   def current do
@@ -43,8 +67,15 @@ defmodule ElixirScope.Recorder do
     end
   end
 
+  # What is asked and answered here is no doing of the program.
   defp call(request) do
-    GenServer.call(__MODULE__, request, :infinity)
+    muted = Native.mute()
+
+    try do
+      GenServer.call(__MODULE__, request, :infinity)
+    after
+      if muted, do: Native.unmute(self())
+    end
   catch
     :exit, {reason, _} when reason in [:noproc, :normal, :shutdown] or is_tuple(reason) ->
       Error.new(
@@ -61,82 +92,117 @@ defmodule ElixirScope.Recorder do
     )
   end
 
+  # The state is the recording and what is watched; either may be `nil`.
   @impl true
   def init(begin?) do
     Process.flag(:trap_exit, true)
     Native.own()
-    {:ok, if(begin?, do: begin_configured(), else: nil)}
+    {:ok, if(begin?, do: begin_configured(), else: {nil, nil})}
   end
 
   # A recording that cannot begin must not keep the application from starting.
   defp begin_configured do
     configured = Application.get_all_env(:elixir_scope) |> Keyword.delete(:included_applications)
 
-    with {:ok, options} <- Options.read(configured), {:ok, recording} <- begin(options) do
-      recording
+    with {:ok, options, watch} <- read(configured), {:ok, recording} <- begin(options) do
+      {recording, begin_watch(watch)}
     else
       {:error, error} ->
         Logger.warning("ElixirScope records nothing: #{error.message}")
+        {nil, nil}
+    end
+  end
+
+  # The recording goes on without it: it is worth more than nothing.
+  defp begin_watch(nil), do: nil
+
+  defp begin_watch(request) do
+    case Watch.add(Watch.begin(), request) do
+      {:ok, watch, _found} ->
+        Watch.Roll.call_later(Watch.living(request.who))
+        watch
+
+      {:error, error} ->
+        Logger.warning("ElixirScope watches no process: #{error.message}")
         nil
     end
   end
 
   @impl true
-  def handle_call({:start, options}, _from, recording) do
+  def handle_call({:start, options, request}, _from, {recording, watch}) do
     # The new one takes over before the old one ends; when it cannot begin, the old one goes on.
     case begin(options) do
       {:ok, new} ->
+        Watch.finish(watch)
         if recording, do: Native.stop(recording.handle)
-        {:reply, {:ok, new}, new}
+        {:reply, {:ok, new}, {new, begin_watch(request)}}
 
       error ->
-        {:reply, error, recording}
+        {:reply, error, {recording, watch}}
     end
   end
 
-  def handle_call(_request, _from, nil), do: {:reply, no_recording(), nil}
+  def handle_call(_request, _from, {nil, nil}), do: {:reply, no_recording(), {nil, nil}}
 
-  def handle_call(:stop, _from, recording) do
-    finish(recording)
-    {:reply, :ok, nil}
+  def handle_call(:stop, _from, state) do
+    finish(state)
+    {:reply, :ok, {nil, nil}}
   end
 
-  def handle_call(:pause, _from, recording) do
+  def handle_call(:pause, _from, {recording, _watch} = state) do
     Native.pause(recording.handle)
     Switch.turn(:off)
-    {:reply, :ok, recording}
+    {:reply, :ok, state}
   end
 
-  def handle_call(:resume, _from, recording) do
+  def handle_call(:resume, _from, {recording, _watch} = state) do
     Native.resume(recording.handle)
     Switch.turn(:on)
-    {:reply, :ok, recording}
+    {:reply, :ok, state}
   end
 
+  def handle_call({:watch, request}, _from, {recording, watch}) do
+    case Watch.add(watch || Watch.begin(), request) do
+      {:ok, watch, found} -> {:reply, {:ok, found}, {recording, watch}}
+      error -> {:reply, error, {recording, watch}}
+    end
+  end
+
+  def handle_call({:unwatch, _who}, _from, {_recording, nil} = state), do: {:reply, :ok, state}
+
+  def handle_call({:unwatch, who}, _from, {recording, watch} = state) do
+    case Watch.remove(watch, who) do
+      {:ok, watch} -> {:reply, :ok, {recording, watch}}
+      error -> {:reply, error, state}
+    end
+  end
+
+  def handle_call(:watched, _from, {_recording, watch} = state), do: {:reply, {:ok, watch}, state}
+
   @impl true
-  def handle_info({:elixir_scope_stopped, path, why}, %Recording{path: path} = recording) do
+  def handle_info({:elixir_scope_stopped, path, why}, {%Recording{path: path}, _watch} = state) do
     Switch.turn(:off)
 
     Logger.warning(
       "ElixirScope has stopped recording: #{why}. What was recorded until now can still be asked."
     )
 
-    {:noreply, recording}
+    {:noreply, state}
   end
 
-  def handle_info({:elixir_scope_warned, path, why}, %Recording{path: path} = recording) do
+  def handle_info({:elixir_scope_warned, path, why}, {%Recording{path: path}, _watch} = state) do
     Logger.warning(
       "ElixirScope records on, but could not tidy up what it has recorded: #{why}. The recording may grow larger than " <>
         "`retain:` says."
     )
 
-    {:noreply, recording}
+    {:noreply, state}
   end
 
-  def handle_info(_message, recording), do: {:noreply, recording}
+  def handle_info(_message, state), do: {:noreply, state}
 
   @impl true
-  def terminate(_reason, recording), do: finish(recording)
+  def terminate(_reason, state), do: finish(state)
 
   defp begin(options) do
     native =
@@ -171,10 +237,11 @@ defmodule ElixirScope.Recorder do
     }
   end
 
-  defp finish(nil), do: :ok
+  defp finish({nil, nil}), do: :ok
 
-  defp finish(recording) do
+  defp finish({recording, watch}) do
     Switch.turn(:off)
+    Watch.finish(watch)
     Native.stop(recording.handle)
   end
 

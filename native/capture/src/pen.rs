@@ -38,6 +38,11 @@ impl<'a> Pen<'a> {
         self.bytes.len() - self.from
     }
 
+    /// The bytes behind so many.
+    pub fn behind(&self, at: usize) -> &[u8] {
+        self.bytes.as_slice().get(self.from + at..).unwrap_or_default()
+    }
+
     /// A byte of it.
     pub fn byte(&self, at: usize) -> Option<u8> {
         self.bytes.as_slice().get(self.from + at).copied()

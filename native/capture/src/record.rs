@@ -28,6 +28,12 @@ pub trait Origin {
 
     /// What kind of thread is calling.
     fn thread(&self) -> Thread;
+
+    /// Whether the process itself is calling, so that it can say who it is when this is its first event. Of one that is
+    /// watched the VM tells events too, before and beside its own.
+    fn speaks(&self) -> bool {
+        true
+    }
 }
 
 /// What became of an event.
@@ -169,7 +175,8 @@ impl Local {
     fn record_as(&mut self, origin: &impl Origin, fill: impl FnOnce(&mut Pen<'_>) -> Kind) -> Outcome {
         let session = &*self.session;
         let (process, site) = (origin.process(), origin.site());
-        let known = session.processes.contains(process) && session.sites.contains(site);
+        let processes = session.known_processes(origin.speaks());
+        let known = processes.contains(process) && session.sites.contains(site);
         let met = if known { Met::BEFORE } else { meet(session, origin, process, site) };
         if met.own {
             return Outcome::Off;
@@ -191,7 +198,7 @@ impl Local {
             return Outcome::Lost;
         }
         if met.new {
-            session.processes.add(process);
+            processes.add(process);
             return Outcome::New;
         }
         if met.unsourced { Outcome::Unsourced } else { Outcome::Known }
@@ -271,7 +278,7 @@ fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met
     if is_own(process) {
         return Met { own: true, ..Met::BEFORE };
     }
-    let new = process != 0 && !session.processes.contains(process);
+    let new = process != 0 && !session.known_processes(origin.speaks()).contains(process);
     let undefined = new && session.dictionary.define_word(process, origin.process_meaning()).is_err();
     let defined = match site != 0 && !session.sites.contains(site) {
         true => define_site(session, origin),

@@ -68,7 +68,10 @@ pub struct Session {
     /// One of them has, since this was looked at last.
     pub(crate) triggered: AtomicBool,
     pub(crate) words: Known,
+    /// Processes that have said who they are.
     pub(crate) processes: Known,
+    /// Processes of which the VM has told something.
+    pub(crate) watched: Known,
     pub(crate) sites: Known,
     rings: PathBuf,
     next_ring: AtomicU32,
@@ -106,9 +109,7 @@ static OWN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 /// From now on the process, which is the calling one, is one of ours.
 pub fn own(process: u64) {
     // Whether a process is ours is asked only while the session does not know it.
-    if let Some(session) = current() {
-        session.processes.remove(process);
-    }
+    forget(process);
     // A process of ours that was started again takes the place of the oldest.
     let mut next = process;
     for place in &OWN {
@@ -130,10 +131,17 @@ pub fn mute(process: u64) -> bool {
         place.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed).is_ok() && process != 0
     };
     let muted = MUTED.iter().any(free);
-    if muted && let Some(session) = current() {
-        session.processes.remove(process);
+    if muted {
+        forget(process);
     }
     muted
+}
+
+fn forget(process: u64) {
+    if let Some(session) = current() {
+        session.processes.remove(process);
+        session.watched.remove(process);
+    }
 }
 
 /// Ends what [`mute`] began.
@@ -143,10 +151,21 @@ pub fn unmute(process: u64) {
     }
 }
 
+/// Whether a process is one of ours.
+#[inline]
+pub fn is_ours(process: u64) -> bool {
+    process != 0 && among(&OWN, process)
+}
+
+/// Whether nothing of a process is recorded.
 #[inline]
 pub(crate) fn is_own(process: u64) -> bool {
-    let among = |pids: &[AtomicU64]| pids.iter().any(|pid| pid.load(Ordering::Relaxed) == process);
-    process != 0 && (among(&OWN) || among(&MUTED))
+    process != 0 && (among(&OWN, process) || among(&MUTED, process))
+}
+
+#[inline]
+fn among(pids: &[AtomicU64], process: u64) -> bool {
+    pids.iter().any(|pid| pid.load(Ordering::Relaxed) == process)
 }
 
 /// The session that is recording now.
@@ -195,6 +214,7 @@ impl Session {
             triggered: AtomicBool::new(false),
             words: Known::new(1 << 16),
             processes: Known::new(1 << 14),
+            watched: Known::new(1 << 14),
             sites: Known::new(1 << 14),
             rings,
             next_ring: AtomicU32::new(0),
@@ -237,6 +257,17 @@ impl Session {
     /// Whether events are taken now.
     pub fn is_recording(&self) -> bool {
         generation() == self.generation
+    }
+
+    /// From now on each process says again who it is.
+    pub fn forget_processes(&self) {
+        self.processes.clear();
+    }
+
+    /// The processes that are known already, to those that speak for themselves or to the VM.
+    #[inline]
+    pub(crate) fn known_processes(&self, speaks: bool) -> &Known {
+        if speaks { &self.processes } else { &self.watched }
     }
 
     /// The ring ends made since the last call.

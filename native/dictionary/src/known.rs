@@ -32,6 +32,11 @@ impl Known {
         let _ = self.slot(word).compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Forgets all words.
+    pub fn clear(&self) {
+        self.slots.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
+    }
+
     #[inline]
     fn slot(&self, word: u64) -> &AtomicU64 {
         // Fibonacci hashing: the tag bits of a word are the same for all atoms and for all pids.
@@ -56,5 +61,7 @@ mod tests {
         known.remove(98);
         assert!(!known.contains(98) && known.contains(99), "another word is not forgotten with it");
         assert!((1..100).filter(|word| known.contains(*word)).count() <= 2);
+        known.clear();
+        assert!(!known.contains(99));
     }
 }

@@ -17,6 +17,7 @@
 //! | `state(site, origin, known, state)` | a state; answers what is known then, or `false` when it was not recorded |
 //! | `count(site)` | one call more, without an event of its own |
 //! | `introduce(map)` | who the process is |
+//! | `introduce_other(pid, map)` | who another process is |
 //! | `mark(label)` | a bookmark; answers `new` when it is the first event of the process, `false` when it was not recorded |
 //!
 //! What enters a function or counts it answers `ok`, or what is not known yet: `new` when this is the first event of the
@@ -92,17 +93,25 @@ fn words() -> &'static Words {
     })
 }
 
-/// The caller of a capture function.
-struct Caller<'a> {
+/// Whose event it is.
+pub struct Caller<'a> {
     env: Env<'a>,
     process: Option<Word>,
     site: Option<Word>,
+    speaks: bool,
 }
 
 impl<'a> Caller<'a> {
+    /// The caller of a capture function.
     #[inline]
     fn new(env: Env<'a>, site: Option<Word>) -> Self {
-        Caller { env, process: env.caller(), site }
+        Caller { env, process: env.caller(), site, speaks: true }
+    }
+
+    /// A process of which somebody else tells something; `None`: no process.
+    #[inline]
+    pub fn told(env: Env<'a>, process: Option<Word>) -> Self {
+        Caller { env, process, site: None, speaks: false }
     }
 }
 
@@ -129,9 +138,14 @@ impl Origin for Caller<'_> {
     fn thread(&self) -> Thread {
         if vm::on_scheduler() { Thread::Scheduler } else { Thread::Other }
     }
+
+    #[inline]
+    fn speaks(&self) -> bool {
+        self.speaks
+    }
 }
 
-type Args<'a> = &'a [Word];
+pub type Args<'a> = &'a [Word];
 
 /// Defines a C function around `body` and registers it for the given arities.
 macro_rules! capture {
@@ -154,6 +168,7 @@ macro_rules! capture {
         });)+
     };
 }
+pub(crate) use capture;
 
 #[inline]
 fn answer(outcome: Outcome) -> Word {
@@ -251,7 +266,7 @@ fn bare(env: Env<'_>, kind: Kind, site: Word, number: u64) -> Word {
 
 /// An event of the recording itself, noted by the calling process.
 pub fn note(env: rustler::Env<'_>, kind: Kind) {
-    record(kind, &Caller { env: Env::of(env), process: None, site: None }, |pen| pen.number(0));
+    record(kind, &Caller::told(Env::of(env), None), |pen| pen.number(0));
 }
 
 capture!(left, [1], ok, |env, args| bare(env, Kind::Return, args[0], 0));
@@ -332,6 +347,16 @@ capture!(introduce, [1], ok, |env, args| {
         pen.number(0);
         encode::term(env, pen, &mut Budget::values(pen), None, args[0]);
     }))
+});
+
+capture!(introduce_other, [2], ok, |env, args| {
+    if env.is_local_pid(args[0]) {
+        record(Kind::Process, &Caller::told(env, Some(args[0])), |pen| {
+            pen.number(0);
+            encode::term(env, pen, &mut Budget::values(pen), None, args[1]);
+        });
+    }
+    words().ok
 });
 
 capture!(mark, [1], |_| words().r#false, |env, args| {

@@ -5,7 +5,7 @@
 //! module `ElixirScope.Native`.
 //!
 //! Two kinds of functions: those that rewritten code calls ([`capture`]), written by hand against the C interface
-//! because each nanosecond counts, and those that users wait for ([`session`], [`queries`]), written with rustler
+//! because each nanosecond counts, with those that the VM calls for processes that are watched ([`tracer`]), and those that users wait for ([`session`], [`queries`]), written with rustler
 //! on dirty schedulers. No panic leaves either kind.
 
 mod capture;
@@ -19,6 +19,7 @@ mod queries;
 mod session;
 mod site;
 mod state;
+mod tracer;
 mod vm;
 mod weigh;
 
@@ -38,6 +39,7 @@ mod atoms {
 fn load(env: rustler::Env, _info: rustler::Term) -> bool {
     session::clock();
     capture::prepare();
+    tracer::prepare();
     let env = vm::Env::of(env);
     let samples = heap::samples(env);
     if immediate::learn(env, &capture::atoms(), &samples) {

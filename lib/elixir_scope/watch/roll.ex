@@ -1,0 +1,63 @@
+defmodule ElixirScope.Watch.Roll do
+  @moduledoc false
+  # Says who processes are that lived before they were watched: by name, parents, links. Processes that are made later tell it
+  # themselves, with their first call.
+
+  alias ElixirScope.Native
+
+  @doc "Introduces processes, from the calling one, which is not recorded meanwhile."
+  @spec call([pid]) :: :ok
+  def call(pids) do
+    muted = Native.mute()
+
+    try do
+      Enum.each(pids, &introduce/1)
+    after
+      if muted, do: Native.unmute(self())
+    end
+  end
+
+  @doc "Does so in a process of its own: there may be many, and one that is busy answers late."
+  @spec call_later([pid]) :: pid
+  def call_later(pids), do: spawn(fn -> call(pids) end)
+
+  defp introduce(pid) do
+    with [_ | _] = info <- info(pid), do: Native.introduce_other(pid, about(pid, info))
+  end
+
+  @items [:registered_name, :initial_call, :links, :message_queue_len, :parent]
+
+  # Of the process dictionary three keys are wanted. Before OTP 26.2 the VM gives it whole or not at all.
+  defp info(pid) when pid == self(), do: :erlang.process_info(pid, @items) ++ [dictionary: :erlang.get()]
+  defp info(pid), do: with([_ | _] = info <- :erlang.process_info(pid, @items), do: info ++ dictionary(pid))
+
+  @keys [:"$initial_call", :"$ancestors", :"$callers", :"$process_label"]
+
+  defp dictionary(pid) do
+    case :erlang.process_info(pid, Enum.map(@keys, &{:dictionary, &1})) do
+      found when is_list(found) ->
+        [dictionary: for({{:dictionary, key}, value} <- found, value != :undefined, do: {key, value})]
+
+      :undefined ->
+        []
+    end
+  rescue
+    ArgumentError -> List.wrap(:erlang.process_info(pid, :dictionary)) -- [:undefined]
+  end
+
+  defp about(pid, info) do
+    dictionary = Keyword.get(info, :dictionary, [])
+    noted = fn key, default -> :proplists.get_value(key, dictionary, default) end
+
+    %{
+      name: if(is_atom(info[:registered_name]), do: info[:registered_name]),
+      label: noted.(:"$process_label", nil),
+      initial_call: noted.(:"$initial_call", info[:initial_call]),
+      ancestors: noted.(:"$ancestors", []),
+      callers: noted.(:"$callers", []),
+      parents: for(parent <- [info[:parent]], is_pid(parent), do: parent),
+      links: for(link <- info[:links], link != pid, do: link),
+      messages: info[:message_queue_len]
+    }
+  end
+end
