@@ -208,9 +208,10 @@ defmodule ElixirScope.Watch do
     end
   end
 
-  defp processes(other, _found) do
-    other = if is_list(other) and other != [], do: hd(other), else: other
+  defp processes([other | _rest], _found), do: bad(other)
+  defp processes(other, _found), do: bad(other)
 
+  defp bad(other) do
     Error.new(
       :bad_server,
       "expected :all, :instrumented, a pid of this node, a registered name, or a list of these, got: #{inspect(other)}"

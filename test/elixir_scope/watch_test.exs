@@ -96,7 +96,7 @@ defmodule ElixirScope.WatchTest do
 
     assert %{
              name: :watch_test_agent,
-             initial_call: {Agent.Server, :init, 1},
+             initial_call: {__MODULE__, _, 0},
              ancestors: [me | _],
              messages: 0
            } = about

@@ -13,13 +13,18 @@ defmodule ElixirScope.Watch.Kinds do
 
   @traced 25
 
+  # `Process.set_label/1` calls the function of OTP in some versions of Elixir, and does its work itself in others.
+  {:ok, {_, [imports: imports]}} = :beam_lib.chunks(:code.which(Process), [:imports])
+  @set_label {:proc_lib, :set_label, 1}
+  @labels if(@set_label in imports, do: [@set_label], else: [@set_label, {Process, :set_label, 1}])
+
   # kind => {flags, numbers of the kinds of events (`native/event`), patterns}
   @rows [
     life: {[:procs], [19, 20, 21], []},
     links: {[:procs], [22], []},
     names: {[:procs], [23], []},
     messages: {[:send, :receive], [15, 16], []},
-    labels: {[:call], [24, 25], [{:proc_lib, :set_label, 1}]},
+    labels: {[:call], [24, 25], @labels},
     signals: {[:call], [25], [{:erlang, :exit, 2}]},
     waits:
       {[:call], [25],

@@ -54,6 +54,7 @@ mod names {
         extra,
         result = "match_spec_result",
         label_module = "proc_lib",
+        label_elixir = "Elixir.Process",
         label_function = "set_label",
     }
 }
@@ -71,7 +72,8 @@ struct Words {
     status: Word,
     extra: Word,
     result: Word,
-    label: (Word, Word),
+    /// The functions that give the calling process a label.
+    labels: [(Word, Word); 2],
 }
 
 static WORDS: OnceLock<Words> = OnceLock::new();
@@ -121,7 +123,8 @@ fn words() -> &'static Words {
             status: status().to_term_word(),
             extra: extra().to_term_word(),
             result: result().to_term_word(),
-            label: (label_module().to_term_word(), label_function().to_term_word()),
+            labels: [label_module(), label_elixir()]
+                .map(|module| (module.to_term_word(), label_function().to_term_word())),
         }
     })
 }
@@ -220,7 +223,7 @@ impl Told<'_> {
 
     fn call(&self, number: u64) {
         let Some(&[module, function, arguments]) = self.env.tuple(self.term) else { return };
-        let label = (module, function) == words().label && number == 0;
+        let label = number == 0 && words().labels.contains(&(module, function));
         match self.env.cell(arguments).filter(|_| label) {
             Some((label, _)) => self.values(Kind::Label, self.tracee, 0, &[label]),
             None => match (number, self.env.tuple(self.extra())) {
