@@ -6,6 +6,7 @@ benches = [
   events: Bench.Events,
   encoding: Bench.Encoding,
   tracers: Bench.Tracers,
+  watching: Bench.Watching,
   state: Bench.State,
   cost: Bench.Cost,
   queries: Bench.Queries,

@@ -22,7 +22,7 @@ defmodule ElixirScope.LayeringTest do
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
     watch: {~w(watch.ex watch/*.ex), [:error, :native]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate, :watch]},
-    application: {~w(application.ex), [:options, :recorder, :instrument]},
+    application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
     # The Elixir half of the capture, because a mark is an event of the process that sets it.

@@ -3,15 +3,18 @@ defmodule ElixirScope.Application do
   # Recording begins before the application that depends on this one starts, and ends after it.
 
   use Application
+  use Supervisor
 
   alias ElixirScope.Instrument.Attach
-  alias ElixirScope.{Options, Recorder}
+  alias ElixirScope.{Native, Options, Recorder}
 
-  @impl true
-  def start(_type, _args) do
-    Supervisor.start_link([{Recorder, Options.enabled?()}, Attach],
-      strategy: :one_for_one,
-      name: ElixirScope.Supervisor
-    )
+  @impl Application
+  def start(_type, _args), do: Supervisor.start_link(__MODULE__, [], name: ElixirScope.Supervisor)
+
+  # What the supervisor does is no doing of the program either.
+  @impl Supervisor
+  def init([]) do
+    Native.own()
+    Supervisor.init([{Recorder, Options.enabled?()}, Attach], strategy: :one_for_one)
   end
 end

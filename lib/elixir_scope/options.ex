@@ -142,7 +142,8 @@ defmodule ElixirScope.Options do
   def enabled? do
     case Application.fetch_env(:elixir_scope, :enabled) do
       {:ok, enabled} -> enabled == true
-      :error -> Code.ensure_loaded?(Mix) and Mix.env() != :prod
+      # A script has Mix at hand, but not running.
+      :error -> List.keymember?(Application.started_applications(), :mix, 0) and Mix.env() != :prod
     end
   end
 

@@ -55,7 +55,7 @@ defmodule ElixirScope.Watch.Calls do
 
   defp pattern(_other, _spec), do: nil
 
-  defp ours?(module), do: module == ElixirScope or Application.get_application(module) == :elixir_scope
+  defp ours?(module), do: Application.get_application(module) == :elixir_scope
 
   defp ours(call) do
     Error.new(

@@ -29,8 +29,8 @@ pub trait Origin {
     /// What kind of thread is calling.
     fn thread(&self) -> Thread;
 
-    /// Whether the process itself is calling, so that it can say who it is when this is its first event. Of one that is
-    /// watched the VM tells events too, before and beside its own.
+    /// Whether the process can be asked to say who it is when this is its first event. When the VM tells of a process, and it
+    /// does so before and beside its own events, there is nobody to ask.
     fn speaks(&self) -> bool {
         true
     }

@@ -98,6 +98,7 @@ pub struct Caller<'a> {
     env: Env<'a>,
     process: Option<Word>,
     site: Option<Word>,
+    /// Whether the answer can ask it to say who it is.
     speaks: bool,
 }
 
@@ -331,7 +332,9 @@ capture!(state, [4], |_| words().r#false, |env, args| {
     let origin = origin.and_then(StateOrigin::from_number).unwrap_or(StateOrigin::Callback);
     let known = Known::read(env, args[2]);
     let mut next = None;
-    let outcome = record_as(&Caller::new(env, Some(args[0])), |pen| {
+    // It may be the first event of the process, but its answer has no room for that: the next one says so.
+    let caller = Caller { speaks: false, ..Caller::new(env, Some(args[0])) };
+    let outcome = record_as(&caller, |pen| {
         let (kind, known) = state::write(env, pen, known.as_ref(), words().cut, origin, args[3]);
         next = Some(known);
         kind

@@ -1,0 +1,112 @@
+defmodule ElixirScope.WatchRecordingTest do
+  # What a recording watches from its beginning, and that it ends with it.
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.Error
+  alias ElixirScope.Watch.Kinds
+
+  @moduletag :tmp_dir
+
+  defmodule Counter do
+    use ElixirScope
+    use GenServer
+
+    def init(count), do: {:ok, count}
+    def handle_call(:next, _from, count), do: {:reply, count, count + 1}
+  end
+
+  setup do
+    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+  end
+
+  defp kinds_of(pid) do
+    Enum.frequencies(
+      for event <- ElixirScope.events(pid: pid), event.kind in [:send, :receive, :exit], do: event.kind
+    )
+  end
+
+  defp stop(pid) do
+    ref = Process.monitor(pid)
+    GenServer.stop(pid)
+    receive do: ({:DOWN, ^ref, _, _, _} -> :ok)
+  end
+
+  test "processes that run instrumented code tell their messages", %{tmp_dir: dir} do
+    {:ok, before} = GenServer.start(Counter, 0)
+    {:ok, _} = ElixirScope.start(dir: dir, watch: :instrumented)
+    {:ok, counter} = GenServer.start(Counter, 0)
+    for n <- 0..4, do: assert(GenServer.call(counter, :next) == n)
+    # It joins with its first instrumented call of this recording.
+    for n <- 0..4, do: assert(GenServer.call(before, :next) == n)
+    {:ok, agent} = Agent.start(fn -> :of_a_module_that_is_not_instrumented end)
+    Agent.get(agent, & &1)
+    for pid <- [counter, before, agent], do: stop(pid)
+
+    # Five calls and the stop; beside the answers, that it has begun.
+    assert kinds_of(counter) == %{receive: 6, send: 7, exit: 1}
+    assert kinds_of(before) == %{receive: 5, send: 6, exit: 1}
+    # Without sessions the life of other processes is not told.
+    assert kinds_of(agent) == if(Kinds.sessions?(), do: %{exit: 1}, else: %{})
+  end
+
+  test "what is watched ends with the recording, and the next one watches its own", %{tmp_dir: dir} do
+    me = self()
+    pid = spawn(fn -> Enum.each(1..3, fn _ -> receive do: (any -> send(me, {:taken, any})) end) end)
+    {:ok, first} = ElixirScope.start(dir: dir, watch: [processes: [pid], kinds: [:messages]])
+    assert {:ok, %{processes: [^pid], kinds: [:messages]}} = ElixirScope.watched()
+    send(pid, :first)
+    assert_receive {:taken, :first}
+    {:ok, second} = ElixirScope.start(dir: dir, watch: false)
+    assert {:ok, %{processes: [], kinds: []}} = ElixirScope.watched()
+    send(pid, :second)
+    assert_receive {:taken, :second}
+    {:ok, third} = ElixirScope.start(dir: dir, watch: [processes: [pid], kinds: [:messages]])
+    ref = Process.monitor(pid)
+    send(pid, :third)
+    receive do: ({:DOWN, ^ref, _, _, _} -> :ok)
+
+    told = fn recording ->
+      for %{data: %{message: message}} <- ElixirScope.events(in: recording, pid: pid, kind: :receive),
+          do: message
+    end
+
+    ElixirScope.stop()
+    assert Enum.map([first, second, third], told) == [[:first], [], [:third]]
+  end
+
+  test "without a word nothing is watched before OTP 27", %{tmp_dir: dir} do
+    Application.delete_env(:elixir_scope, :watch)
+    on_exit(fn -> Application.put_env(:elixir_scope, :watch, false) end)
+    {:ok, _} = ElixirScope.start(dir: dir)
+    {:ok, %{processes: processes}} = ElixirScope.watched()
+    assert processes == if(Kinds.sessions?(), do: [:instrumented], else: [])
+  end
+
+  test "a paused recording is told nothing", %{tmp_dir: dir} do
+    me = self()
+    {:ok, _} = ElixirScope.start(dir: dir, watch: [processes: me, kinds: [:messages]])
+    send(me, :one)
+    assert_received :one
+    :ok = ElixirScope.pause()
+    send(me, :two)
+    assert_received :two
+    :ok = ElixirScope.resume()
+    send(me, :three)
+    assert_received :three
+    :ok = ElixirScope.stop()
+    messages = for %{data: %{message: message}} <- ElixirScope.events(pid: me, kind: :receive), do: message
+    assert Enum.filter(messages, &(&1 in [:one, :two, :three])) == [:one, :three]
+  end
+
+  test "what cannot be watched keeps a recording from beginning", %{tmp_dir: dir} do
+    for {watch, text} <- [
+          {:no_such_name, ":no_such_name"},
+          {[kinds: [:lfe]], ":lfe"},
+          {[process: self()], "process:"},
+          {"all", "\"all\""}
+        ] do
+      assert {:error, %Error{message: message}} = ElixirScope.start(dir: dir, watch: watch)
+      assert message =~ text
+    end
+  end
+end
