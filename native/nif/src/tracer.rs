@@ -4,13 +4,13 @@
 //!
 //! | function | answers or records |
 //! |---|---|
-//! | `enabled(tag, state, tracee)` | `trace`, `discard`, or `remove`: the process is not watched any more |
+//! | `enabled(tag, state, tracee)` | `trace` or `discard` |
 //! | `trace(tag, state, tracee, term, options)` | one event |
 //! | `watch(number, kinds)` | nothing; which number the tracer's state is to have from now on, 0 for none, and a bit for each kind |
 //! | `forget()` | nothing; from now on each process that runs instrumented code says again who it is |
 //!
-//! The state of the tracer is a number that tells watches apart. So what an earlier recording has set up in the VM removes itself
-//! when it is next met.
+//! The state of the tracer is a number that tells watches apart. So what an earlier recording has set up in the VM says nothing
+//! any more.
 //!
 //! A message is recorded with a digest of its bytes as they lie in the ring, where atoms and pids stand as words of this VM. So
 //! the same message has the same digest when it is sent and when it is delivered, under the same limits.
@@ -34,7 +34,7 @@ static KINDS: AtomicU32 = AtomicU32::new(0);
 
 mod names {
     rustler::atoms! {
-        trace, discard, remove, nil,
+        trace, discard, nil,
         send, receive, call, spawn, spawned, exit, link, unlink, register, unregister, open, closed,
         missing = "send_to_non_existing_process",
         linked = "getting_linked",
@@ -67,7 +67,6 @@ struct Words {
     tags: [Meaning; 26],
     trace: Word,
     discard: Word,
-    remove: Word,
     nil: Word,
     status: Word,
     extra: Word,
@@ -118,7 +117,6 @@ fn words() -> &'static Words {
             .map(|(tag, kind, number)| (tag.to_term_word(), kind, number)),
             trace: trace().to_term_word(),
             discard: discard().to_term_word(),
-            remove: remove().to_term_word(),
             nil: nil().to_term_word(),
             status: status().to_term_word(),
             extra: extra().to_term_word(),
@@ -141,9 +139,10 @@ fn meaning(tag: Word) -> Option<(Kind, u64)> {
 capture!(enabled, [3], |_| words().discard, |_, args| {
     let words = words();
     let &[tag, state, tracee] = args else { return words.discard };
-    // A number of another watch, or a process of ours: the VM need not ask again.
+    // A number of another watch, or a process of ours. It is not answered with `remove`: OTP 25 then goes on with the tracer that it
+    // has just taken from the process, and ends with SIGSEGV in a few of a hundred starts of a recording on a busy VM.
     if vm::bits(state) != WATCH.load(Ordering::Relaxed) || is_ours(vm::bits(tracee)) {
-        return words.remove;
+        return words.discard;
     }
     if tag == words.status {
         return words.trace;
