@@ -53,8 +53,6 @@ defmodule ElixirScope.Watch do
   def finish(watch) do
     :persistent_term.erase(@joining)
     Native.watch(0, 0)
-    # Before OTP 27 other tools may want to trace them.
-    unless Kinds.sessions?(), do: Enum.each(watch.who, &turn_off(watch, &1))
     Tracing.finish(watch.tracing)
   end
 

@@ -23,14 +23,16 @@ defmodule ElixirScope.Watch.Tracing do
 
   def begin(number, false), do: {:legacy, number}
 
-  @doc "Ends. What the VM still holds of it removes itself when it is met: its number is not known any more."
+  @doc "Ends: no process has this tracer any more, so that other tools may trace it."
   @spec finish(t) :: :ok
   def finish({:session, session, _number}) do
     :trace.session_destroy(session)
     :ok
   end
 
-  def finish({:legacy, _number}), do: :ok
+  def finish({:legacy, _number} = tracing) do
+    Enum.each([:new | :erlang.processes()], &process(tracing, &1, false, [:all]))
+  end
 
   @doc """
   Turns flags on or off for a process, `:existing` or `:new` ones. Answers for how many, or who traces it already.
@@ -51,6 +53,9 @@ defmodule ElixirScope.Watch.Tracing do
     who = if who == :new, do: :new_processes, else: who
 
     case tracer(who) do
+      [] when not on? ->
+        {:ok, 0}
+
       tracer when tracer in [[], {Native, number}] ->
         legacy(who, on?, flags, number)
 
