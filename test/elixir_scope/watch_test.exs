@@ -130,6 +130,32 @@ defmodule ElixirScope.WatchTest do
     assert [{_, %{digest: ^digest}}] = Enum.filter(told(me, :send), fn {_, data} -> data.to == pid end)
   end
 
+  test "of ten thousand short processes each birth and each end is told" do
+    count = 10_000
+
+    parent =
+      spawn(fn ->
+        receive do: (:go -> :ok)
+        for n <- 1..count, do: spawn_monitor(fn -> exit({:short, n}) end)
+        for _ <- 1..count, do: receive(do: ({:DOWN, _, _, _, {:short, _}} -> :ok))
+      end)
+
+    {:ok, _} = ElixirScope.watch(parent, kinds: [:life], spawned: true)
+    send(parent, :go)
+    wait_for_end(parent)
+    children = for %{data: %{child: child}} <- ElixirScope.events(pid: parent, kind: :spawn), do: child
+    assert length(Enum.uniq(children)) == count
+
+    ends =
+      for %{pid: pid, data: %{reason: {:short, n}}} <- ElixirScope.events(kind: :exit),
+          into: %{},
+          do: {pid, n}
+
+    assert Enum.map(children, &ends[&1]) == Enum.to_list(1..count)
+    born = for %{pid: pid, data: %{parent: ^parent}} <- ElixirScope.events(kind: :spawned), do: pid
+    assert Enum.sort(born) == Enum.sort(children)
+  end
+
   test "what cannot be watched is an error that says so" do
     for {who, options, reason, text} <- [
           {"text", [], :bad_server, "expected :all, :instrumented, a pid"},
@@ -150,7 +176,100 @@ defmodule ElixirScope.WatchTest do
     assert {:error, %Error{reason: :unknown_process}} = ElixirScope.watch(gone)
   end
 
+  test "ports that are opened and closed" do
+    me = self()
+
+    pid =
+      spawn(fn ->
+        receive do: (:go -> :ok)
+        port = Port.open({:spawn, "true"}, [:exit_status])
+        receive do: ({^port, {:exit_status, 0}} -> send(me, {:port, port}))
+      end)
+
+    {:ok, _} = ElixirScope.watch(:all, kinds: [:ports])
+    send(pid, :go)
+    assert_receive {:port, port}, 5_000
+    :ok = ElixirScope.unwatch(:all)
+
+    told =
+      for %{data: %{port: ^port} = data} <- ElixirScope.events(kind: :port), do: {data.action, data.about}
+
+    assert [{:open, driver} | _] = told
+    assert driver == true
+  end
+
+  if match?({:ok, _}, Kinds.check([:garbage])) do
+    test "garbage collection, where that is safe" do
+      pid = spawn(fn -> receive do: (:go -> :erlang.garbage_collect()) end)
+      {:ok, _} = ElixirScope.watch(pid, kinds: [:garbage])
+      send(pid, :go)
+      wait_for_end(pid)
+
+      assert [{:collect, %{action: :major_start, sizes: sizes}}, {:collect, %{action: :major_end}} | _] =
+               told(pid, :collect)
+
+      assert is_integer(sizes[:heap_size])
+    end
+  else
+    test "garbage collection is refused where two who trace it end the VM" do
+      assert {:error, %Error{reason: :unsupported, message: message}} =
+               ElixirScope.watch(self(), kinds: [:garbage])
+
+      assert message =~ "issues/11624"
+    end
+  end
+
+  if match?({:ok, _}, Kinds.check([:scheduling])) do
+    test "when a process runs" do
+      pid = idle()
+      {:ok, _} = ElixirScope.watch(pid, kinds: [:scheduling])
+      send(pid, :stop)
+      wait_for_end(pid)
+      actions = for {:schedule, %{action: action}} <- told(pid, :schedule), do: action
+      assert [:in | _] = actions
+      assert List.last(actions) == :ended
+    end
+  else
+    test "when a process runs is refused where that can end the VM" do
+      assert {:error, %Error{reason: :unsupported, message: message}} =
+               ElixirScope.watch(self(), kinds: [:scheduling])
+
+      assert message =~ "issues/6448"
+    end
+  end
+
   if Kinds.sessions?() do
+    test "monitors, tables and timers, with what they return" do
+      pid =
+        spawn(fn ->
+          receive do: (:go -> :ok)
+          ref = Process.monitor(self())
+          Process.demonitor(ref)
+          table = :ets.new(:watch_test_table, [])
+          :ets.delete(table)
+          Process.cancel_timer(Process.send_after(self(), :never, 60_000))
+        end)
+
+      {:ok, _} = ElixirScope.watch(pid, kinds: [:monitors, :tables, :timers])
+      send(pid, :go)
+      wait_for_end(pid)
+      traced = for event <- ElixirScope.events(pid: pid, kind: :traced), do: {elem(event.mfa, 1), event.data}
+
+      assert [
+               {:monitor, %{action: :call, args: [:process, ^pid]}},
+               {:monitor, %{action: :return, value: ref}},
+               {:demonitor, %{action: :call, args: [ref]}},
+               {:new, %{action: :call, args: [:watch_test_table, []]}},
+               {:new, %{action: :return, value: table}},
+               {:delete, %{action: :call, args: [table]}},
+               {:send_after, %{action: :call, args: [60_000, ^pid, :never | _]}},
+               {:send_after, %{action: :return, value: timer}},
+               {:cancel_timer, %{action: :call, args: [timer | _]}}
+             ] = traced
+
+      assert is_reference(ref) and is_reference(table) and is_reference(timer)
+    end
+
     test "calls of functions that are not instrumented, by pattern" do
       pid =
         spawn(fn ->

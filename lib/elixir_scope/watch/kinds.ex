@@ -57,7 +57,7 @@ defmodule ElixirScope.Watch.Kinds do
          {:erlang, :cancel_timer, 2}
        ]},
     ports: {[:ports], [28], []},
-    scheduling: {[:running], [26], []},
+    scheduling: {[:running, :exiting], [26], []},
     garbage: {[:garbage_collection], [27], []}
   ]
 
