@@ -811,6 +811,8 @@ defmodule ElixirScope do
   until it is asked for, and a process that another tool traces is left alone: the error has the reason `:traced`, and among several
   such processes are listed in `held`.
 
+  Functions are asked for once for all: a process that tells calls tells those of each function that any request named.
+
   Answers for how many processes, and of which kinds; `held` are those that others trace, with their tracers. What is asked for adds to what is
   watched already, until `unwatch/1` or the end of the recording.
 
