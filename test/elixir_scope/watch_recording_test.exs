@@ -38,15 +38,16 @@ defmodule ElixirScope.WatchRecordingTest do
     for n <- 0..4, do: assert(GenServer.call(counter, :next) == n)
     # It joins with its first instrumented call of this recording.
     for n <- 0..4, do: assert(GenServer.call(before, :next) == n)
-    {:ok, agent} = Agent.start(fn -> :of_a_module_that_is_not_instrumented end)
-    Agent.get(agent, & &1)
-    for pid <- [counter, before, agent], do: stop(pid)
+    # Of modules that are not instrumented.
+    {:ok, other} = Task.Supervisor.start_link()
+    [] = Task.Supervisor.children(other)
+    for pid <- [counter, before, other], do: stop(pid)
 
     # Five calls and the stop; beside the answers, that it has begun.
     assert kinds_of(counter) == %{receive: 6, send: 7, exit: 1}
     assert kinds_of(before) == %{receive: 5, send: 6, exit: 1}
     # Without sessions the life of other processes is not told.
-    assert kinds_of(agent) == if(Kinds.sessions?(), do: %{exit: 1}, else: %{})
+    assert kinds_of(other) == if(Kinds.sessions?(), do: %{exit: 1}, else: %{})
   end
 
   test "what is watched ends with the recording, and the next one watches its own", %{tmp_dir: dir} do

@@ -56,6 +56,7 @@ defmodule ElixirScope.Text.Help do
        {"Ask a recording of another run or VM", ~s|open("_build/scope")|},
        {"Write down a flight recording", "snapshot()"},
        {"Record a module that is loaded, as it is", "instrument(URI), uninstrument(URI), instrumented()"},
+       {"Have the VM tell messages and lives of processes", "watch(server), unwatch(server), watched()"},
        {"What time is it, on the clock of events?", "now()"}
      ]}
   ]
