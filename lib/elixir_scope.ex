@@ -130,6 +130,7 @@ defmodule ElixirScope do
   | `:args` | `true` | whether arguments are recorded |
   | `:returns` | `true` | whether returned values are recorded |
   | `:locals` | `false` | whether each variable that is bound is recorded, with its name, value and line (arguments too, also with `args: false`) |
+  | `:receives` | `true` | whether each `receive` is recorded: that it waits, and which message it takes |
   | `:state` | `true` | whether the states of servers are recorded: GenServer, `:gen_statem`, GenStage, LiveView, Agent |
   | `:agents` | `true` | whether the states of Agents are recorded from when a function of this module runs that names `Agent` (not with `state: false`) |
 

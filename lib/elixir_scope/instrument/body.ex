@@ -1,16 +1,16 @@
 # What stands inside the functions of a module: each anonymous function gets a frame of its own, and with `locals: true`
-# each place that binds variables gets a probe behind it. This file knows which expressions there are and which
-# variables are bound where; what is put there is said in Frame and Probe.
+# each place that binds variables gets a probe behind it, and each `receive` says that it waits and what it takes. This file knows which expressions there are and which
+# variables are bound where; what is put there is said in Frame, Probe and Reception.
 #
 # Not framed are functions that are applied where they stand (`then/2` makes such), because the compiler takes them
 # for a part of their surroundings, and those that the compiler makes of comprehensions.
 defmodule ElixirScope.Instrument.Body do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Closure, Frame, Options, Pattern, Plan, Probe, Site, Syntax}
+  alias ElixirScope.Instrument.{Closure, Frame, Options, Pattern, Plan, Probe, Reception, Site, Syntax}
 
   @enforce_keys [:plan, :options, :function, :frame, :origin, :prefix, :taken]
-  defstruct @enforce_keys ++ [closures: 0, bindings: 0, clause: 0, values: 0, numbered: []]
+  defstruct @enforce_keys ++ [closures: 0, receptions: 0, bindings: 0, clause: 0, values: 0, numbered: []]
 
   @type t :: %__MODULE__{
           plan: Plan.t(),
@@ -22,8 +22,9 @@ defmodule ElixirScope.Instrument.Body do
           prefix: String.t(),
           # Every name of a variable in it.
           taken: MapSet.t(atom()),
-          # So far: anonymous functions in the function, places that bind in the frame, variables of our own.
+          # So far: anonymous functions in the function, each `receive` in it, places that bind in the frame, variables of our own.
           closures: non_neg_integer(),
+          receptions: non_neg_integer(),
           bindings: non_neg_integer(),
           # The clause of the frame that this stands in.
           clause: non_neg_integer(),
@@ -91,6 +92,37 @@ defmodule ElixirScope.Instrument.Body do
       end)
 
     {clauses, after_all, state}
+  end
+
+  # The message is recorded before the variables that are bound to parts of it.
+  defp receives(clauses, env, position, state, reception) do
+    {rewritten, env, state} = clauses(clauses, env, position, state, :receive)
+    {if(reception, do: taking(rewritten, reception), else: rewritten), env, state}
+  end
+
+  defp taking(clauses, reception) do
+    for {{:clause, anno, patterns, _, _} = clause, number} <- Enum.with_index(clauses, 1),
+        do: Reception.clause(clause, number, place(anno, patterns), reception)
+  end
+
+  defp received(whole, nil), do: whole
+  defp received(whole, reception), do: Reception.put(whole, reception)
+
+  defp reception(%__MODULE__{options: %Options{receives: false}} = state), do: {nil, state}
+
+  defp reception(%__MODULE__{} = state) do
+    ordinal = state.receptions + 1
+
+    reception = %Reception{
+      plan: state.plan,
+      frame: state.frame,
+      clause: state.clause,
+      origin: state.origin,
+      prefix: state.prefix,
+      ordinal: ordinal
+    }
+
+    {reception, %{state | receptions: ordinal}}
   end
 
   defp body([], env, _position, state), do: {[], env, state}
@@ -164,18 +196,24 @@ defmodule ElixirScope.Instrument.Body do
     {{:case, anno, subject, clauses}, env, state}
   end
 
-  defp expr({kind, anno, clauses}, env, position, state) when kind in [:if, :receive, :else] do
-    {clauses, env, state} =
-      clauses(clauses, env, position, state, if(kind == :receive, do: kind, else: :case))
-
+  defp expr({kind, anno, clauses}, env, position, state) when kind in [:if, :else] do
+    {clauses, env, state} = clauses(clauses, env, position, state, :case)
     {{kind, anno, clauses}, env, state}
+  end
+
+  defp expr({:receive, anno, clauses}, env, position, state) do
+    {reception, state} = reception(state)
+    {clauses, env, state} = receives(clauses, env, position, state, reception)
+    {received({:receive, anno, clauses}, reception), env, state}
   end
 
   defp expr({:receive, anno, clauses, timeout, late}, env, position, state) do
     {timeout, env, state} = expr(timeout, env, :inside, state)
-    {clauses, bound, state} = clauses(clauses, env, position, state, :receive)
+    {reception, state} = reception(state)
+    {clauses, bound, state} = receives(clauses, env, position, state, reception)
     {late, env, state} = body(late, env, position, state)
-    {{:receive, anno, clauses, timeout, late}, MapSet.union(bound, env), state}
+    whole = received({:receive, anno, clauses, timeout, late}, reception)
+    {whole, MapSet.union(bound, env), state}
   end
 
   defp expr({:try, anno, body, of, rescues, last}, env, position, state) do
