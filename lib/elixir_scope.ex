@@ -540,8 +540,8 @@ defmodule ElixirScope do
   |---|---|
   | `:event` | the next event of any kind |
   | `:call`, `:return`, `:raise`, `:state` | the next of these, see `ElixirScope.Event` |
-  | `:line` | the next line that is known to be reached: a call, or another line at which a variable is bound (`locals: true`) |
-  | `:message` | the next call of a callback that is given a message: `handle_call/3`, `handle_cast/2`, `handle_info/2`, `handle_event/4` |
+  | `:line` | the next line that is known to be reached: a call, or another line at which a variable is bound (`locals: true`), or at which a `receive` begins or ends |
+  | `:message` | the next message that is taken: by a `receive`, or in a call of a callback that is given one (`handle_call/3`, `handle_cast/2`, `handle_info/2`, `handle_event/4`) |
   | `:mark` | the next bookmark, of any process unless the option `:pid` says whose |
 
   The option `:pid` names a server for this move alone, instead of the one that the cursor keeps to.

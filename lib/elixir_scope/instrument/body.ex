@@ -108,9 +108,9 @@ defmodule ElixirScope.Instrument.Body do
   defp received(whole, nil), do: whole
   defp received(whole, reception), do: Reception.put(whole, reception)
 
-  defp reception(%__MODULE__{options: %Options{receives: false}} = state), do: {nil, state}
+  defp reception(_anno, %__MODULE__{options: %Options{receives: false}} = state), do: {nil, state}
 
-  defp reception(%__MODULE__{} = state) do
+  defp reception(anno, %__MODULE__{} = state) do
     ordinal = state.receptions + 1
 
     reception = %Reception{
@@ -119,7 +119,8 @@ defmodule ElixirScope.Instrument.Body do
       clause: state.clause,
       origin: state.origin,
       prefix: state.prefix,
-      ordinal: ordinal
+      ordinal: ordinal,
+      anno: anno
     }
 
     {reception, %{state | receptions: ordinal}}
@@ -202,14 +203,14 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   defp expr({:receive, anno, clauses}, env, position, state) do
-    {reception, state} = reception(state)
+    {reception, state} = reception(anno, state)
     {clauses, env, state} = receives(clauses, env, position, state, reception)
     {received({:receive, anno, clauses}, reception), env, state}
   end
 
   defp expr({:receive, anno, clauses, timeout, late}, env, position, state) do
     {timeout, env, state} = expr(timeout, env, :inside, state)
-    {reception, state} = reception(state)
+    {reception, state} = reception(anno, state)
     {clauses, bound, state} = receives(clauses, env, position, state, reception)
     {late, env, state} = body(late, env, position, state)
     whole = received({:receive, anno, clauses, timeout, late}, reception)
