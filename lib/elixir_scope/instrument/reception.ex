@@ -1,7 +1,6 @@
 # What a `receive` becomes, with [..] for what stands there only when it is needed:
 #
-#     [T = Timeout,
-#     case T of infinity -> ok; T when is_integer(T), T >= 0, T < 1 bsl 32 -> ok; _ -> receive after T -> ok end end,]
+#     [T = Timeout,]
 #     case Native:wait(Site) of ok -> ok; U1 -> Capture:introduce(U1, Sources()) end,
 #     receive
 #       Pattern = Got when Guard -> case Native:take(SiteOfClause, Got) of .. end, <the body>
@@ -9,9 +8,8 @@
 #       T -> case Native:expired(SiteOfAfter) of .. end, <the body>
 #     end
 #
-# A timeout that is none raises before anything waits. The VM knows no line of a `receive`, but takes it from the call that comes
-# before in the object code; that one is to be a call of the user's. For the same reason all calls that are added have the line
-# of the whole.
+# The VM knows no line of a `receive`. Where a process waits, and where a timeout that is none raises, it believes the call that
+# comes before in the object code; so the calls that are added have the line of the one before them.
 #
 # Nothing stands between the messages and their patterns: which message is taken, and that the compiler skips those that came
 # before a fresh reference, is as it was. A message is recorded once it has left the mailbox.
@@ -23,12 +21,13 @@ defmodule ElixirScope.Instrument.Reception do
   alias ElixirScope.Instrument.{Frame, Plan, Site, Syntax}
   alias ElixirScope.Native
 
-  @enforce_keys [:plan, :frame, :clause, :origin, :prefix, :ordinal, :anno]
+  @enforce_keys [:plan, :frame, :clause, :origin, :prefix, :ordinal, :before]
   defstruct @enforce_keys
 
-  @longest 0xFFFFFFFF
-
-  @typedoc "Where a `receive` stands: the frame that it is recorded under, the clause of that, and which `receive` of the function."
+  @typedoc """
+  Where a `receive` stands: the frame that it is recorded under, the clause of that, which `receive` of the function it is, and
+  the place of the call before what is added.
+  """
   @type t :: %__MODULE__{
           plan: Plan.t(),
           frame: {atom(), arity()},
@@ -36,7 +35,7 @@ defmodule ElixirScope.Instrument.Reception do
           origin: Site.origin(),
           prefix: String.t(),
           ordinal: pos_integer(),
-          anno: :erl_anno.anno()
+          before: :erl_anno.anno()
         }
 
   @doc "A clause that records the message it takes, at the place of `anno`. `number` counts the clauses from 1."
@@ -47,46 +46,29 @@ defmodule ElixirScope.Instrument.Reception do
     {:clause, anno, [{:match, Syntax.generated(anno), pattern, got}], guards, [taken | body]}
   end
 
-  @doc "The whole, whose clauses record already."
+  @doc "What stands behind `after`, and records that it does. `anno` is that of the whole."
+  @spec late([tuple()], timeout :: tuple(), :erl_anno.anno(), t()) :: [tuple()]
+  def late(body, timeout, anno, %__MODULE__{} = reception),
+    do: [recorded(:expired, :after, [], place(timeout, anno), reception) | body]
+
+  @doc "The whole, whose parts record already."
   @spec put(tuple(), t()) :: tuple()
-  def put({:receive, anno, _clauses} = whole, reception) do
+  def put({:receive, anno, _clauses} = whole, %__MODULE__{} = reception) do
     {:block, Syntax.generated(anno), [recorded(:wait, 0, [], anno, reception), whole]}
   end
 
   # The timeout is found out before anything waits, and may raise.
-  def put({:receive, anno, clauses, timeout, late}, reception) do
-    added = Syntax.generated(anno)
-    {before, timeout} = evaluated(timeout, reception)
-    expired = recorded(:expired, :after, [], place(timeout, anno), reception)
-
-    {:block, added,
-     before ++
-       [recorded(:wait, 0, [], anno, reception), {:receive, anno, clauses, timeout, [expired | late]}]}
+  def put({:receive, anno, clauses, timeout, late}, %__MODULE__{} = reception) do
+    {first, timeout} = evaluated(timeout, reception)
+    whole = {:receive, anno, clauses, timeout, late}
+    {:block, Syntax.generated(anno), first ++ [recorded(:wait, 0, [], anno, reception), whole]}
   end
 
-  defp evaluated({:atom, _, :infinity} = timeout, _reception), do: {[], timeout}
-  defp evaluated({:integer, _, ms} = timeout, _reception) when ms in 0..@longest, do: {[], timeout}
-  defp evaluated({:var, _, _} = timeout, reception), do: {[checked(timeout, reception)], timeout}
+  defp evaluated({kind, _, _} = timeout, _reception) when kind in [:atom, :integer, :var], do: {[], timeout}
 
   defp evaluated(timeout, reception) do
     variable = {:var, elem(timeout, 1), name("Timeout", 0, reception)}
-    matched = {:match, Syntax.generated(elem(timeout, 1)), variable, timeout}
-    {[matched, checked(variable, reception)], variable}
-  end
-
-  defp checked(timeout, %__MODULE__{anno: anno} = reception) do
-    added = Syntax.generated(anno)
-    number = {:var, added, name("Milliseconds", 0, reception)}
-    test = fn operator, limit -> {:op, added, operator, number, {:integer, added, limit}} end
-    is_integer = Syntax.remote(added, :erlang, :is_integer, [number])
-    ok = {:atom, added, :ok}
-
-    {:case, added, timeout,
-     [
-       Syntax.clause(added, {:atom, added, :infinity}, [ok]),
-       {:clause, added, [number], [[is_integer, test.(:>=, 0), test.(:"=<", @longest)]], [ok]},
-       Syntax.clause(added, {:var, added, :_}, [{:receive, added, [], timeout, [ok]}])
-     ]}
+    {[{:match, Syntax.generated(elem(timeout, 1)), variable, timeout}], variable}
   end
 
   # `after` has no place of its own, but what stands behind it has one.
@@ -96,7 +78,7 @@ defmodule ElixirScope.Instrument.Reception do
   end
 
   defp recorded(function, part, values, anno, %__MODULE__{} = reception) do
-    added = Syntax.generated(reception.anno)
+    added = Syntax.generated(reception.before)
     {name, arity} = reception.frame
     mfa = {reception.plan.module, name, arity}
     site = Site.reception(mfa, {reception.ordinal, part, reception.clause}, reception.origin, anno)
