@@ -155,7 +155,7 @@ defmodule ElixirScope.Project.DependenciesTest do
 
     plan = mix!(shop, ["scope.plan", "--write"])
     assert plan =~ ~r"^Tiny +pure functions +calls +1 of 2 .*; not secret/1"m
-    assert plan =~ ~r"^:erly +functions +calls +2 of 2 "m
+    assert plan =~ ~r"^:erly +functions +calls, receives +2 of 2 "m
     assert plan =~ ~r"^:shop_lex +parser +nothing "m
 
     # The plan file holds for dependencies too, and only what it changes is written again.
