@@ -8,7 +8,7 @@ Code.require_file("subjects.exs", __DIR__)
 defmodule Bench.HotPath do
   @moduledoc false
 
-  alias Bench.Subjects.{Instrumented, Plain, Traced}
+  alias Bench.Subjects.{Deaf, Instrumented, Plain, Traced}
   alias Bench.{Table, Tracer}
   alias ElixirScope.Native
 
@@ -44,7 +44,9 @@ defmodule Bench.HotPath do
         {:add_on, &flush/0, &add(&1, Instrumented)},
         {:classify_on, &flush/0, &classify(&1, Instrumented)},
         {:total_on, &flush/0, &total(&1, Instrumented)},
-        {:sum_on, &flush/0, &sum(&1, Instrumented)}
+        {:sum_on, &flush/0, &sum(&1, Instrumented)},
+        {:listen_on, &flush/0, &Instrumented.listen/1},
+        {:listen_deaf, &flush/0, &Deaf.listen/1}
       ],
       @burst
     )
@@ -60,7 +62,9 @@ defmodule Bench.HotPath do
         {:total, &nothing/0, &total(&1, Plain)},
         {:total_off, &nothing/0, &total(&1, Instrumented)},
         {:sum, &nothing/0, &sum(&1, Plain)},
-        {:sum_off, &nothing/0, &sum(&1, Instrumented)}
+        {:sum_off, &nothing/0, &sum(&1, Instrumented)},
+        {:listen, &nothing/0, &Plain.listen/1},
+        {:listen_off, &nothing/0, &Instrumented.listen/1}
       ],
       @burst
     )
@@ -114,6 +118,13 @@ defmodule Bench.HotPath do
        [{(t.trace_return - t.add) / (t.add_on - t.add), "recording"}]}
     ]
 
+    receives = [
+      {"plain", t.listen, []},
+      {"instrumented, off", t.listen_off, [{t.listen_off / t.listen, "plain"}]},
+      {"recording calls alone (`receives: false`)", t.listen_deaf, [{t.listen_deaf / t.listen, "plain"}]},
+      {"recording", t.listen_on, [{t.listen_on / t.listen, "plain"}]}
+    ]
+
     offs = for name <- [:add, :classify, :total, :sum], do: t[:"#{name}_off"] - t[name]
     median = offs |> Enum.sort() |> then(fn [_, a, b, _] -> (a + b) / 2 end)
 
@@ -137,6 +148,8 @@ defmodule Bench.HotPath do
     capture <>
       "\n" <>
       Table.markdown("An instrumented function against the plain one", List.flatten(functions) ++ traced) <>
+      "\n" <>
+      Table.markdown("A step of a loop that sends itself a message and receives it", receives) <>
       "\nMedian of the functions, compiled in but off: #{Float.round(median, 1)} ns a call.\n"
   end
 

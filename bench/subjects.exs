@@ -14,6 +14,13 @@ defmodule Bench.Subjects do
 
       def sum(0, sum), do: sum
       def sum(n, sum), do: sum(n - 1, sum + n)
+
+      def listen(0), do: :ok
+
+      def listen(n) do
+        send(self(), {:number, n})
+        receive(do: ({:number, n} -> listen(n - 1)))
+      end
     end
 
   defmodule Plain do
@@ -25,6 +32,12 @@ defmodule Bench.Subjects do
   defmodule Instrumented do
     @moduledoc false
     use ElixirScope
+    Module.eval_quoted(__MODULE__, body)
+  end
+
+  defmodule Deaf do
+    @moduledoc false
+    use ElixirScope, receives: false
     Module.eval_quoted(__MODULE__, body)
   end
 

@@ -130,6 +130,7 @@ defmodule ElixirScope do
   | `:args` | `true` | whether arguments are recorded |
   | `:returns` | `true` | whether returned values are recorded |
   | `:locals` | `false` | whether each variable that is bound is recorded, with its name, value and line (arguments too, also with `args: false`) |
+  | `:receives` | `true` | whether each `receive` is recorded: that it waits, and which message it takes |
   | `:state` | `true` | whether the states of servers are recorded: GenServer, `:gen_statem`, GenStage, LiveView, Agent |
   | `:agents` | `true` | whether the states of Agents are recorded from when a function of this module runs that names `Agent` (not with `state: false`) |
 
@@ -539,8 +540,8 @@ defmodule ElixirScope do
   |---|---|
   | `:event` | the next event of any kind |
   | `:call`, `:return`, `:raise`, `:state` | the next of these, see `ElixirScope.Event` |
-  | `:line` | the next line that is known to be reached: a call, or another line at which a variable is bound (`locals: true`) |
-  | `:message` | the next call of a callback that is given a message: `handle_call/3`, `handle_cast/2`, `handle_info/2`, `handle_event/4` |
+  | `:line` | the next line that is known to be reached: a call, or another line at which a variable is bound (`locals: true`), or at which a `receive` begins or ends |
+  | `:message` | the next message that is taken: by a `receive`, or in a call of a callback that is given one (`handle_call/3`, `handle_cast/2`, `handle_info/2`, `handle_event/4`) |
   | `:mark` | the next bookmark, of any process unless the option `:pid` says whose |
 
   The option `:pid` names a server for this move alone, instead of the one that the cursor keeps to.

@@ -35,6 +35,9 @@ defmodule ElixirScope.Native do
 
   def bind_list(_site, _values), do: absent(:bind_list)
   def bind_callback(_site, _values, _state), do: absent(:bind_callback)
+  def wait(_site), do: absent(:wait)
+  def take(_site, _message), do: absent(:take)
+  def expired(_site), do: absent(:expired)
   def state(_site, _origin, _known, _state), do: absent(:state)
   def introduce(_map), do: absent(:introduce)
   def introduce_other(_pid, _map), do: absent(:introduce_other)

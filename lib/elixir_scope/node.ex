@@ -6,7 +6,7 @@ defmodule ElixirScope.Node do
   |---|---|
   | `id` | the `node` of its events. It stays when other functions of the file change |
   | `mfa` | the function, or the anonymous function, such as `{Cart, :"total/1-fn-2", 1}` |
-  | `kind` | `:function`, `:fn` (an anonymous function), `:counted` (a function whose calls are counted); of a place that binds variables `:head` (of a clause), `:match`, `:case` (also `cond`, `if`, `with`), `:receive`, `:try` (`rescue`, `catch`, `else`) or `:generator` |
+  | `kind` | `:function`, `:fn` (an anonymous function), `:counted` (a function whose calls are counted); of a place that binds variables `:head` (of a clause), `:match`, `:case` (also `cond`, `if`, `with`), `:receive` (a clause, and the whole with its `after`, also where no variable is bound), `:try` (`rescue`, `catch`, `else`) or `:generator` |
   | `clause` | which clause of the function it stands in, from 1; `nil` for the function as a whole |
   | `file`, `line`, `column` | where it stands; `column` is `nil` under Elixir 1.14, whose compiler forgets it |
   | `names` | the variables that are bound there, as they are called in the source |

@@ -55,7 +55,7 @@ defmodule ElixirScope.Options do
   | `:apps` | all that have the compiler in their `mix.exs` | applications, dependencies among them: `[:shop, :jason]` |
   | `:only` | all | modules and patterns: `[Shop.Cart, "Shop.Order.*"]`; a star stands for any text |
   | `:except` | none | modules, patterns and functions: `[Shop.Repo, {Shop.Cart, :total}, {Shop.Cart, :add, 2}]` |
-  | `:args`, `:returns`, `:state`, `:agents` | `true` | as in `use ElixirScope` |
+  | `:args`, `:returns`, `:receives`, `:state`, `:agents` | `true` | as in `use ElixirScope` |
   | `:locals` | `false` | as in `use ElixirScope` |
 
   What a limit keeps out of a term is marked there with `ElixirScope.Cut`.

@@ -2,7 +2,7 @@ defmodule ElixirScope.CursorTest do
   # Marks and ends are of the whole recording, so each test begins a new one.
   use ExUnit.Case, async: false
 
-  alias ElixirScope.{Cursor, Error, Walked}
+  alias ElixirScope.{Cursor, Error, Listener, Walked}
 
   @moduletag :tmp_dir
 
@@ -92,6 +92,40 @@ defmodule ElixirScope.CursorTest do
       last = cursor |> Stream.iterate(&ElixirScope.next(&1, :line)) |> Enum.at(5)
       back = lines.(last, &ElixirScope.prev(&1, :line), 5)
       assert back == Enum.reverse([call.line | Enum.take(expected, 4)])
+    end
+
+    test "stop at the messages that a `receive` takes, and show it wait" do
+      for message <- [{:word, "a"}, {:word, "b"}, :end], do: send(self(), message)
+      assert Listener.all([]) == ["a", "b"]
+      assert Listener.within(0) == :nothing
+      send(self(), :last)
+      assert Listener.within(0) == :last
+      first = (&Listener.all/1) |> ElixirScope.calls() |> hd() |> ElixirScope.at(pid: self())
+
+      taken = fn cursor, move ->
+        moved = cursor |> Stream.iterate(&move.(&1, :message)) |> Stream.drop(1) |> Enum.take(5)
+        {for(%{ended: nil, event: event} <- moved, do: event.data.message), List.last(moved)}
+      end
+
+      assert {[{:word, "a"}, {:word, "b"}, :end, :last], %{ended: :end} = last} =
+               taken.(first, &ElixirScope.next/2)
+
+      assert {[:end, {:word, "b"}, {:word, "a"}], %{ended: :beginning}} = taken.(last, &ElixirScope.prev/2)
+
+      waits = ElixirScope.next(first, :line)
+      assert waits.event.kind == :wait
+      assert inspect(waits) =~ "waits for a message"
+      takes = ElixirScope.next(waits, :line)
+      assert {takes.event.kind, takes.event.line} == {:take, waits.event.line + 1}
+      assert inspect(takes) =~ ~s(takes {:word, "a"})
+      assert [%{mfa: {Listener, :all, 1}}] = ElixirScope.where(takes).calls
+      assert inspect(ElixirScope.where(takes)) =~ "{:word, word} -> all([word | got])"
+      assert {:ok, %{visible: [got: []]}} = ElixirScope.locals_at(takes.event)
+      assert ElixirScope.step_into(takes).event.data == %{bindings: [word: "a"]}
+      assert ElixirScope.prev(takes, :line).event == waits.event
+
+      [late] = Enum.filter(ElixirScope.events(pid: self(), kind: :take), &(&1.data == %{}))
+      assert inspect(late) =~ "stops waiting"
     end
 
     test "of all processes follow the order of the recording", %{shop: shop} do

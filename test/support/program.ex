@@ -33,7 +33,7 @@ defmodule ElixirScope.Program do
     [locals: true],
     [locals: true],
     [locals: true],
-    [args: false],
+    [args: false, receives: false],
     [returns: false],
     [locals: true, args: false, returns: false]
   ]

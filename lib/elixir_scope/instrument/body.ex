@@ -1,16 +1,17 @@
 # What stands inside the functions of a module: each anonymous function gets a frame of its own, and with `locals: true`
-# each place that binds variables gets a probe behind it. This file knows which expressions there are and which
-# variables are bound where; what is put there is said in Frame and Probe.
+# each place that binds variables gets a probe behind it, and each `receive` says that it waits and what it takes. This file knows which expressions there are and which
+# variables are bound where; what is put there is said in Frame, Probe and Reception.
 #
 # Not framed are functions that are applied where they stand (`then/2` makes such), because the compiler takes them
 # for a part of their surroundings, and those that the compiler makes of comprehensions.
 defmodule ElixirScope.Instrument.Body do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Closure, Frame, Options, Pattern, Plan, Probe, Site, Syntax}
+  alias ElixirScope.Instrument.{Closure, Frame, Options, Pattern, Plan, Probe, Reception, Site, Syntax}
 
   @enforce_keys [:plan, :options, :function, :frame, :origin, :prefix, :taken]
-  defstruct @enforce_keys ++ [closures: 0, bindings: 0, clause: 0, values: 0, numbered: []]
+  defstruct @enforce_keys ++
+              [closures: 0, receptions: 0, bindings: 0, clause: 0, values: 0, numbered: [], before: 0]
 
   @type t :: %__MODULE__{
           plan: Plan.t(),
@@ -22,14 +23,17 @@ defmodule ElixirScope.Instrument.Body do
           prefix: String.t(),
           # Every name of a variable in it.
           taken: MapSet.t(atom()),
-          # So far: anonymous functions in the function, places that bind in the frame, variables of our own.
+          # So far: anonymous functions in the function, each `receive` in it, places that bind in the frame, variables of our own.
           closures: non_neg_integer(),
+          receptions: non_neg_integer(),
           bindings: non_neg_integer(),
           # The clause of the frame that this stands in.
           clause: non_neg_integer(),
           values: non_neg_integer(),
           # Variables that are `&1` and so on to the user.
-          numbered: [atom()]
+          numbered: [atom()],
+          # The place of the last call so far that has a line in the object code.
+          before: :erl_anno.anno()
         }
 
   @typep env :: MapSet.t(atom())
@@ -43,8 +47,8 @@ defmodule ElixirScope.Instrument.Body do
   Rewrites the clauses of a function. `server_state` is the variable of the frame that holds a server's state, or `nil`.
   """
   @spec rewrite([tuple()], Syntax.expr() | nil, t()) :: [tuple()]
-  def rewrite(clauses, server_state, %__MODULE__{} = state) do
-    {clauses, _state} = heads(clauses, MapSet.new(), state, :tail, {:frame, server_state})
+  def rewrite([{:clause, anno, _, _, _} | _] = clauses, server_state, %__MODULE__{} = state) do
+    {clauses, _state} = heads(clauses, MapSet.new(), %{state | before: anno}, :tail, {:frame, server_state})
     clauses
   end
 
@@ -91,6 +95,44 @@ defmodule ElixirScope.Instrument.Body do
       end)
 
     {clauses, after_all, state}
+  end
+
+  # As `clauses`, with what is recorded of each: the message before the variables that are bound to parts of it.
+  defp receives(clauses, env, position, state, nil), do: clauses(clauses, env, position, state, :receive)
+
+  defp receives(clauses, env, position, state, reception) do
+    {clauses, {after_all, state}} =
+      clauses
+      |> Enum.with_index(1)
+      |> Enum.map_reduce({env, state}, fn {{_, anno, patterns, _, _} = clause, number}, {after_all, state} ->
+        reception = %{reception | before: state.before}
+        {[clause], after_this, state} = clauses([clause], env, position, state, :receive)
+        clause = Reception.clause(clause, number, place(anno, patterns), reception)
+        {clause, {MapSet.union(after_all, after_this), state}}
+      end)
+
+    {clauses, after_all, state}
+  end
+
+  defp received(whole, nil), do: whole
+  defp received(whole, reception), do: Reception.put(whole, reception)
+
+  defp reception(%__MODULE__{options: %Options{receives: false}} = state), do: {nil, state}
+
+  defp reception(%__MODULE__{} = state) do
+    ordinal = state.receptions + 1
+
+    reception = %Reception{
+      plan: state.plan,
+      frame: state.frame,
+      clause: state.clause,
+      origin: state.origin,
+      prefix: state.prefix,
+      ordinal: ordinal,
+      before: state.before
+    }
+
+    {reception, %{state | receptions: ordinal}}
   end
 
   defp body([], env, _position, state), do: {[], env, state}
@@ -164,18 +206,26 @@ defmodule ElixirScope.Instrument.Body do
     {{:case, anno, subject, clauses}, env, state}
   end
 
-  defp expr({kind, anno, clauses}, env, position, state) when kind in [:if, :receive, :else] do
-    {clauses, env, state} =
-      clauses(clauses, env, position, state, if(kind == :receive, do: kind, else: :case))
-
+  defp expr({kind, anno, clauses}, env, position, state) when kind in [:if, :else] do
+    {clauses, env, state} = clauses(clauses, env, position, state, :case)
     {{kind, anno, clauses}, env, state}
+  end
+
+  defp expr({:receive, anno, clauses}, env, position, state) do
+    {reception, state} = reception(state)
+    {clauses, env, state} = receives(clauses, env, position, state, reception)
+    {received({:receive, anno, clauses}, reception), env, state}
   end
 
   defp expr({:receive, anno, clauses, timeout, late}, env, position, state) do
     {timeout, env, state} = expr(timeout, env, :inside, state)
-    {clauses, bound, state} = clauses(clauses, env, position, state, :receive)
+    {reception, state} = reception(state)
+    {clauses, bound, state} = receives(clauses, env, position, state, reception)
+    before = state.before
     {late, env, state} = body(late, env, position, state)
-    {{:receive, anno, clauses, timeout, late}, MapSet.union(bound, env), state}
+    late = if reception, do: Reception.late(late, timeout, anno, %{reception | before: before}), else: late
+    whole = received({:receive, anno, clauses, timeout, late}, reception)
+    {whole, MapSet.union(bound, env), state}
   end
 
   defp expr({:try, anno, body, of, rescues, last}, env, position, state) do
@@ -237,7 +287,7 @@ defmodule ElixirScope.Instrument.Body do
     {{:call, anno, callee, [fun, args]}, env, state}
   end
 
-  defp expr({:call, anno, callee, args} = call, env, _position, state) do
+  defp expr({:call, anno, callee, args} = call, env, position, state) do
     {callee, env, state} = expr(callee, env, :inside, state)
 
     {args, {env, state}} =
@@ -250,7 +300,7 @@ defmodule ElixirScope.Instrument.Body do
         {arg, {env, state}}
       end)
 
-    {{:call, anno, callee, args}, env, state}
+    {{:call, anno, callee, args}, env, called(state, call, position)}
   end
 
   defp expr({:fun, anno, {:clauses, clauses}} = fun, env, _position, state) do
@@ -271,11 +321,25 @@ defmodule ElixirScope.Instrument.Body do
   defp expr(node, env, _position, state) when is_tuple(node) and tuple_size(node) > 2 do
     [kind, anno | parts] = Tuple.to_list(node)
     {parts, env, state} = each(parts, env, state)
-    {List.to_tuple([kind, anno | parts]), env, state}
+    {List.to_tuple([kind, anno | parts]), env, called(state, node, :inside)}
   end
 
   defp expr([_ | _] = parts, env, _position, state), do: each(parts, env, state)
   defp expr(leaf, env, _position, state), do: {leaf, env, state}
+
+  # The compiler gives a line to what may raise or be returned to.
+  defp called(state, node, position) do
+    if lined?(node, position), do: %{state | before: elem(node, 1)}, else: state
+  end
+
+  defp lined?({:call, _, {:remote, _, {:atom, _, module}, {:atom, _, name}}, args}, _position),
+    do: not :erl_bifs.is_safe(module, name, length(args))
+
+  defp lined?({:call, _, {:atom, _, _local}, _args}, position), do: position == :inside
+  defp lined?({:call, _, _callee, _args}, _position), do: true
+  defp lined?({:op, _, operator, _}, _position), do: :erl_internal.arith_op(operator, 1)
+  defp lined?({:op, _, operator, _, _}, _position), do: :erl_internal.arith_op(operator, 2)
+  defp lined?(_node, _position), do: false
 
   defp each(exprs, env, state) do
     {exprs, {env, state}} =
@@ -339,9 +403,26 @@ defmodule ElixirScope.Instrument.Body do
     case Closure.unhide(clauses, env, state.taken) do
       {:ok, clauses, taken} ->
         site = site(fun, clauses, ordinal, state)
-        inner = %{state | closures: ordinal, taken: taken, frame: {elem(site, 3), elem(site, 4)}, bindings: 0}
+
+        inner = %{
+          state
+          | closures: ordinal,
+            taken: taken,
+            frame: {elem(site, 3), elem(site, 4)},
+            bindings: 0,
+            before: elem(fun, 1)
+        }
+
         {clauses, inner} = heads(clauses, env, inner, :tail, {:frame, nil})
-        state = %{inner | frame: state.frame, bindings: state.bindings, clause: state.clause}
+
+        state = %{
+          inner
+          | frame: state.frame,
+            bindings: state.bindings,
+            clause: state.clause,
+            before: state.before
+        }
+
         {make.([Frame.closure(fun, clauses, env, site, ordinal, state)]), env, state}
 
       :error ->

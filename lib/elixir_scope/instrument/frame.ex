@@ -247,8 +247,9 @@ defmodule ElixirScope.Instrument.Frame do
     [{:match, added, {:tuple, added, [serves, answer]}, call}, introduced(answer, unknown, added, frame.plan)]
   end
 
-  # `call` answers what the recorder does not know yet.
-  defp introduced(call, unknown, added, plan) do
+  @doc "The call of a capture function that answers what the recorder does not know yet, which is then said."
+  @spec introduced(Syntax.expr(), Syntax.expr(), :erl_anno.anno(), Plan.t()) :: Syntax.expr()
+  def introduced(call, unknown, added, plan) do
     sources = if plan.sources == %{}, do: {nil, added}, else: {:call, added, {:atom, added, @sources}, []}
 
     {:case, added, call,

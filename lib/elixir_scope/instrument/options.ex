@@ -13,6 +13,7 @@ defmodule ElixirScope.Instrument.Options do
           args: boolean(),
           returns: boolean(),
           locals: boolean(),
+          receives: boolean(),
           state: boolean(),
           agents: boolean(),
           # What `@scope` says of single functions.
@@ -29,12 +30,13 @@ defmodule ElixirScope.Instrument.Options do
     args: {true, :boolean},
     returns: {true, :boolean},
     locals: {false, :boolean},
+    receives: {true, :boolean},
     state: {true, :boolean},
     agents: {true, :boolean}
   ]
 
   # What `@scope` may say of one function.
-  @markable [:count, :args, :returns, :locals, :state]
+  @markable [:count, :args, :returns, :locals, :receives, :state]
 
   defstruct for({name, {default, _type}} <- @declared, do: {name, default}) ++ [functions: %{}]
 
@@ -46,7 +48,7 @@ defmodule ElixirScope.Instrument.Options do
       {[total: :any, add: 2], false, true, false}
 
       iex> ElixirScope.Instrument.Options.new!(arguments: false)
-      ** (ArgumentError) use ElixirScope: expected the options only:, except:, count:, args:, returns:, locals:, state:, agents:, got: arguments: false. Remove or rename it
+      ** (ArgumentError) use ElixirScope: expected the options only:, except:, count:, args:, returns:, locals:, receives:, state:, agents:, got: arguments: false. Remove or rename it
 
       iex> ElixirScope.Instrument.Options.new!(args: :yes)
       ** (ArgumentError) use ElixirScope: expected args: to be true or false, got: :yes. Write args: true or args: false
@@ -87,7 +89,7 @@ defmodule ElixirScope.Instrument.Options do
       [locals: true]
 
       iex> ElixirScope.Instrument.Options.mark!(only: [:add])
-      ** (ArgumentError) @scope: expected true, false, or the options count:, args:, returns:, locals:, state: with true or false, got: [only: [:add]]. Write for example @scope locals: true; an attribute of your own needs another name where `use ElixirScope` stands
+      ** (ArgumentError) @scope: expected true, false, or the options count:, args:, returns:, locals:, receives:, state: with true or false, got: [only: [:add]]. Write for example @scope locals: true; an attribute of your own needs another name where `use ElixirScope` stands
   """
   @spec mark!(term()) :: mark()
   def mark!(mark) when is_boolean(mark), do: mark

@@ -69,6 +69,25 @@ defmodule ElixirScope.Instrument.Site do
     seal(digest({module, function, arity, :binding, ordinal}), mfa, origin, anno, {kind, clause, names})
   end
 
+  @doc """
+  Builds the site of a `receive`: number `ordinal` of those in the function. `part` is 0 for the whole, the number of a clause of
+  it, or `:after`; `clause` is that of the function, or anonymous function, that it is recorded under.
+
+      iex> site = ElixirScope.Instrument.Site.reception({Cart, :loop, 1}, {1, 2, 1}, {"lib/cart.ex", 0}, {14, 7})
+      iex> {elem(site, 6), elem(site, 7), elem(site, 8), elem(site, 9)}
+      {14, 7, :receive, 1}
+  """
+  @spec reception(
+          mfa(),
+          {ordinal :: pos_integer(), part :: non_neg_integer() | :after, clause :: non_neg_integer()},
+          origin(),
+          :erl_anno.anno()
+        ) :: t()
+  def reception({module, function, arity} = mfa, {ordinal, part, clause}, origin, anno) do
+    node = digest({module, function, arity, :receive, {ordinal, part}})
+    seal(node, mfa, origin, anno, {:receive, clause, []})
+  end
+
   defp seal(node, {module, function, arity}, {file, source}, anno, {kind, clause, names}) do
     {line, column} = place(anno)
     rest = {node, module, function, arity, file, line, column, kind, clause, source, names}

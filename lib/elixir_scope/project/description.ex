@@ -40,9 +40,16 @@ defmodule ElixirScope.Project.Description do
       relative_file: List.first(files, ""),
       compile_opts: [],
       attributes: for({:attribute, _, name, value} <- forms, do: {behaviour(name), value}),
-      definitions: for({:function, _, name, arity, _} <- forms, do: {{name, arity}, :def, [], []})
+      definitions: for({:function, _, name, arity, _} <- forms, do: {{name, arity}, :def, [], []}),
+      receives?: Enum.any?(forms, &receives?/1)
     }
   end
+
+  defp receives?({:receive, _, clauses}) when is_list(clauses), do: true
+  defp receives?({:receive, _, clauses, _timeout, _late}) when is_list(clauses), do: true
+  defp receives?(form) when is_tuple(form), do: form |> Tuple.to_list() |> receives?()
+  defp receives?([first | rest]), do: receives?(first) or receives?(rest)
+  defp receives?(_leaf), do: false
 
   defp behaviour(:behavior), do: :behaviour
   defp behaviour(name), do: name

@@ -15,7 +15,7 @@ defmodule ElixirScope.Project.Selection do
   defstruct apps: :all, only: :all, except: [], functions: %{}, options: []
 
   @example "config :elixir_scope, instrument: [apps: [:shop], except: [Shop.Repo, \"ShopWeb.*\"]]"
-  @keys [:apps, :only, :except, :args, :returns, :locals, :state, :agents]
+  @keys [:apps, :only, :except, :args, :returns, :locals, :receives, :state, :agents]
 
   @doc """
   Checks the value of `instrument:`; `nil` when nothing is to be instrumented.
@@ -29,7 +29,7 @@ defmodule ElixirScope.Project.Selection do
 
       iex> {:error, message} = ElixirScope.Project.Selection.new(aps: [:shop])
       iex> message
-      "config :elixir_scope, instrument: expected the keys apps:, only:, except:, args:, returns:, locals:, state:, agents:, got: aps: [:shop]. Remove or rename it"
+      "config :elixir_scope, instrument: expected the keys apps:, only:, except:, args:, returns:, locals:, receives:, state:, agents:, got: aps: [:shop]. Remove or rename it"
   """
   @spec new(term()) :: {:ok, t() | nil} | {:error, String.t()}
   def new(nothing) when nothing in [nil, false], do: {:ok, nil}
@@ -128,7 +128,7 @@ defmodule ElixirScope.Project.Selection do
 
   defp put(:except, except, _selection), do: bad_except(except)
 
-  defp put(key, value, selection) when key in [:args, :returns, :locals, :state, :agents] do
+  defp put(key, value, selection) when key in [:args, :returns, :locals, :receives, :state, :agents] do
     if is_boolean(value) do
       %{selection | options: Keyword.put(selection.options, key, value)}
     else

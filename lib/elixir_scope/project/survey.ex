@@ -8,7 +8,7 @@ defmodule ElixirScope.Project.Survey do
   @type row :: %{
           module: module(),
           kind: String.t(),
-          records: [:calls | :locals | :states],
+          records: [:calls | :locals | :receives | :states],
           functions: {instrumented :: non_neg_integer(), of :: non_neg_integer()},
           left: [{atom(), arity(), String.t()}],
           why: String.t(),
@@ -134,7 +134,19 @@ defmodule ElixirScope.Project.Survey do
 
   defp records(map, options) do
     states? = options.state and Kind.server?(map)
-    for {records, true} <- [calls: true, locals: options.locals, states: states?], do: records
+    receives? = options.receives and receives?(map)
+
+    for {records, true} <- [calls: true, locals: options.locals, receives: receives?, states: states?],
+        do: records
+  end
+
+  defp receives?(%{receives?: receives?}), do: receives?
+
+  defp receives?(%{definitions: definitions}) do
+    bodies =
+      for {_, kind, _, clauses} <- definitions, kind in [:def, :defp], {_, _, _, body} <- clauses, do: body
+
+    bodies |> Macro.prewalker() |> Enum.any?(&match?({:receive, _, [_ | _]}, &1))
   end
 
   defp own?(%{compile_opts: options}), do: List.keymember?(options, :elixir_scope, 0)

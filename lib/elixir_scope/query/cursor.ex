@@ -13,8 +13,8 @@ defmodule ElixirScope.Query.Cursor do
     event: [],
     call: [:call],
     return: [:return],
-    line: [:call, :binding],
-    message: [:call],
+    line: [:call, :binding, :wait, :take],
+    message: [:call, :take],
     state: [:state],
     raise: [:raise],
     mark: [:mark]
@@ -24,7 +24,7 @@ defmodule ElixirScope.Query.Cursor do
   @receivers [handle_call: 3, handle_cast: 2, handle_info: 2, handle_event: 4]
 
   # What happens within the calls of a process.
-  @steps [:call, :return, :raise, :tail, :binding, :state, :mark]
+  @steps [:call, :return, :raise, :tail, :binding, :wait, :take, :state, :mark]
 
   @doc "See `ElixirScope.at/2`."
   @spec at(Moment.t(), keyword) :: {:ok, Cursor.t()} | {:error, Error.t()}
@@ -113,7 +113,7 @@ defmodule ElixirScope.Query.Cursor do
 
   defp by(cursor, direction, by, kinds, pid) do
     with {:ok, filter} <- filter(cursor, kinds, pid) do
-      filter = if by == :message, do: %{filter | sites: receivers(cursor.recording)}, else: filter
+      filter = if by == :message, do: %{filter | sites: messages(cursor.recording)}, else: filter
       found = found(cursor, filter, direction, by)
       {:ok, moved(cursor, direction, found)}
     end
@@ -147,10 +147,10 @@ defmodule ElixirScope.Query.Cursor do
     end
   end
 
-  defp receivers(recording) do
+  # The places where messages are taken.
+  defp messages(recording) do
     for {key, {{_, function, arity}, _, {_, kind, _, _}}} <- Native.sites(recording.handle),
-        kind == :function,
-        {function, arity} in @receivers,
+        kind == :receive or (kind == :function and {function, arity} in @receivers),
         do: key
   end
 
@@ -169,6 +169,13 @@ defmodule ElixirScope.Query.Cursor do
       [event, before] -> if event.kind == :call or line(event) != line(before), do: event
       [first] -> first
     end)
+  end
+
+  # Not where a `receive` has stopped waiting.
+  defp found(cursor, filter, direction, :message) do
+    cursor.recording
+    |> Stack.stream(filter, direction, edge(cursor, direction))
+    |> Enum.find(&(&1.kind == :call or &1.data != %{}))
   end
 
   defp found(cursor, filter, :next, _by), do: behind(cursor, filter, edge(cursor, :next))

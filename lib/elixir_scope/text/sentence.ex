@@ -30,6 +30,10 @@ defmodule ElixirScope.Text.Sentence do
   def of(%{kind: :count, data: %{} = data} = event, _options),
     do: "#{Text.number(data.count)} calls of #{Text.mfa(event.mfa)}"
 
+  def of(%{kind: :wait, data: %{}}, _options), do: "waits for a message"
+  def of(%{kind: :take, data: %{message: message}}, options), do: "takes #{short(message, "takes", options)}"
+  def of(%{kind: :take, data: %{}}, _options), do: "stops waiting"
+
   def of(%{kind: :mark, data: %{label: label}}, _options), do: Kernel.inspect(label)
   def of(%{kind: :pause}, _options), do: "nothing is recorded from here on"
   def of(%{kind: :resume}, _options), do: "recording goes on"

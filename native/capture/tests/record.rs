@@ -339,11 +339,13 @@ fn a_brief_record_holds_its_values_as_words_and_reads_as_any_other() {
     assert_eq!(brief(Kind::Call, 14), None, "more than are brief");
     assert_eq!(brief(Kind::State, 1), None, "a kind that is never brief");
     assert_eq!(brief(Kind::Return, 2), None, "a return has one value");
+    assert_eq!(brief(Kind::Take, 2), None, "one message is taken, or none");
+    assert_eq!(brief(Kind::Wait, 1), None, "who waits has nothing yet");
     let made: Vec<(Kind, usize)> = [Kind::Call, Kind::Binding]
         .into_iter()
         .flat_map(|kind| (0..=13).map(move |count| (kind, count)))
         .collect();
-    let made = [made, vec![(Kind::Return, 1)]].concat();
+    let made = [made, vec![(Kind::Return, 1), (Kind::Take, 1), (Kind::Take, 0), (Kind::Wait, 0)]].concat();
     made.iter().for_each(|(kind, count)| assert_eq!(brief(*kind, *count), Some(Outcome::Known)));
     scene.session.pause();
     assert_eq!(brief(Kind::Call, 1), Some(Outcome::Off));

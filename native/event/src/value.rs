@@ -332,6 +332,8 @@ pub fn brief_number(kind: Kind, values: usize) -> Option<u64> {
         Kind::Call => Some(values as u64 + 1),
         Kind::Return if values == 1 => Some(1),
         Kind::Binding => Some(values as u64),
+        Kind::Take if values <= 1 => Some(values as u64),
+        Kind::Wait if values == 0 => Some(0),
         _ => None,
     }
 }

@@ -14,13 +14,16 @@
 //! | `bind(site, v1, ..., vn)`, n from 1 to 12 | variables that were bound |
 //! | `bind_list(site, values)` | any number of variables |
 //! | `bind_callback(site, values, state)` | variables, in which the process's state may be |
+//! | `wait(site)` | that a `receive` begins |
+//! | `take(site, message)` | that it has taken a message |
+//! | `expired(site)` | that it has stopped waiting, and took none |
 //! | `state(site, origin, known, state)` | a state; answers what is known then, or `false` when it was not recorded |
 //! | `count(site)` | one call more, without an event of its own |
 //! | `introduce(map)` | who the process is |
 //! | `introduce_other(pid, map)` | who another process is |
 //! | `mark(label)` | a bookmark; answers `new` when it is the first event of the process, `false` when it was not recorded |
 //!
-//! What enters a function or counts it answers `ok`, or what is not known yet: `new` when this is the first event of the
+//! What enters a function, counts it, waits or takes answers `ok`, or what is not known yet: `new` when this is the first event of the
 //! process, `unsourced` when the text is missing that the site lies in. `ElixirScope.Capture.introduce/2` then says it.
 //!
 //! | function | records |
@@ -221,7 +224,7 @@ fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
     encode::is_walked(env, state).then_some(state)
 }
 
-/// Records a number and values that are arguments of the capture function.
+/// Records a number and values that are arguments of the capture function. The number is that of a brief record of so many.
 #[inline(always)]
 fn given(env: Env<'_>, kind: Kind, site: Word, number: u8, words: &[Word]) -> Outcome {
     let caller = Caller::new(env, Some(site));
@@ -326,6 +329,12 @@ fn bound(
         }
     }))
 }
+
+capture!(wait, [1], ok, |env, args| answer(given(env, Kind::Wait, args[0], 0, &[])));
+
+capture!(take, [2], ok, |env, args| answer(given(env, Kind::Take, args[0], 1, &args[1..])));
+
+capture!(expired, [1], ok, |env, args| answer(given(env, Kind::Take, args[0], 0, &[])));
 
 capture!(state, [4], |_| words().r#false, |env, args| {
     let origin = env.integer(args[1]).and_then(|number| u8::try_from(number).ok());

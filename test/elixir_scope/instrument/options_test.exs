@@ -10,7 +10,8 @@ defmodule ElixirScope.Instrument.OptionsTest do
           {[only: [{:add, -1}]], ["only: to be a list", "[add: -1]"]},
           {[except: ["add"]], ["except: to be a list", "[\"add\"]"]},
           {[state: 1], ["state: to be true or false", "got: 1", "state: true"]},
-          {[nothing: 1], ["only:, except:, count:, args:, returns:, locals:, state:, agents:", "nothing: 1"]},
+          {[nothing: 1],
+           ["only:, except:, count:, args:, returns:, locals:, receives:, state:, agents:", "nothing: 1"]},
           {[:add], ["a keyword list of options", "[:add]"]},
           {:all, ["a keyword list of options", ":all"]}
         ] do

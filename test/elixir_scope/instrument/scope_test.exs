@@ -179,7 +179,7 @@ defmodule ElixirScope.Instrument.ScopeTest do
       assert message =~ "test/scoped.ex:4:"
 
       assert message =~
-               "@scope: expected true, false, or the options count:, args:, returns:, locals:, state:"
+               "@scope: expected true, false, or the options count:, args:, returns:, locals:, receives:, state:"
 
       assert message =~ part
       assert message =~ "Write for example @scope locals: true"

@@ -49,7 +49,7 @@ defmodule ElixirScope.Project.DependenciesTest do
 
     write(Path.join(shelf, "erly"), %{
       "src/erly.erl" =>
-        "-module(erly).\n-export([sum/1]).\nsum(L) -> sum(L, 0).\nsum([], S) -> S;\nsum([H | T], S) -> sum(T, S + H).\n",
+        "-module(erly).\n-export([sum/1]).\nsum(L) -> self() ! L, receive L -> sum(L, 0) end.\nsum([], S) -> S;\nsum([H | T], S) -> sum(T, S + H).\n",
       "src/erly.app" =>
         "{application, erly, [{description, \"\"}, {vsn, \"1\"}, {registered, []}, {modules, [erly]}, {applications, [kernel, stdlib]}]}.\n"
     })
@@ -72,7 +72,8 @@ defmodule ElixirScope.Project.DependenciesTest do
 
         Module.create(Shop.Made, quote(do: def(made(x), do: x)), Macro.Env.location(__ENV__))
         """,
-        "src/shop_erl.erl" => "-module(shop_erl).\n-export([f/1]).\nf(X) -> X + 1.\n",
+        "src/shop_erl.erl" =>
+          "-module(shop_erl).\n-export([f/1]).\nf(X) -> self() ! X, receive X -> X + 1 end.\n",
         "src/shop_lex.xrl" =>
           "Definitions.\nRules.\n[a-z]+ : {token, {word, TokenLine, TokenChars}}.\nErlang code.\n"
       })
@@ -120,7 +121,8 @@ defmodule ElixirScope.Project.DependenciesTest do
              do: {f, for(call <- ElixirScope.calls(f), do: {call.args, call.return})}
            # Consolidated in the folder of the project, and compiled in its own.
            {:ok, text} = Tiny.Name |> ElixirScope.calls() |> hd() |> ElixirScope.source()
-           {Protocol.consolidated?(Tiny.Name), text =~ "defprotocol Tiny.Name", recorded}
+           taken = for event <- ElixirScope.events(kind: :take), do: {event.mfa, event.data.message}
+           {Protocol.consolidated?(Tiny.Name), text =~ "defprotocol Tiny.Name", recorded, taken}
            """) ==
              {true, true,
               [
@@ -130,7 +132,7 @@ defmodule ElixirScope.Project.DependenciesTest do
                  [{[[1, 2, 3]], 6}, {[[1, 2, 3], 0], 6}, {[[2, 3], 1], 6}, {[[3], 3], 6}, {[[], 6], 6}]},
                 {{Shop.Made, :made}, [{[1], 1}]},
                 {{:shop_erl, :f}, [{[1], 2}]}
-              ]}
+              ], [{{:erly, :sum, 1}, [1, 2, 3]}, {{:shop_erl, :f, 1}, 1}]}
 
     # All but the code is as it was. (The debug information of protocols also asks for the hook, for their consolidation.)
     rewritten = beams(shop)
@@ -153,7 +155,7 @@ defmodule ElixirScope.Project.DependenciesTest do
 
     plan = mix!(shop, ["scope.plan", "--write"])
     assert plan =~ ~r"^Tiny +pure functions +calls +1 of 2 .*; not secret/1"m
-    assert plan =~ ~r"^:erly +functions +calls +2 of 2 "m
+    assert plan =~ ~r"^:erly +functions +calls, receives +2 of 2 "m
     assert plan =~ ~r"^:shop_lex +parser +nothing "m
 
     # The plan file holds for dependencies too, and only what it changes is written again.

@@ -84,7 +84,7 @@ defmodule ElixirScope.Program.Check do
     off = Golden.off(fn -> Enum.map(entries, &Run.see/1) end)
     on = Golden.on(fn -> Enum.map(entries, &Run.see/1) end)
     pids = Enum.map(on, & &1.pid)
-    kinds = [:call, :return, :raise, :tail, :binding, :gap]
+    kinds = [:call, :return, :raise, :tail, :binding, :wait, :take, :gap]
     events = Enum.to_list(ElixirScope.events(pid: pids, since: since, kind: kinds))
     silent = Enum.to_list(ElixirScope.events(pid: Enum.map(off, & &1.pid), since: since))
     scopes = for {module, options} <- program.scopes, options, do: {module, options}
@@ -101,12 +101,14 @@ defmodule ElixirScope.Program.Check do
   end
 
   defp happened(told, on, recorded, modules, options, entries) do
-    locals? = Keyword.get(options, :locals, false)
+    unwanted =
+      if(Keyword.get(options, :locals, false), do: [], else: [:bind]) ++
+        if(Keyword.get(options, :receives, true), do: [], else: [:wait, :take])
 
     [entries, told, on]
     |> Enum.zip()
     |> Enum.reduce_while({:ok, []}, fn {entry, seen, %{pid: pid}}, {:ok, done} ->
-      truth = Enum.filter(seen.log, &(elem(elem(&1, 1), 0) in modules and (locals? or elem(&1, 0) != :bind)))
+      truth = Enum.filter(seen.log, &(elem(elem(&1, 1), 0) in modules and elem(&1, 0) not in unwanted))
 
       case Recorded.compare(truth, Map.get(recorded, pid, []), options) do
         {:ok, calls} ->
@@ -187,7 +189,7 @@ defmodule ElixirScope.Program.Check do
   defp traced(trace, log) do
     named =
       for entry <- log,
-          elem(entry, 0) != :bind,
+          elem(entry, 0) in [:call, :return, :raise],
           not is_tuple(elem(elem(entry, 1), 1)),
           do: PlainTerm.of(entry)
 

@@ -12,6 +12,8 @@ defmodule ElixirScope.Program.Log do
           | {:return, mfa :: tuple(), term()}
           | {:raise, mfa :: tuple(), :error | :exit | :throw, term()}
           | {:bind, mfa :: tuple(), line :: pos_integer(), keyword()}
+          | {:wait, mfa :: tuple(), lines :: [pos_integer()]}
+          | {:take, mfa :: tuple(), lines :: [pos_integer()], {:ok, message :: term()} | nil}
 
   @doc "Calls a function, and notes the call and its end."
   @spec frame(tuple(), [term()], (() -> term())) :: term()
@@ -35,6 +37,20 @@ defmodule ElixirScope.Program.Log do
   @spec bind(tuple(), pos_integer(), keyword()) :: true
   def bind(mfa, line, variables) do
     note({:bind, mfa, line, variables})
+    true
+  end
+
+  @doc "Notes that a `receive` begins, with the lines that it may be said to stand in."
+  @spec wait(tuple(), [pos_integer()]) :: true
+  def wait(mfa, lines) do
+    note({:wait, mfa, lines})
+    true
+  end
+
+  @doc "Notes what a `receive` took: `{:ok, message}`, or `nil`."
+  @spec take(tuple(), [pos_integer()], {:ok, term()} | nil) :: true
+  def take(mfa, lines, taken) do
+    note({:take, mfa, lines, taken})
     true
   end
 

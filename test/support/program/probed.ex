@@ -205,9 +205,13 @@ defmodule ElixirScope.Program.Probed do
 
   defp expr({:try, meta, [parts]}, position, state), do: {:try, meta, [attempt(parts, position, state)]}
 
-  defp expr({:receive, meta, [[do: clauses, after: [{:->, late, [[time], code]}]]]}, position, state) do
-    {:receive, meta,
-     [[do: clauses(clauses, position, state), after: [{:->, late, [[time], body(code, position, state)]}]]]}
+  # The timeouts of programs are numbers, whose places not every version of Elixir keeps.
+  defp expr({:receive, meta, [[do: clauses, after: [{:->, late, [[time], code]}]]]}, position, state)
+       when is_integer(time) do
+    clauses = for clause <- clauses(clauses, position, state), do: taking(clause, state)
+    code = [log(:take, [[meta[:line], late[:line]], nil], state), body(code, position, state)]
+    receives = {:receive, meta, [[do: clauses, after: [{:->, late, [[time], block(code)]}]]]}
+    block([log(:wait, [[meta[:line]]], state), receives])
   end
 
   defp expr({:for, meta, parts}, _position, state) do
@@ -274,6 +278,19 @@ defmodule ElixirScope.Program.Probed do
   defp expr(list, _position, state) when is_list(list), do: Enum.map(list, &expr(&1, :inside, state))
   defp expr(leaf, _position, _state), do: leaf
 
+  defp taking({:->, meta, [[pattern], code]}, state) do
+    taken = log(:take, [[meta[:line]], {:ok, message()}], state)
+    {:->, meta, [[whole(pattern)], block([taken, code])]}
+  end
+
+  defp whole({:when, meta, [pattern, guard]}), do: {:when, meta, [whole(pattern), guard]}
+  defp whole(pattern), do: {:=, [], [message(), pattern]}
+
+  defp log(function, args, state) do
+    quote(do: unquote(Log).unquote(function)(unquote_splicing([Macro.escape(state.frame) | args])))
+  end
+
+  defp message, do: {:probed_message, [], nil}
   defp value, do: {:probed_value, [], nil}
 
   defp clauses(clauses, position, state) do

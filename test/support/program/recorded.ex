@@ -34,7 +34,15 @@ defmodule ElixirScope.Program.Recorded do
   defp entry(%{kind: :binding} = event, lines),
     do: {:bind, mfa(event.mfa, lines), event.line, event.data.bindings}
 
+  defp entry(%{kind: :wait, data: %{}} = event, lines), do: {:wait, mfa(event.mfa, lines), event.line}
+
+  defp entry(%{kind: :take} = event, lines),
+    do: {:take, mfa(event.mfa, lines), event.line, taken(event.data)}
+
   defp entry(event, _lines), do: {:unexpected, event}
+
+  defp taken(%{message: message}), do: {:ok, message}
+  defp taken(%{}), do: nil
 
   @doc "The function as Log names it."
   @spec mfa(mfa(), map()) :: tuple()
@@ -72,7 +80,7 @@ defmodule ElixirScope.Program.Recorded do
     {most, _} =
       Enum.reduce(truth, {0, 0}, fn
         {:call, _, _}, {most, now} -> {max(most, now + 1), now + 1}
-        {:bind, _, _, _}, acc -> acc
+        inside, acc when elem(inside, 0) in [:bind, :wait, :take] -> acc
         _end, {most, now} -> {most, now - 1}
       end)
 
@@ -118,6 +126,19 @@ defmodule ElixirScope.Program.Recorded do
          %{left: [{:bind, mfa, line, recorded} | left], open: [{mfa, _, false} | _]} = state
        ) do
     if PlainTerm.of(recorded) == PlainTerm.of(variables), do: {:ok, %{state | left: left}}, else: :error
+  end
+
+  defp take({:wait, mfa, lines}, %{left: [{:wait, mfa, line} | left], open: [{mfa, _, false} | _]} = state) do
+    if line in lines, do: {:ok, %{state | left: left}}, else: :error
+  end
+
+  defp take(
+         {:take, mfa, lines, message},
+         %{left: [{:take, mfa, line, recorded} | left], open: [{mfa, _, false} | _]} = state
+       ) do
+    if line in lines and PlainTerm.of(recorded) == PlainTerm.of(message),
+      do: {:ok, %{state | left: left}},
+      else: :error
   end
 
   defp take({kind, mfa, _} = entry, %{open: [{mfa, _, true} | _]} = state) when kind == :return,
