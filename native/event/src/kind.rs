@@ -137,7 +137,7 @@ numbered! {
         Match = 3 "match",
         /// A clause of `case` and of what is made of it.
         Case = 4 "case",
-        /// A clause of `receive`.
+        /// A `receive`, or a clause of one.
         Receive = 5 "receive",
         /// A clause of `rescue`, `catch` or `else`.
         Try = 6 "try",
