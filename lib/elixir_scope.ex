@@ -852,6 +852,115 @@ defmodule ElixirScope do
 
   # Processes and their supervision.
 
+  @doc """
+  The processes that lived at a moment, as `ElixirScope.Lives`: an enumerable of `ElixirScope.Life`, which IEx shows as a table.
+
+  Of processes whose life is watched (see `watch/2`) it is known when they began and ended. Others are known from when they ran
+  instrumented code or were introduced; when nothing says whether they had ended by then their `status` is `:unknown`. The option is `:in`.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> life = ElixirScope.now() |> ElixirScope.processes() |> Enum.find(&(&1.pid == counter))
+      iex> {life.initial_call, life.kind, life.parent == self(), life.status}
+      {{ElixirScope.Doctest.Counter, :init, 1}, :gen_server, true, :alive}
+  """
+  @spec processes(Moment.t(), keyword) :: ElixirScope.Lives.t()
+  def processes(time, options \\ []), do: bang(Query.Processes.processes(time, options))
+
+  @doc """
+  The life of a process as `ElixirScope.Life`: names, parent and children, links, how it began and by which call, how it ended.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:at` | all that is known | the moment for which it is told; of processes that had the same pid one after the other, the one of that moment |
+  | `:in` | | the recording |
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, _watched} = ElixirScope.watch(counter, kinds: [:life, :links, :names])
+      iex> GenServer.stop(counter, {:shutdown, :enough})
+      iex> {:ok, life} = ElixirScope.process(counter)
+      iex> {life.status, life.exited.reason, life.names}
+      {:exited, {:shutdown, :enough}, []}
+  """
+  @spec process(Server.t(), keyword) :: {:ok, ElixirScope.Life.t()} | {:error, Error.t()}
+  def process(server, options \\ []), do: Query.Processes.process(server, options)
+
+  @doc """
+  Supervisors and their children at a moment, as `ElixirScope.SupervisionTree`. IEx draws it, with what was restarted and why.
+
+  Each child knows its restarts before that moment (`ElixirScope.SupervisionTree.Restart`), and each of these the exit that
+  caused it: its own, or that of a sibling for which the supervisor ended it too. A child counts as restarted when its supervisor began it with the
+  same first call after the end of the one before, and nobody had asked for it. Of children that are equal (those of a
+  `DynamicSupervisor`) that is told only where the messages to the supervisor are recorded and leave no doubt.
+
+  | option | meaning |
+  |---|---|
+  | `:root` | one supervisor, by pid or name, instead of all |
+  | `:app` | those of an application |
+  | `:in` | the recording |
+
+  The error has the reason `:not_watched` when the life of processes was not watched (see `watch/2`).
+
+      iex> {:ok, _watched} = ElixirScope.watch(self(), kinds: [:life, :links, :names], spawned: true)
+      iex> {:ok, top} = Supervisor.start_link([{Agent, fn -> 1 end}], strategy: :one_for_one)
+      iex> {:ok, tree} = ElixirScope.supervision_tree_at(ElixirScope.now(), root: top)
+      iex> [%{kind: :supervisor, children: [child]}] = tree.roots
+      iex> {child.kind, child.restarts}
+      {:agent, []}
+  """
+  @spec supervision_tree_at(Moment.t(), keyword) ::
+          {:ok, ElixirScope.SupervisionTree.t()} | {:error, Error.t()}
+  def supervision_tree_at(time, options \\ []), do: Query.Supervision.tree(time, options)
+
+  @doc """
+  What supervisors have restarted, as `ElixirScope.SupervisionTree.Restart`, the oldest first.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:since`, `:until` | all | times, both included |
+  | `:supervisor` | all | one, by pid or name |
+  | `:limit` | all | how many at most |
+  | `:in` | | the recording |
+
+      iex> {:ok, _watched} = ElixirScope.watch(self(), kinds: [:life, :links, :names], spawned: true)
+      iex> {:ok, top} = Supervisor.start_link([{Agent, fn -> 1 end}], strategy: :one_for_one)
+      iex> [{_id, agent, _type, _modules}] = Supervisor.which_children(top)
+      iex> Agent.stop(agent, :shutdown)
+      iex> _waited = Supervisor.which_children(top)
+      iex> [restart] = ElixirScope.restarts(supervisor: top)
+      iex> {restart.from == agent, restart.exit.reason}
+      {true, :shutdown}
+  """
+  @spec restarts(keyword) :: [ElixirScope.SupervisionTree.Restart.t()]
+  def restarts(options \\ []), do: bang(Query.Supervision.restarts(options))
+
+  @doc """
+  Why a process ended, as `ElixirScope.ExitChain`: its exit, and from there backwards what led to it: what it raised in which call and which
+  message it was handling, the linked process that had ended before it, the exit signal and who sent it, its supervisor, the server that
+  did not answer. IEx shows it as a story. `ends` and `why` say why it goes no further.
+
+  Exits are recorded of processes that are watched (see `watch/2`); of a name it is the last process that had it and has ended.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:before` | now | its last exit by that time |
+  | `:limit` | 100 | how many steps at most |
+  | `:in` | | the recording |
+
+  What could not be seen but follows from the order of events is marked in its step: `inferred?`. The error has the reason `:not_exited` when
+  it lives, and `:not_watched` when its end was not recorded.
+
+      iex> {:ok, counter} = GenServer.start(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, _watched} = ElixirScope.watch(counter, kinds: [:life, :links, :names])
+      iex> {:function_clause, _call} = catch_exit(GenServer.call(counter, :unknown)) |> elem(0)
+      iex> {:ok, chain} = ElixirScope.why_exited(counter)
+      iex> Enum.map(chain.steps, & &1.kind)
+      [:exit, :raised, :message]
+      iex> List.last(chain.steps).message
+      :unknown
+  """
+  @spec why_exited(Server.t(), keyword) :: {:ok, ElixirScope.ExitChain.t()} | {:error, Error.t()}
+  def why_exited(server, options \\ []), do: Query.Exits.why(server, options)
+
   # Causality.
 
   # Waiting and deadlocks.

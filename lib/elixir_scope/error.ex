@@ -13,6 +13,8 @@ defmodule ElixirScope.Error do
   | `:before_recording`, `:after_recording` | the time lies outside of what was recorded |
   | `:unknown_process` | no event of such a process was recorded |
   | `:not_instrumented` | the code that would make the events is not instrumented |
+  | `:not_watched` | the processes that would tell it are not watched |
+  | `:not_exited` | the process lives, so there is no end to explain |
   | `:no_state` | the process made events, but none of its states was recorded, or none by that time |
   | `:lost` | events are missing between the last known state and the time that was asked for |
   | `:no_change` | what is looked for did not become true in any state that is known |

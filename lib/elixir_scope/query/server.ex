@@ -3,19 +3,23 @@ defmodule ElixirScope.Query.Server do
   The forms in which a process may be named: a pid, a registered name, `{:global, name}`, `{:via, module, name}`, or
   the text of a pid such as `"#PID<0.123.0>"`, which also names processes of a VM that is gone.
 
-  A registered name stands for the process that had it at the time that is asked about, as far as that is recorded: a process
-  says its name at its first event, and is believed until another says that it has it. The end of a process is not recorded, so
-  after the last one the name goes on to stand for it.
+  A registered name stands for the process that had it at the time that is asked about, as far as that is recorded. Of processes
+  whose life is watched (`ElixirScope.watch/2`) it is known when they took a name, gave it back and ended: a name ends with its
+  process, and for a time at which nobody had it there is an error that says who had it last. A question without an end in time, such as
+  `ElixirScope.events(pid: name)`, is about the last one that had it.
 
-  A name that a process took later than its first event, and names of registries (`{:global, _}`, `{:via, _, _}`), are known in the VM
-  that records alone, where nothing says since when. They stand for the process that has them now for questions about the last
-  second; for an earlier time there is an error that says which process has the name now. Ask with the pid then.
+  Of processes that are not watched it is known what they say at their first event: they are believed until another says that it has the
+  name, also after their end, which nobody saw. A name that such a process took later than its first event, and names of
+  registries (`{:global, _}`, `{:via, _, _}`), are known in the VM that records alone, where nothing says since when. They stand for the
+  process that has them now for questions about the last second; for an earlier time there is an error that says which process has the
+  name now. Ask with the pid then.
 
       iex> ElixirScope.Query.Server.numbers("#PID<0.123.4>")
       {:ok, {123, 4}}
   """
 
   alias ElixirScope.{Error, Native, Recording, Text}
+  alias ElixirScope.Text.NamesHolders
 
   @type t :: pid | atom | {:global, term} | {:via, module, term} | String.t()
 
@@ -42,13 +46,13 @@ defmodule ElixirScope.Query.Server do
   end
 
   def find(recording, name, time) when is_atom(name) and name not in [nil, true, false] do
-    last = Native.named(recording.handle, Atom.to_string(name), @latest)
     pid = alive(recording, name)
 
-    cond do
-      pid == nil or {:ok, last} == numbers(pid) -> find_recorded(recording, name, time)
-      last == nil -> find_alive(recording, name, pid, time)
-      true -> find_given_on(recording, name, pid, time)
+    case NamesHolders.at(recording, name, time) do
+      {:held, holder, _since} -> find_told(recording, holder, pid, time)
+      {:ended, holder, until, how} -> find_ended(recording, name, {holder, until, how}, pid, time)
+      {:later, holder, since} -> not_yet(name, time, since, holder, "took it")
+      :untold -> find_untold(recording, name, pid, time)
     end
   end
 
@@ -61,6 +65,47 @@ defmodule ElixirScope.Query.Server do
   end
 
   def find(_recording, other, _time), do: bad(other)
+
+  # Another one that is not watched may have taken it since, for which the VM of the recording can be asked.
+  defp find_told(recording, holder, pid, time) do
+    if pid != nil and pid != holder and now?(time) and untold_since?(recording, pid),
+      do: find(recording, pid, time),
+      else: find(recording, holder, time)
+  end
+
+  defp find_ended(recording, name, {holder, until, how}, pid, time) do
+    if pid != nil and now?(time) and untold_since?(recording, pid),
+      do: find(recording, pid, time),
+      else: ended(name, holder, until, how, time)
+  end
+
+  # Whether nothing was told of the names of a process.
+  defp untold_since?(recording, pid) do
+    {:ok, process} = numbers(pid)
+    filter = %{kinds: ["name"], processes: [process], sites: nil, since: 0, until: 0xFFFFFFFFFFFFFFFF}
+    Native.events(recording.handle, filter, 0, 1) |> elem(0) == []
+  end
+
+  defp ended(name, holder, until, how, time) do
+    Error.new(
+      :unknown_process,
+      "nobody had the name #{inspect(name)} at #{Text.date(time)}: #{inspect(holder)} had it until it #{how(how)} at " <>
+        "#{Text.date(until)}, #{until}; ask for a time before that, or with the pid"
+    )
+  end
+
+  defp how(:exited), do: "ended"
+  defp how(:unregistered), do: "gave it back"
+
+  defp find_untold(recording, name, pid, time) do
+    last = Native.named(recording.handle, Atom.to_string(name), @latest)
+
+    cond do
+      pid == nil or {:ok, last} == numbers(pid) -> find_recorded(recording, name, time)
+      last == nil -> find_alive(recording, name, pid, time)
+      true -> find_given_on(recording, name, pid, time)
+    end
+  end
 
   @doc "The two numbers of a local pid; of any form `#PID<n.id.serial>` and `<n.id.serial>` of its text."
   @spec numbers(pid | String.t()) :: {:ok, numbers} | :error
@@ -82,7 +127,7 @@ defmodule ElixirScope.Query.Server do
          [] <- holders(recording, name) do
       unknown(recording, name)
     else
-      [{first, pid} | _later] -> not_yet(name, time, first, pid)
+      [{first, pid} | _later] -> not_yet(name, time, first, pid, "was seen first")
       process -> {:ok, process}
     end
   end
@@ -139,11 +184,11 @@ defmodule ElixirScope.Query.Server do
   defp now?(time), do: time >= Native.now() - @believed
 
   # The process that has the name today is none that had it then.
-  defp not_yet(name, time, first, pid) do
+  defp not_yet(name, time, first, pid, how) do
     Error.new(
       :unknown_process,
       "expected a time at which a process had the name #{inspect(name)}, got #{Text.date(time)}; the first that is known " <>
-        "to have had it is #{inspect(pid)}, which was seen first at #{Text.date(first)}, #{first}"
+        "to have had it is #{inspect(pid)}, which #{how} at #{Text.date(first)}, #{first}"
     )
   end
 

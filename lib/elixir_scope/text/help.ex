@@ -49,6 +49,14 @@ defmodule ElixirScope.Text.Help do
        {"How often was a counted function called?", "counts()"},
        {"Where in the code do events come from; that source?", "nodes(mfa: Cart), source(call)"}
      ]},
+    {"Processes",
+     [
+       {"Who lived then, and what did they run?", "processes(time)"},
+       {"Whose child, linked to whom, begun by which call, ended how?", "process(pid)"},
+       {"Who supervised whom then, and what was restarted?", "supervision_tree_at(time, app: :shop)"},
+       {"Which restarts were there, and what caused each?", "restarts(since: {:ago, 1, :minute})"},
+       {"Why did it end: links, signals, supervisors, the message that began it?", "why_exited(pid)"}
+     ]},
     {"Recording",
      [
        {"Is anything recorded, is anything missing?", "status()"},

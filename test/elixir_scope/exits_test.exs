@@ -1,0 +1,372 @@
+defmodule ElixirScope.ExitsTest do
+  # Why processes ended, of programs of which that is known.
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.{Error, ExitChain}
+  alias ElixirScope.ExitChain.Step
+  alias ElixirScope.Mortals.{Plain, Till}
+  alias ElixirScope.Watch.Kinds
+
+  @moduletag :tmp_dir
+  @moduletag capture_log: true
+
+  setup %{tmp_dir: dir} do
+    {:ok, _recording} = ElixirScope.start(dir: dir, watch: false)
+    {:ok, _watched} = ElixirScope.watch(self(), spawned: true)
+    Process.flag(:trap_exit, true)
+    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+  end
+
+  defp ended(pid) do
+    ref = Process.monitor(pid)
+    receive do: ({:DOWN, ^ref, :process, ^pid, _reason} -> pid)
+  end
+
+  defp why(server) do
+    {:ok, %ExitChain{} = chain} = ElixirScope.why_exited(server)
+    assert chain.ends in ExitChain.reasons()
+    # Each way of showing it works.
+    for shown <- [chain | chain.steps], do: assert(inspect(shown) =~ "#ElixirScope.ExitChain")
+    {chain, Enum.map(chain.steps, & &1.kind)}
+  end
+
+  describe "its own code" do
+    test "raised in a call of its callback: which, with which message, and who sent that" do
+      me = self()
+      {:ok, till} = Till.start()
+      catch_exit(Till.pay(till, :raise))
+      assert {chain, [:exit, :raised, :message, :sender]} = why(ended(till))
+      assert [exit, raised, message, sender] = chain.steps
+      assert %Step{pid: ^till, reason: {:badarith, [_ | _]}} = exit
+
+      assert %Step{exception: :error, reason: :badarith, call: %{mfa: {Till, :count, 1}, args: [nil]}} =
+               raised
+
+      assert %Step{message: {:pay, :raise}, other: ^me, call: %{mfa: {Till, :handle_call, 3}}} = message
+      assert %Step{pid: ^me, call: %{mfa: {Till, :pay, 2}}} = sender
+      assert chain.ends == :raised
+      refute Enum.any?(chain.steps, & &1.inferred?)
+    end
+
+    test "exited" do
+      {:ok, till} = Till.start()
+      catch_exit(Till.pay(till, :exit))
+
+      assert {%{reason: :till_stolen, steps: [_, %Step{exception: :exit, reason: :till_stolen} | _]}, _} =
+               why(ended(till))
+    end
+
+    test "raised for a message of which nobody waits for the answer" do
+      me = self()
+      {:ok, till} = Till.start()
+      Till.tell(till, :raise)
+      assert {chain, [:exit, :raised, :message, :sender]} = why(ended(till))
+      assert %Step{message: :raise, other: ^me} = Enum.at(chain.steps, 2)
+      assert %Step{call: %{mfa: {Till, :tell, 2}}} = Enum.at(chain.steps, 3)
+    end
+
+    test "said :stop" do
+      {:ok, till} = Till.start()
+      Till.pay(till, :stop)
+
+      assert {%{ends: :stopped, reason: :till_closed} = chain, [:exit, :stopped, :message, :sender]} =
+               why(ended(till))
+
+      assert %Step{call: %{mfa: {Till, :handle_call, 3}}} = Enum.at(chain.steps, 1)
+      assert inspect(chain) =~ "it said {:stop, :till_closed, ...}"
+    end
+
+    test "came to its end" do
+      assert {%{ends: :returned_normally, steps: [_]}, _} = why(ended(spawn(fn -> :ok end)))
+    end
+
+    test "raised where it is not instrumented: the stack says where" do
+      {:ok, plain} = Plain.start_link(id: :plain)
+      GenServer.cast(plain, :raise)
+      assert {%{ends: :raised} = chain, [:exit, :raised]} = why(ended(plain))
+      assert List.last(chain.steps).text =~ "ElixirScope.Mortals.Plain.handle_cast/2"
+      assert inspect(chain) =~ "exited: ** (ArgumentError) not instrumented"
+    end
+
+    test "that was killed in a call did not end by what it had raised and caught before" do
+      {:ok, till} = Till.start()
+      catch_exit(Till.pay(till, :nothing_such)) && ended(till)
+      {:ok, till} = Till.start()
+      hold = make_ref()
+      spawn(fn -> Till.pay(till, {:hold, hold}) end)
+      await(fn -> ElixirScope.calls({Till, :wait}, pid: till) != [] end)
+      Process.exit(till, :kill)
+      assert {%{reason: :killed}, [:exit | rest]} = why(ended(till))
+      assert rest in [[], [:signal]]
+    end
+  end
+
+  defp await(done?), do: if(done?.(), do: :ok, else: await(done?))
+
+  describe "another process" do
+    test "that it was linked to: a chain of five" do
+      me = self()
+
+      line =
+        Enum.reduce(1..5, [], fn _number, line ->
+          pid =
+            spawn(fn ->
+              for before <- Enum.take(line, 1), do: Process.link(before)
+              send(me, :linked)
+              receive do: ({:die, reason} -> exit(reason))
+            end)
+
+          receive do: (:linked -> [pid | line])
+        end)
+
+      send(hd(line), {:die, :boom})
+      {chain, kinds} = why(ended(List.last(line)))
+      assert kinds == [:exit, :link, :exit, :link, :exit, :link, :exit, :link, :exit]
+      assert for(%Step{kind: :exit, pid: pid} <- chain.steps, do: pid) == Enum.reverse(line)
+
+      assert for(%Step{kind: :link, other: pid, inferred?: false} <- chain.steps, do: pid) ==
+               line |> Enum.reverse() |> tl()
+
+      assert chain.ends == :signal_unseen
+      # The last of them ended by itself, with what is not instrumented.
+      assert {%{steps: [_]}, [:exit]} = why(hd(line))
+    end
+
+    test "of which its exit told it, which it traps" do
+      {:ok, till} = Till.start(trap: true)
+      other = spawn(fn -> Process.link(till) && receive(do: (:die -> exit(:boom))) end)
+      send(other, :die)
+      assert {%{reason: {:told, :boom}} = chain, kinds} = why(ended(till))
+      assert kinds == [:exit, :stopped, :message, :down, :exit]
+      assert %Step{pid: ^other, reason: :boom} = List.last(chain.steps)
+      assert inspect(chain) =~ "which told it that"
+    end
+
+    test "of which its monitor told it" do
+      {:ok, one} = Till.start()
+      {:ok, other} = Till.start()
+      Till.tell(one, {:monitor, other})
+      :ok = Till.pay(one, :ok)
+      Till.tell(other, :raise)
+
+      assert {%{ends: :raised} = chain, kinds} = why(ended(one))
+      assert kinds == [:exit, :stopped, :message, :down, :exit, :raised, :message, :sender]
+      assert %Step{kind: :down, pid: ^one, other: ^other} = Enum.at(chain.steps, 3)
+    end
+
+    test "of which its monitor told it, as it seems, where it is not instrumented" do
+      other = spawn(fn -> receive(do: (:die -> exit(:gone))) end)
+      me = self()
+
+      pid =
+        spawn(fn ->
+          ref = Process.monitor(other)
+          send(me, :monitors)
+          receive do: ({:DOWN, ^ref, :process, _pid, reason} -> exit(reason))
+        end)
+
+      receive do: (:monitors -> send(other, :die))
+      assert {chain, [:exit, :down, :exit]} = why(ended(pid))
+      assert %Step{inferred?: true, other: ^other} = Enum.at(chain.steps, 1)
+    end
+
+    test "that killed it" do
+      me = self()
+      {:ok, till} = Till.start()
+      Process.exit(till, :kill)
+      {chain, kinds} = why(ended(till))
+
+      if Kinds.sessions?() do
+        assert kinds == [:exit, :signal]
+        assert %Step{other: ^me, reason: :kill, inferred?: false} = List.last(chain.steps)
+        assert chain.ends == :killed_by
+      else
+        assert {kinds, chain.ends} == {[:exit], :signal_unseen}
+        assert chain.why =~ "OTP 27"
+      end
+    end
+
+    test "that did not answer in time: what it was doing" do
+      {:ok, busy} = Till.start()
+      {:ok, asking} = Till.start()
+      hold = make_ref()
+      spawn(fn -> Till.pay(busy, {:hold, hold}) end)
+      await(fn -> ElixirScope.calls({Till, :wait}, pid: busy) != [] end)
+      catch_exit(Till.pay(asking, {:ask, busy}))
+      assert {%{ends: :timeout} = chain, kinds} = why(ended(asking))
+      assert kinds == [:exit, :raised, :message, :failed_call, :busy]
+      assert %Step{other: ^busy, message: :ask, reason: :timeout} = Enum.at(chain.steps, 3)
+      assert %Step{pid: ^busy, call: %{mfa: {Till, :wait, 1}, args: [^hold]}} = List.last(chain.steps)
+      send(busy, hold)
+    end
+
+    test "that was gone when it was called by its name" do
+      {:ok, gone} = Till.start(name: :elixir_scope_gone)
+      Till.tell(gone, :stop)
+      ended(gone)
+      {:ok, till} = Till.start()
+      catch_exit(Till.pay(till, {:ask, :elixir_scope_gone}))
+      assert {%{ends: :stopped} = chain, kinds} = why(ended(till))
+      assert kinds == [:exit, :raised, :message, :failed_call, :exit, :stopped, :message, :sender]
+      assert %Step{pid: ^gone, reason: :normal} = Enum.at(chain.steps, 4)
+    end
+
+    test "that nobody ever was" do
+      {:ok, till} = Till.start()
+      catch_exit(Till.pay(till, {:ask, :elixir_scope_nobody}))
+      assert {%{ends: :no_process}, kinds} = why(ended(till))
+      assert List.last(kinds) == :failed_call
+    end
+
+    test "that ended while it was asked" do
+      {:ok, server} = Plain.start_link(id: :asked)
+      {:ok, till} = Till.start()
+      spawn(fn -> Till.pay(till, {:ask, server}) end)
+
+      await(fn ->
+        ElixirScope.events(pid: server, kind: :receive)
+        |> Enum.any?(&match?({:"$gen_call", _, :ask}, &1.data.message))
+      end)
+
+      GenServer.cast(server, {:exit, :on_fire})
+      assert {chain, kinds} = why(ended(till))
+      assert kinds == [:exit, :raised, :message, :failed_call, :exit]
+      assert %Step{pid: ^server, reason: :on_fire} = List.last(chain.steps)
+    end
+
+    test "a task, whose crash takes its caller down" do
+      caller =
+        spawn(fn ->
+          Task.await(Task.async(fn -> Till.start() |> elem(1) |> Till.pay(:raise) end))
+        end)
+
+      assert {chain, kinds} = why(ended(caller))
+      assert [:exit, :link, :exit, :raised, :failed_call, :exit, :raised, :message, :sender] = kinds
+      assert [%Step{pid: ^caller}, _, %Step{pid: task}, _, _, %Step{pid: till} | _] = chain.steps
+      {:ok, life} = ElixirScope.process(task)
+      assert {life.parent, life.kind, life.status} == {caller, :task, :exited}
+      assert {:ok, %{kind: :gen_server, initial_call: {Till, :init, 1}}} = ElixirScope.process(till)
+      assert inspect(chain) =~ "by its link to"
+    end
+  end
+
+  describe "a supervisor" do
+    defp supervise(strategy, options \\ []) do
+      children = for id <- [:mortal_a, :mortal_b, :mortal_c], do: {Plain, name: id}
+      {:ok, top} = Supervisor.start_link(children, [strategy: strategy, name: :mortal_top] ++ options)
+      top
+    end
+
+    defp end_of(name, reason) do
+      pid = Process.whereis(name)
+      GenServer.cast(pid, {:exit, reason})
+      ended(pid)
+    end
+
+    test "ended it because its sibling had ended" do
+      top = supervise(:one_for_all)
+      a = Process.whereis(:mortal_a)
+      b = end_of(:mortal_b, :boom)
+      assert 3 = length(Supervisor.which_children(top))
+      assert {chain, [:exit, :shutdown, :exit]} = why(a)
+      assert %Step{other: ^top} = shutdown = Enum.at(chain.steps, 1)
+      assert shutdown.inferred? == not Kinds.sessions?()
+      assert %Step{pid: ^b, reason: :boom} = List.last(chain.steps)
+      # The name is that of the new one, which lives; asked for is the one that ended.
+      assert {%{pid: ^a}, _kinds} = why(:mortal_a)
+    end
+
+    test "ended it when it ended itself, because its parent told it to" do
+      top = supervise(:one_for_one)
+      a = Process.whereis(:mortal_a)
+      Supervisor.stop(top)
+      assert {chain, [:exit, :shutdown, :exit]} = why(a)
+      assert %Step{pid: ^top, reason: :normal} = List.last(chain.steps)
+    end
+
+    test "was asked to end it" do
+      top = supervise(:one_for_one)
+      me = self()
+      a = Process.whereis(:mortal_a)
+      :ok = Supervisor.terminate_child(top, :mortal_a)
+      assert {%{ends: :killed_by} = chain, [:exit, :shutdown, :message | _]} = why(a)
+      assert %Step{pid: ^top, other: ^me, message: {:terminate_child, :mortal_a}} = Enum.at(chain.steps, 2)
+    end
+
+    test "gave up when its children ended more often than it restarts them" do
+      top = supervise(:one_for_one, max_restarts: 2, max_seconds: 60)
+      for number <- 1..2, do: end_of(:mortal_a, {:fault, number}) && Supervisor.which_children(top)
+      b = Process.whereis(:mortal_b)
+      last = end_of(:mortal_a, {:fault, 3})
+      ended(top)
+      assert {chain, [:exit, :limit, :exit]} = why(top)
+      assert %Step{other: ^last, inferred?: false, text: text} = Enum.at(chain.steps, 1)
+      assert text == "it had restarted children 2 times within 60 s, and max_restarts is 2"
+      assert %Step{pid: ^last, reason: {:fault, 3}} = List.last(chain.steps)
+      assert {_chain, [:exit, :shutdown, :exit, :limit, :exit]} = why(b)
+    end
+
+    test "that ended as its parent said did not give up" do
+      {:ok, outer} = Supervisor.start_link([], strategy: :one_for_one)
+
+      inner = %{
+        id: :inner,
+        start: {Supervisor, :start_link, [[{Plain, name: :mortal_a}], [strategy: :one_for_one]]},
+        type: :supervisor
+      }
+
+      {:ok, inner} = Supervisor.start_child(outer, inner)
+      :ok = Supervisor.terminate_child(outer, :inner)
+      assert {_chain, [:exit, :shutdown, :message | _]} = why(inner)
+    end
+  end
+
+  describe "what cannot be said is an error" do
+    test "of a process that lives, and of one of which nothing is known" do
+      {:ok, till} = Till.start()
+      assert {:error, %Error{reason: :not_exited, message: message}} = ElixirScope.why_exited(till)
+      assert message =~ inspect(till)
+      assert {:error, %Error{reason: :unknown_process}} = ElixirScope.why_exited(:elixir_scope_nobody)
+      assert {:error, %Error{reason: :bad_option}} = ElixirScope.why_exited(till, limit: 0)
+      assert {:error, %Error{reason: :bad_option}} = ElixirScope.why_exited(till, at: 0)
+      Till.tell(till, :stop)
+    end
+
+    test "of one whose end nobody watched: it says what to call" do
+      :ok = ElixirScope.unwatch(self())
+      {:ok, till} = Till.start()
+      Till.tell(till, :stop)
+      ended(till)
+      assert {:error, %Error{reason: :not_watched, message: message}} = ElixirScope.why_exited(till)
+      assert message =~ "ElixirScope.watch(pid)"
+    end
+
+    test "of one that ended while nothing was recorded" do
+      {:ok, till} = Till.start()
+      :ok = ElixirScope.pause()
+      Till.tell(till, :stop)
+      ended(till)
+      :ok = ElixirScope.resume()
+      assert {:error, %Error{reason: :lost, message: message}} = ElixirScope.why_exited(till)
+      assert message =~ "(paused)"
+    end
+  end
+
+  test "a chain has as many steps as are allowed" do
+    {:ok, one} = Till.start()
+    {:ok, other} = Till.start()
+    Till.tell(one, {:monitor, other})
+    :ok = Till.pay(one, :ok)
+    Till.tell(other, :raise)
+    ended(one)
+    {:ok, %{ends: :raised, steps: all}} = ElixirScope.why_exited(one)
+    assert length(all) == 8
+
+    for limit <- 1..7 do
+      assert {:ok, %{ends: :limit, steps: steps}} = ElixirScope.why_exited(one, limit: limit)
+      assert steps == Enum.take(all, limit)
+    end
+
+    assert {:ok, %{ends: :raised, steps: ^all}} = ElixirScope.why_exited(one, limit: 8)
+  end
+end
