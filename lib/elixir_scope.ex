@@ -874,7 +874,7 @@ defmodule ElixirScope do
   | `:at` | all that is known | the moment for which it is told; of processes that had the same pid one after the other, the one of that moment |
   | `:in` | | the recording |
 
-      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, counter} = GenServer.start(ElixirScope.Doctest.Counter, 7)
       iex> {:ok, _watched} = ElixirScope.watch(counter, kinds: [:life, :links, :names])
       iex> GenServer.stop(counter, {:shutdown, :enough})
       iex> {:ok, life} = ElixirScope.process(counter)
@@ -949,14 +949,18 @@ defmodule ElixirScope do
   What could not be seen but follows from the order of events is marked in its step: `inferred?`. The error has the reason `:not_exited` when
   it lives, and `:not_watched` when its end was not recorded.
 
-      iex> {:ok, counter} = GenServer.start(ElixirScope.Doctest.Counter, 7)
-      iex> {:ok, _watched} = ElixirScope.watch(counter, kinds: [:life, :links, :names])
-      iex> {:function_clause, _call} = catch_exit(GenServer.call(counter, :unknown)) |> elem(0)
-      iex> {:ok, chain} = ElixirScope.why_exited(counter)
-      iex> Enum.map(chain.steps, & &1.kind)
-      [:exit, :raised, :message]
-      iex> List.last(chain.steps).message
-      :unknown
+      iex> {:ok, _watched} = ElixirScope.watch(self(), spawned: true)
+      iex> me = self()
+      iex> parent = spawn(fn ->
+      ...>   send(me, {:child, spawn_link(fn -> receive do: (:stop -> exit(:enough)) end)})
+      ...>   receive do: (:never -> :ok)
+      ...> end)
+      iex> ref = Process.monitor(parent)
+      iex> receive do: ({:child, child} -> send(child, :stop))
+      iex> receive do: ({:DOWN, ^ref, :process, ^parent, _reason} -> :ok)
+      iex> {:ok, chain} = ElixirScope.why_exited(parent)
+      iex> for step <- chain.steps, do: step.kind
+      [:exit, :link, :exit]
   """
   @spec why_exited(Server.t(), keyword) :: {:ok, ElixirScope.ExitChain.t()} | {:error, Error.t()}
   def why_exited(server, options \\ []), do: Query.Exits.why(server, options)

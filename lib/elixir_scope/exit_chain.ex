@@ -19,7 +19,7 @@ defmodule ElixirScope.ExitChain do
   | `:limit` | the chain has as many steps as are allowed |
   """
 
-  alias __MODULE__.Step
+  alias ElixirScope.ExitChain.Step
 
   defmodule Step do
     @moduledoc """

@@ -6,7 +6,7 @@ defmodule ElixirScope.SupervisionTree do
   moment in which events are missing: restarts may be missing there, and processes that ended may stand in the tree.
   """
 
-  alias __MODULE__.Node
+  alias ElixirScope.SupervisionTree.Node
 
   defmodule Restart do
     @moduledoc """

@@ -170,6 +170,23 @@ defmodule ElixirScope.ExitsTest do
       assert %Step{inferred?: true, other: ^other} = Enum.at(chain.steps, 1)
     end
 
+    test "that told it to stop" do
+      me = self()
+      {:ok, plain} = Plain.start_link(id: :stopped)
+      GenServer.stop(plain, :enough)
+      assert {%{ends: :stopped} = chain, [:exit, :message]} = why(ended(plain))
+      assert %Step{other: ^me, message: {:terminate, :enough}} = List.last(chain.steps)
+    end
+
+    test "that it was linked to, which is not watched" do
+      :ok = ElixirScope.unwatch(self())
+      other = spawn(fn -> receive(do: (:die -> exit(:boom))) end)
+      {:ok, _watched} = ElixirScope.watch(self(), spawned: true)
+      pid = spawn(fn -> Process.link(other) && send(other, :die) && receive(do: (:never -> :ok)) end)
+      assert {%{ends: :not_watched, why: text}, [:exit]} = why(ended(pid))
+      assert text =~ "it was linked to #{inspect(other)}, which is not watched"
+    end
+
     test "that killed it" do
       me = self()
       {:ok, till} = Till.start()
@@ -280,8 +297,8 @@ defmodule ElixirScope.ExitsTest do
       top = supervise(:one_for_one)
       a = Process.whereis(:mortal_a)
       Supervisor.stop(top)
-      assert {chain, [:exit, :shutdown, :exit]} = why(a)
-      assert %Step{pid: ^top, reason: :normal} = List.last(chain.steps)
+      assert {chain, [:exit, :shutdown, :exit, :message]} = why(a)
+      assert %Step{pid: ^top, reason: :normal} = Enum.at(chain.steps, 2)
     end
 
     test "was asked to end it" do

@@ -22,7 +22,7 @@ defmodule ElixirScope.Mortals do
     end
 
     @impl true
-    def handle_call({:pay, :raise}, _from, state), do: {:reply, count(nil), state}
+    def handle_call({:pay, :raise}, _from, state), do: {:reply, count(state[:coins]), state}
     def handle_call({:pay, :exit}, _from, _state), do: exit(:till_stolen)
     def handle_call({:pay, :stop}, _from, state), do: {:stop, :till_closed, :ok, state}
 

@@ -27,6 +27,8 @@ defmodule ElixirScope.Query.Exits do
   @signal 60_000_000_000
   # Calls of `exit/2` that are looked at.
   @signals 50_000
+  # Messages that are looked at for one that told a process to stop.
+  @messages 1_000
   # Holders of a name that are looked at for one that has ended.
   @holders 1_000
 
@@ -174,7 +176,18 @@ defmodule ElixirScope.Query.Exits do
     about = {about, life, process}
 
     Enum.find_value(
-      [&own/3, &signal/3, &link/3, &failed/3, &gave_up/3, &shut_down/3, &crash/3, &told/3, &normally/3],
+      [
+        &own/3,
+        &told_to_stop/3,
+        &signal/3,
+        &link/3,
+        &failed/3,
+        &gave_up/3,
+        &shut_down/3,
+        &crash/3,
+        &told/3,
+        &normally/3
+      ],
       fn reason -> reason.(chain, about, exit) end
     ) || unseen(chain, about, exit)
   end
@@ -303,6 +316,53 @@ defmodule ElixirScope.Query.Exits do
   end
 
   defp sender(chain, _about, _pid, _sent), do: chain
+
+  # `GenServer.stop/3` and the like are messages to what OTP runs.
+  defp told_to_stop(chain, {about, life, process}, exit) do
+    about.recording
+    |> Processes.newest(["receive"], [process], max(since(life), exit.time - @signal), exit.time)
+    |> Stream.take(@messages)
+    |> Enum.find(&stops?(&1, exit.data.reason))
+    |> case do
+      nil ->
+        nil
+
+      %Event{data: %{message: {:system, {from, _tag}, request}}} = event ->
+        from = asks_for(about, from, event)
+
+        chain
+        |> add(%Step{
+          kind: :message,
+          time: event.time,
+          id: event.id,
+          pid: exit.pid,
+          other: from,
+          message: request
+        })
+        |> sender(about, from, {event.time, event.id})
+        |> ends(:stopped, "#{name(about, from, event.time)} told it to stop, as GenServer.stop/3 does")
+    end
+  end
+
+  defp stops?(%Event{data: %{message: {:system, {from, _tag}, {:terminate, reason}}}}, reason),
+    do: is_pid(from)
+
+  defp stops?(_event, _reason), do: false
+
+  # OTP asks in a process that it makes for that.
+  defp asks_for(about, from, event) when node(from) == node() do
+    {:ok, process} = Server.numbers(from)
+
+    with true <- Native.has_process(about.recording.handle, process),
+         {:ok, %Life{initial_call: {:proc_lib, _, _}, parent: parent}} when is_pid(parent) <-
+           Processes.life(about.recording, process, event.time) do
+      parent
+    else
+      _asks_itself -> from
+    end
+  end
+
+  defp asks_for(_about, from, _event), do: from
 
   # An exit signal whose sending was seen.
   defp signal(chain, {about, life, _process}, exit) do
@@ -640,14 +700,27 @@ defmodule ElixirScope.Query.Exits do
   defp function(_life), do: ""
 
   defp unseen(chain, {about, life, _process}, exit) do
-    case HistoryGaps.touching(about.gaps, before_last(about, exit, life), exit.time) do
-      [] ->
-        ends(chain, :signal_unseen, by_whom(exit.data.reason) <> seen_or_not(about, exit))
+    gaps = HistoryGaps.touching(about.gaps, before_last(about, exit, life), exit.time)
+    unwatched = Enum.find(life.links, &gone_unwatched?(about.recording, &1))
 
-      gaps ->
+    cond do
+      gaps != [] ->
         ends(chain, :lost, "events are missing #{HistoryGaps.text(gaps)}: what ended it may be among them")
+
+      unwatched != nil ->
+        ends(
+          chain,
+          :not_watched,
+          "it was linked to #{name(about, unwatched, exit.time)}, which is not watched: when and why that one ended is not recorded"
+        )
+
+      true ->
+        ends(chain, :signal_unseen, by_whom(exit.data.reason) <> seen_or_not(about, exit))
     end
   end
+
+  defp gone_unwatched?(recording, pid),
+    do: unwatched?(recording, pid) and not (recording.live? and Process.alive?(pid))
 
   defp by_whom(:killed), do: "an exit signal that cannot be trapped (:kill) ended it: "
 

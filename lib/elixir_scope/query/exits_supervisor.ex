@@ -9,6 +9,7 @@ defmodule ElixirScope.Query.ExitsSupervisor do
   # A supervisor that is told to end a child does so at once, or when its other work is done.
   @asked 60_000_000_000
   @messages 1_000
+  @at_once 1_000_000_000
 
   @doc "The supervisor of a process at a time: its parent, when that is one."
   @spec of(Recording.t(), Life.t(), non_neg_integer) :: Life.t() | nil
@@ -88,9 +89,16 @@ defmodule ElixirScope.Query.ExitsSupervisor do
       flags = Supervision.flags(recording, supervisor)
       restarts = Supervision.family(recording, supervisor, exit.time)
       count = count(restarts, trigger, flags)
-      if reached?(count, trigger, flags), do: {trigger, count, flags, flags != nil}
+
+      if reached?(count, trigger, flags) and exit.time - trigger.time <= at_once(flags),
+        do: {trigger, count, flags, flags != nil}
     end
   end
+
+  # A supervisor that gives up ends its children at once. Where nothing else tells it from one that was ended later, so long
+  # may that take; where the limit was reached, as long as children may take to end.
+  defp at_once(%{intensity: intensity}) when intensity > 0, do: @asked
+  defp at_once(_unknown_or_none), do: @at_once
 
   # The first child that ended after the last one that was started: what a supervisor ends by itself ends after it.
   defp trigger(recording, supervisor, exit) do

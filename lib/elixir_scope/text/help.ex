@@ -55,7 +55,7 @@ defmodule ElixirScope.Text.Help do
        {"Whose child, linked to whom, begun by which call, ended how?", "process(pid)"},
        {"Who supervised whom then, and what was restarted?", "supervision_tree_at(time, app: :shop)"},
        {"Which restarts were there, and what caused each?", "restarts(since: {:ago, 1, :minute})"},
-       {"Why did it end: links, signals, supervisors, the message that began it?", "why_exited(pid)"}
+       {"Why did it end, and what began that?", "why_exited(pid)"}
      ]},
     {"Recording",
      [
