@@ -715,12 +715,21 @@ defmodule ElixirScope.Query.Exits do
         )
 
       true ->
-        ends(chain, :signal_unseen, by_whom(exit.data.reason) <> seen_or_not(about, exit))
+        ends(chain, :signal_unseen, by_whom(exit.data.reason) <> seen_or_not(about, exit) <> supervisor(about, life, exit))
     end
   end
 
   defp gone_unwatched?(recording, pid),
     do: unwatched?(recording, pid) and not (recording.live? and Process.alive?(pid))
+
+  defp supervisor(about, life, exit) do
+    with true <- ExitsReason.shutdown?(exit.data.reason),
+         %Life{pid: pid} <- ExitsSupervisor.of(about.recording, life, exit.time) do
+      ". Its supervisor #{name(about, pid, exit.time)} may have been told to end it, which its messages would say"
+    else
+      _no_supervisor -> ""
+    end
+  end
 
   defp by_whom(:killed), do: "an exit signal that cannot be trapped (:kill) ended it: "
 

@@ -248,7 +248,8 @@ defmodule ElixirScope.Query.Supervision do
 
   defp of_module(module) do
     case :application.get_application(module) do
-      {:ok, app} -> app
+      # A supervisor of the language, in whatever application.
+      {:ok, app} when app not in [:elixir, :stdlib] -> app
       _none -> nil
     end
   end
