@@ -54,29 +54,32 @@ defmodule ElixirScope.Query.ExitsSupervisor do
     ended = first(recording, ["exit"], process, exit.time)
     started = first(recording, ["spawn"], process, exit.time)
 
-    if ended != nil and ended.data != nil and (started == nil or started.id > ended.id), do: {:ending, ended}
+    if ended != nil and ended.data != nil and ended.time - exit.time <= @asked and
+         (started == nil or started.id > ended.id),
+       do: {:ending, ended}
   end
 
   defp first(recording, kinds, process, since) do
     recording |> Processes.stream(kinds, [process], since, @forever) |> Enum.take(1) |> List.first()
   end
 
+  # The last request that it was given before is the one that it was busy with.
   defp asked(recording, %Life{pid: pid}, exit) do
     {:ok, process} = Server.numbers(pid)
 
     recording
     |> Processes.newest(["receive"], [process], max(exit.time - @asked, 0), exit.time)
     |> Stream.take(@messages)
-    |> Enum.find_value(fn
-      %Event{data: %{message: {:"$gen_call", {from, _tag}, {:terminate_child, child}}}} = event
-      when is_pid(from) ->
+    |> Enum.find(&match?(%Event{data: %{message: {:"$gen_call", {_from, _tag}, _request}}}, &1))
+    |> case do
+      %Event{data: %{message: {_call, {from, _tag}, {:terminate_child, child}}}} = event when is_pid(from) ->
         # Of a static supervisor the child is named by its id.
         if not is_pid(child) or child == exit.pid,
           do: {:asked, {:terminate_child, child}, from, event.time, event.id}
 
       _other ->
         nil
-    end)
+    end
   end
 
   @doc """

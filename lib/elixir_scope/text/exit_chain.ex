@@ -33,7 +33,7 @@ defmodule ElixirScope.Text.ExitChain do
   defp clock(step), do: Text.clock(step.time)
 
   defp what(%{kind: :exit} = step, it, _recording, options),
-    do: ["#{it} exited: #{Text.paint(Life.reason(step.reason, options), :red, options)}"]
+    do: ["#{it} exited: #{Text.paint(Life.reason(step.reason, wide(options)), :red, options)}"]
 
   defp what(%{kind: :raised, call: nil} = step, it, _recording, options),
     do: ["#{it} raised #{raised(step, options)}" | List.wrap(step.text)]
@@ -68,15 +68,21 @@ defmodule ElixirScope.Text.ExitChain do
   defp what(%{kind: :limit} = step, it, recording, _options),
     do: ["#{it} gave up when #{other(step, recording)} ended", "#{step.text}"]
 
+  # How a server ended is said by the next step.
   defp what(%{kind: :failed_call} = step, it, recording, options) do
     request = if step.message == nil, do: "", else: " #{Text.short(step.message, options)}"
-    ["#{it} asked #{other(step, recording)}#{request}, in vain: #{Life.reason(step.reason, options)}"]
+    why = if is_atom(step.reason), do: "in vain: #{inspect(step.reason)}", else: "which ended"
+    ["#{it} asked #{other(step, recording)}#{request}, #{why}"]
   end
 
   defp what(%{kind: :busy} = step, it, _recording, options), do: ["#{it} was in #{call(step, options)}"]
 
   defp what(%{kind: :down} = step, _it, recording, _options),
     do: ["which told it that #{other(step, recording)} had ended"]
+
+  # What made it exit may be a call that failed.
+  defp raised(%{exception: :exit} = step, options),
+    do: Text.paint("** (exit) #{Life.reason(step.reason, wide(options))}", :red, options)
 
   defp raised(step, options),
     do: Text.paint(Text.exception(step.exception, step.reason, options), :red, options)
@@ -86,8 +92,11 @@ defmodule ElixirScope.Text.ExitChain do
   defp other(%{other: pid} = step, recording) when is_pid(pid), do: Text.process(recording, pid, step.time)
   defp other(step, _recording), do: Text.short(step.other)
 
+  # A reason says most of a line.
+  defp wide(options), do: Keyword.update(options, :width, 80, &if(is_integer(&1), do: max(&1, 80), else: &1))
+
   defp narrow(options),
-    do: Keyword.update(options, :width, 60, &if(is_integer(&1), do: min(max(&1 - 30, 60), 80), else: &1))
+    do: Keyword.update(options, :width, 60, &if(is_integer(&1), do: min(max(&1 - 30, 60), 90), else: &1))
 
   defp place(%{call: %{} = call}), do: Sentence.place(call)
   defp place(_step), do: ""

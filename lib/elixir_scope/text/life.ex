@@ -7,7 +7,7 @@ defmodule ElixirScope.Text.Life do
   @doc "What a process runs, and what kind of process that makes it."
   @spec runs(%{initial_call: mfa | nil, kind: atom}) :: String.t()
   def runs(%{initial_call: nil, kind: nil}), do: "not known"
-  def runs(%{initial_call: nil, kind: kind}), do: kind(kind)
+  def runs(%{initial_call: nil, kind: kind}), do: kind_of(kind)
   def runs(%{initial_call: initial, kind: kind}), do: "#{function(initial)}#{of_kind(kind)}"
 
   # The callback that OTP begins a server with says no more than its module.
@@ -15,13 +15,13 @@ defmodule ElixirScope.Text.Life do
   defp function({module, :init, arity}) when arity in [0, 1], do: inspect(module)
   defp function({module, name, arity}), do: Exception.format_mfa(module, name, arity)
 
-  defp of_kind(kind) when kind in [nil, :process], do: ""
-  defp of_kind(kind), do: " (#{kind(kind)})"
+  @doc "A kind of process behind what it runs."
+  @spec of_kind(ElixirScope.Life.kind() | nil) :: String.t()
+  def of_kind(kind) when kind in [nil, :process], do: ""
+  def of_kind(kind), do: " (#{kind_of(kind)})"
 
-  defp kind(:gen_server), do: "GenServer"
-  defp kind(:gen_statem), do: "gen_statem"
-  defp kind(:gen_event), do: "gen_event"
-  defp kind(kind), do: Atom.to_string(kind)
+  defp kind_of(:gen_server), do: "GenServer"
+  defp kind_of(kind), do: Atom.to_string(kind)
 
   @doc "A name, or a label, or nothing."
   @spec name(%{name: atom | nil, label: term}) :: String.t()
@@ -33,22 +33,38 @@ defmodule ElixirScope.Text.Life do
   def name(%{label: nil}), do: ""
   def name(%{label: label}), do: Text.short(label, width: 40)
 
-  @doc "The reason of an exit, on one line."
+  @doc "The reason of an exit, on one line: what was raised as the shell shows it, and of a call that failed what failed there."
   @spec reason(term, keyword) :: String.t()
-  def reason(reason, options) do
-    width = Keyword.get(options, :width, 80)
-    text = reason |> formatted() |> String.split("\n") |> hd() |> String.trim()
-    if is_integer(width) and Text.width(text) > width, do: Text.short(reason, options), else: text
-  end
+  def reason(reason, options), do: reason |> said(options) |> cut(Keyword.get(options, :width, 80))
 
-  # What was raised is shown as the shell shows it; its stack stands in the recording.
-  defp formatted({raised, [{module, function, _, location} | _] = stack})
+  defp said({raised, [{module, function, _, location} | _] = stack}, _options)
        when is_atom(module) and is_atom(function) and is_list(location),
        do: Text.exception(:error, raised, stack: stack)
 
-  # As OTP says it, but an atom as it is written.
-  defp formatted(reason) when is_atom(reason), do: inspect(reason)
-  defp formatted(reason), do: Exception.format_exit(reason)
+  # Of calls within calls the outermost, and why the innermost failed.
+  defp said({why, {module, function, args}}, options)
+       when is_atom(module) and is_atom(function) and is_list(args) do
+    call = Text.call({module, function, length(args)}, args, Keyword.put(options, :width, 40))
+
+    case innermost(why) do
+      ^why -> "in #{call}: #{said(why, options)}"
+      within -> "in #{call}: ... #{said(within, options)}"
+    end
+  end
+
+  defp said(reason, options), do: Text.short(reason, options)
+
+  defp innermost({why, {module, function, args}})
+       when is_atom(module) and is_atom(function) and is_list(args),
+       do: innermost(why)
+
+  defp innermost(why), do: why
+
+  defp cut(text, width) when is_integer(width) do
+    if Text.width(text) > width, do: String.slice(text, 0, width - 3) <> "...", else: text
+  end
+
+  defp cut(text, _no_width), do: text
 end
 
 defimpl Inspect, for: ElixirScope.Lives do

@@ -41,14 +41,17 @@ defmodule ElixirScope.Text.SupervisionTree do
 
   defp name(node) do
     case Text.Life.name(node) do
-      "" -> Text.Life.runs(node)
-      name -> if runs_its_name?(node), do: "#{name}#{kind(node)}", else: "#{name} #{Text.Life.runs(node)}"
+      "" ->
+        Text.Life.runs(node)
+
+      name ->
+        if runs_its_name?(node),
+          do: "#{name}#{Text.Life.of_kind(node.kind)}",
+          else: "#{name} #{Text.Life.runs(node)}"
     end
   end
 
   defp runs_its_name?(%{name: name, module: module}), do: name == module and name != nil
-  defp kind(%{kind: nil}), do: ""
-  defp kind(%{kind: kind}), do: " (#{kind})"
 
   defp color(%{kind: :supervisor}), do: :bright
   defp color(_node), do: :normal
@@ -68,7 +71,7 @@ defmodule ElixirScope.Text.SupervisionTree do
   @doc "A restart in words."
   @spec because(ElixirScope.SupervisionTree.Restart.t(), keyword) :: String.t()
   def because(restart, options) do
-    options = Keyword.update(options, :width, 60, &if(is_integer(&1), do: max(&1 - 60, 40), else: &1))
+    options = Keyword.update(options, :width, 60, &if(is_integer(&1), do: max(&1 - 40, 70), else: &1))
     clock = Text.clock(restart.time)
     sure = if restart.certain?, do: "", else: ", as it seems"
 

@@ -1,0 +1,118 @@
+defmodule ElixirScope.Query.ExitsCalls do
+  @moduledoc false
+  # Calls of other processes that failed: because those ended, were not there, or did not answer in time.
+
+  import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3]
+
+  alias ElixirScope.{Event, ExitChain, Life, Native, Text}
+  alias ElixirScope.ExitChain.Step
+  alias ElixirScope.Query.{ExitsChain, ExitsReason, ExitsSteps, Processes, Server}
+  alias ElixirScope.Text.NamesHolders
+
+  @forever 0xFFFFFFFFFFFFFFFF
+
+  @doc """
+  A call to another process that failed.
+  """
+  @spec failed(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
+  def failed(chain, {about, _life, _process}, exit) do
+    with failed when failed != nil <- ExitsReason.failed_call(exit.data.reason),
+         do: failed_call(chain, about, exit, failed)
+  end
+
+  @doc "A call that failed: `{why, whom, request}`."
+  @spec failed_call(ExitChain.t(), ExitsSteps.t(), Event.t(), {term, term, term}) :: ExitChain.t()
+  def failed_call(chain, about, exit, {why, target, request}) do
+    server = server(about, target, exit.time)
+
+    chain =
+      add(chain, %Step{
+        kind: :failed_call,
+        time: exit.time,
+        pid: exit.pid,
+        other: server || target,
+        reason: why,
+        message: request
+      })
+
+    case {why, server} do
+      {:timeout, pid} when is_pid(pid) ->
+        timeout(chain, about, pid, exit)
+
+      {_why, pid} when is_pid(pid) ->
+        answerless(chain, about, pid, exit, why)
+
+      {:noproc, _unknown} ->
+        ends(
+          chain,
+          :no_process,
+          "no process had the name #{inspect(target)}, and none is known to have had it before"
+        )
+
+      _unknown ->
+        ends(chain, :not_watched, "which process #{Text.short(target)} was is not recorded")
+    end
+  end
+
+  defp server(_about, pid, _time) when is_pid(pid), do: pid
+  defp server(about, {name, node}, time) when node == node() and is_atom(name), do: server(about, name, time)
+
+  defp server(about, name, time) when is_atom(name) do
+    case NamesHolders.at(about.recording, name, time) do
+      {:held, pid, _since} -> pid
+      {:ended, pid, _time, _how} -> pid
+      _unknown -> said(about, name, time)
+    end
+  end
+
+  defp server(_about, _other, _time), do: nil
+
+  defp said(about, name, time) do
+    with {_, _} = process <- Native.named(about.recording.handle, Atom.to_string(name), time),
+         [event] <- about.recording |> Processes.stream([], [process], 0, @forever) |> Enum.take(1),
+         do: event.pid,
+         else: (_none -> nil)
+  end
+
+  defp answerless(chain, about, pid, exit, why) do
+    case Processes.exit_of(about.recording, pid, exit.time) do
+      nil when why == :noproc ->
+        ends(
+          chain,
+          :no_process,
+          "#{inspect(pid)} was not there any more, and its end was not recorded: it is not watched, or ended before the recording began"
+        )
+
+      nil ->
+        ends(chain, :not_watched, "the end of #{inspect(pid)} was not recorded: that process is not watched")
+
+      other ->
+        ExitsChain.explain(chain, about, other)
+    end
+  end
+
+  # What kept a server from answering: what it was doing when the caller gave up.
+  defp timeout(chain, about, pid, exit) when node(pid) == node() do
+    {:ok, process} = Server.numbers(pid)
+
+    with true <- Native.has_process(about.recording.handle, process),
+         %{} = call <- Processes.open_call(about.recording, process, exit.id) do
+      chain
+      |> add(%Step{kind: :busy, time: call.started, id: call.id, pid: pid, call: call})
+      |> ends(
+        :timeout,
+        "#{name(about, pid, exit.time)} did not answer in time: it was in #{Text.call(call.mfa, call.args)}"
+      )
+    else
+      _nothing ->
+        ends(
+          chain,
+          :timeout,
+          "#{name(about, pid, exit.time)} did not answer in time; no instrumented function was running in it, so what it did is not recorded"
+        )
+    end
+  end
+
+  defp timeout(chain, _about, pid, _exit),
+    do: ends(chain, :timeout, "#{inspect(pid)}, a process of another node, did not answer in time")
+end

@@ -1,0 +1,88 @@
+defmodule ElixirScope.Query.ExitsSupervised do
+  @moduledoc false
+  # Ends that supervisors bring: of their children, and their own.
+
+  import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3]
+
+  alias ElixirScope.{Event, ExitChain, Life}
+  alias ElixirScope.ExitChain.Step
+  alias ElixirScope.Query.{ExitsBegun, ExitsChain, ExitsReason, ExitsSteps, ExitsSupervisor, Server}
+
+  @doc """
+  A supervisor whose children ended more often than it starts them again.
+  """
+  @spec gave_up(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
+  def gave_up(
+        chain,
+        {about, %Life{kind: :supervisor} = life, _process},
+        %Event{data: %{reason: :shutdown}} = exit
+      ) do
+    case ExitsSupervisor.limit(about.recording, life, exit) do
+      nil ->
+        nil
+
+      {trigger, count, flags, certain?} ->
+        chain
+        |> add(%Step{
+          kind: :limit,
+          time: trigger.time,
+          pid: exit.pid,
+          other: trigger.pid,
+          inferred?: not certain?,
+          text: restarted(count, flags)
+        })
+        |> ExitsChain.explain(about, trigger)
+    end
+  end
+
+  def gave_up(_chain, _about, _exit), do: nil
+
+  defp restarted(count, nil), do: "it had restarted children #{count} times; its limit is not recorded"
+
+  defp restarted(count, %{intensity: intensity, period: period}),
+    do: "it had restarted children #{count} times within #{period} s, and max_restarts is #{intensity}"
+
+  @doc """
+  Its supervisor ended it: because a sibling had ended, because it ended itself, or because it was told to.
+  """
+  @spec shut_down(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) ::
+          ExitChain.t() | nil
+  def shut_down(chain, {about, life, _process}, exit), do: shut_down(chain, about, life, exit, true)
+
+  @doc "The same; `inferred?`: the signal was not seen."
+  @spec shut_down(ExitChain.t(), ExitsSteps.t(), Life.t(), Event.t(), boolean) :: ExitChain.t() | nil
+  def shut_down(chain, about, life, %Event{data: %{reason: reason}} = exit, inferred?) do
+    with true <- ExitsReason.shutdown?(reason),
+         %Life{kind: :supervisor} = supervisor <- ExitsSupervisor.of(about.recording, life, exit.time),
+         why when why != nil <- ExitsSupervisor.why(about.recording, supervisor, exit) do
+      step = %Step{
+        kind: :shutdown,
+        time: exit.time,
+        pid: exit.pid,
+        other: supervisor.pid,
+        reason: reason,
+        inferred?: inferred?
+      }
+
+      shut_down_for(chain, about, step, why)
+    else
+      _not_by_it -> nil
+    end
+  end
+
+  defp shut_down_for(chain, about, step, {:sibling, trigger}) do
+    chain |> add(%{step | text: "because a sibling had ended"}) |> ExitsChain.explain(about, trigger)
+  end
+
+  defp shut_down_for(chain, about, step, {:ending, exit}) do
+    chain |> add(%{step | text: "which was ending itself"}) |> ExitsChain.explain(about, exit)
+  end
+
+  defp shut_down_for(chain, about, step, {:asked, message, from, time, id}) do
+    chain
+    |> add(%{step | text: "which was told to"})
+    |> add(%Step{kind: :message, time: time, id: id, pid: step.other, other: from, message: message})
+    |> ExitsBegun.sender(about, from, {time, id})
+    |> ends(:killed_by, "#{name(about, from, time)} told the supervisor to end it")
+  end
+end
