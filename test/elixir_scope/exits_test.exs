@@ -228,6 +228,31 @@ defmodule ElixirScope.ExitsTest do
       assert %Step{pid: ^gone, reason: :normal} = Enum.at(chain.steps, 4)
     end
 
+    test "whose name another one had taken by then" do
+      {:ok, top} = Supervisor.start_link([{Plain, name: :mortal_a}], strategy: :one_for_one)
+      server = Process.whereis(:mortal_a)
+
+      {:ok, till} =
+        Till.start(
+          wait: 5_000,
+          last: fn -> await(fn -> Process.whereis(:mortal_a) not in [nil, server] end) end
+        )
+
+      spawn(fn -> Till.pay(till, {:ask, :mortal_a}) end)
+
+      await(fn ->
+        Enum.any?(
+          ElixirScope.events(pid: server, kind: :receive),
+          &match?({:"$gen_call", _, :ask}, &1.data.message)
+        )
+      end)
+
+      GenServer.cast(server, {:exit, :on_fire})
+      assert {chain, [:exit, :raised, :message, :failed_call, :exit]} = why(ended(till))
+      assert %Step{pid: ^server, reason: :on_fire} = List.last(chain.steps)
+      Supervisor.stop(top)
+    end
+
     test "that nobody ever was" do
       {:ok, till} = Till.start()
       catch_exit(Till.pay(till, {:ask, :elixir_scope_nobody}))
@@ -321,6 +346,15 @@ defmodule ElixirScope.ExitsTest do
       assert text == "it had restarted children 2 times within 60 s, and max_restarts is 2"
       assert %Step{pid: ^last, reason: {:fault, 3}} = List.last(chain.steps)
       assert {_chain, [:exit, :shutdown, :exit, :limit, :exit]} = why(b)
+    end
+
+    test "of tasks, one of which had crashed, did not give up for that" do
+      {:ok, outer} = Supervisor.start_link([{Task.Supervisor, name: :mortal_tasks}], strategy: :one_for_one)
+      tasks = Process.whereis(:mortal_tasks)
+      {:ok, task} = Task.Supervisor.start_child(tasks, fn -> exit(:boom) end)
+      ended(task)
+      Supervisor.stop(outer)
+      assert {_chain, [:exit, :shutdown, :exit, :message]} = why(tasks)
     end
 
     test "that ended as its parent said did not give up" do

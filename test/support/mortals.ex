@@ -27,7 +27,7 @@ defmodule ElixirScope.Mortals do
     def handle_call({:pay, :stop}, _from, state), do: {:stop, :till_closed, :ok, state}
 
     def handle_call({:pay, {:ask, other}}, _from, state),
-      do: {:reply, GenServer.call(other, :ask, 100), state}
+      do: {:reply, GenServer.call(other, :ask, state[:wait] || 100), state}
 
     def handle_call({:pay, {:hold, release}}, _from, state) do
       wait(release)
@@ -46,7 +46,7 @@ defmodule ElixirScope.Mortals do
     def handle_info({:EXIT, _pid, reason}, state), do: {:stop, {:told, reason}, state}
 
     @impl true
-    def terminate(_reason, _state), do: :ok
+    def terminate(_reason, state), do: if(is_list(state) and state[:last], do: state[:last].())
 
     defp count(coins), do: coins * 2
     defp wait(release), do: receive(do: (^release -> :ok))

@@ -7,8 +7,6 @@ defmodule ElixirScope.Query.Exits do
 
   @latest 0x7FFFFFFFFFFFFFFF
   @steps 100
-  # Holders of a name that are looked at for one that has ended.
-  @holders 1_000
 
   @doc "See `ElixirScope.why_exited/2`."
   @spec why(Server.t(), keyword) :: {:ok, ExitChain.t()} | {:error, Error.t()}
@@ -41,7 +39,9 @@ defmodule ElixirScope.Query.Exits do
 
   # A name may have gone on to another process, which lives.
   defp ended(recording, name, before, gaps) when is_atom(name) and name not in [nil, true, false] do
-    case recording |> holders(name, before) |> Enum.find_value(&Processes.exit_of(recording, &1, before)) do
+    case recording
+         |> Processes.holders(name, before)
+         |> Enum.find_value(&Processes.exit_of(recording, &1, before)) do
       nil ->
         with {:ok, process} <- Server.find(recording, name, before),
              do: ended_process(recording, name, process, before, gaps)
@@ -61,15 +61,6 @@ defmodule ElixirScope.Query.Exits do
       [%Event{data: %{}} = exit] -> {:ok, exit}
       _none -> no_exit(recording, server, process, before, gaps)
     end
-  end
-
-  defp holders(recording, name, before) do
-    told =
-      for %Event{data: %{name: ^name}, pid: pid} <- Processes.newest(recording, ["name"], nil, 0, before),
-          do: pid
-
-    said = for {pid, %{name: ^name}} <- Query.processes(recording), do: pid
-    (told ++ Enum.reverse(said)) |> Enum.uniq() |> Enum.take(@holders)
   end
 
   defp no_exit(recording, server, process, before, gaps) do

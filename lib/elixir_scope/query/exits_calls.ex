@@ -22,37 +22,69 @@ defmodule ElixirScope.Query.ExitsCalls do
 
   @doc "A call that failed: `{why, whom, request}`."
   @spec failed_call(ExitChain.t(), ExitsSteps.t(), Event.t(), {term, term, term}) :: ExitChain.t()
-  def failed_call(chain, about, exit, {why, target, request}) do
+  def failed_call(chain, about, exit, {:timeout, target, request}) do
     server = server(about, target, exit.time)
+    chain = add(chain, step(exit, server || target, :timeout, request))
+    if server, do: timeout(chain, about, server, exit), else: unknown(chain, target)
+  end
 
-    chain =
-      add(chain, %Step{
-        kind: :failed_call,
-        time: exit.time,
-        pid: exit.pid,
-        other: server || target,
-        reason: why,
-        message: request
-      })
+  def failed_call(chain, about, exit, {why, target, request}) do
+    case server_exit(about, target, exit.time, why) do
+      %Event{} = other ->
+        chain |> add(step(exit, other.pid, why, request)) |> ExitsChain.explain(about, other)
 
-    case {why, server} do
-      {:timeout, pid} when is_pid(pid) ->
-        timeout(chain, about, pid, exit)
-
-      {_why, pid} when is_pid(pid) ->
-        answerless(chain, about, pid, exit, why)
-
-      {:noproc, _unknown} ->
-        ends(
-          chain,
-          :no_process,
-          "no process had the name #{inspect(target)}, and none is known to have had it before"
-        )
-
-      _unknown ->
-        ends(chain, :not_watched, "which process #{Text.short(target)} was is not recorded")
+      nil ->
+        server = server(about, target, exit.time)
+        chain |> add(step(exit, server || target, why, request)) |> no_end(target, server, why)
     end
   end
+
+  defp step(exit, server, why, request) do
+    %Step{kind: :failed_call, time: exit.time, pid: exit.pid, other: server, reason: why, message: request}
+  end
+
+  defp no_end(chain, target, nil, :noproc) do
+    ends(
+      chain,
+      :no_process,
+      "no process had the name #{inspect(target)}, and none is known to have had it before"
+    )
+  end
+
+  defp no_end(chain, target, nil, _why), do: unknown(chain, target)
+
+  defp no_end(chain, _target, server, :noproc) do
+    ends(
+      chain,
+      :no_process,
+      "#{inspect(server)} was not there any more, and its end was not recorded: it is not watched, or ended before the recording began"
+    )
+  end
+
+  defp no_end(chain, _target, server, _why),
+    do:
+      ends(chain, :not_watched, "the end of #{inspect(server)} was not recorded: that process is not watched")
+
+  defp unknown(chain, target),
+    do: ends(chain, :not_watched, "which process #{Text.short(target)} was is not recorded")
+
+  # A name may have gone on to another process since: asked was the one that ended with that reason.
+  defp server_exit(about, pid, time, _why) when is_pid(pid), do: Processes.exit_of(about.recording, pid, time)
+
+  defp server_exit(about, {name, node}, time, why) when node == node(),
+    do: server_exit(about, name, time, why)
+
+  defp server_exit(about, name, time, why) when is_atom(name) do
+    exits =
+      for pid <- Processes.holders(about.recording, name, time),
+          exit = Processes.exit_of(about.recording, pid, time),
+          why == :noproc or ExitsReason.same?(exit.data.reason, why),
+          do: exit
+
+    Enum.max_by(exits, &{&1.time, &1.id}, fn -> nil end)
+  end
+
+  defp server_exit(_about, _other, _time, _why), do: nil
 
   defp server(_about, pid, _time) when is_pid(pid), do: pid
   defp server(about, {name, node}, time) when node == node() and is_atom(name), do: server(about, name, time)
@@ -72,23 +104,6 @@ defmodule ElixirScope.Query.ExitsCalls do
          [event] <- about.recording |> Processes.stream([], [process], 0, @forever) |> Enum.take(1),
          do: event.pid,
          else: (_none -> nil)
-  end
-
-  defp answerless(chain, about, pid, exit, why) do
-    case Processes.exit_of(about.recording, pid, exit.time) do
-      nil when why == :noproc ->
-        ends(
-          chain,
-          :no_process,
-          "#{inspect(pid)} was not there any more, and its end was not recorded: it is not watched, or ended before the recording began"
-        )
-
-      nil ->
-        ends(chain, :not_watched, "the end of #{inspect(pid)} was not recorded: that process is not watched")
-
-      other ->
-        ExitsChain.explain(chain, about, other)
-    end
   end
 
   # What kept a server from answering: what it was doing when the caller gave up.

@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.ExitsOwn do
   # callback said `:stop`. What OTP calls behind that (`terminate`, `format_status`) is passed over.
 
   alias ElixirScope.{Call, Cut, Event, Recording}
-  alias ElixirScope.Query.{HistoryCause, Processes, Server, Stack}
+  alias ElixirScope.Query.{ExitsReason, HistoryCause, Processes, Server, Stack}
 
   @frames ["call", "return", "raise", "tail"]
   # So many frames are looked at before the end.
@@ -88,31 +88,26 @@ defmodule ElixirScope.Query.ExitsOwn do
 
   @doc "Whether something that was raised and not caught makes a process exit with a reason."
   @spec exits_with?(:error | :exit | :throw, term, term) :: boolean
-  def exits_with?(:exit, raised, reason), do: like?(raised, reason)
+  def exits_with?(:exit, raised, reason), do: ExitsReason.same?(raised, reason)
 
   def exits_with?(:error, raised, {reason, stack}) when is_list(stack) or is_struct(stack, Cut),
-    do: like?(raised, reason)
+    do: ExitsReason.same?(raised, reason)
 
-  def exits_with?(:throw, thrown, {{:nocatch, reason}, _stack}), do: like?(thrown, reason)
-  def exits_with?(:throw, thrown, {:bad_return_value, reason}), do: like?(thrown, reason)
+  def exits_with?(:throw, thrown, {{:nocatch, reason}, _stack}), do: ExitsReason.same?(thrown, reason)
+  def exits_with?(:throw, thrown, {:bad_return_value, reason}), do: ExitsReason.same?(thrown, reason)
   # What a callback throws is what it returns.
   def exits_with?(:throw, thrown, reason), do: stops_with?(thrown, reason)
   def exits_with?(_kind, _raised, _reason), do: false
 
-  defp like?(same, same), do: true
-  defp like?(%Cut{}, _other), do: true
-  defp like?(_other, %Cut{}), do: true
-  defp like?(_one, _other), do: false
-
   @doc "Whether a callback that returned this made its server exit with a reason."
   @spec stops_with?(term, term) :: boolean
-  def stops_with?({:stop, stop, _state}, reason), do: like?(stop, reason)
-  def stops_with?({:stop, stop, _reply, _state}, reason), do: like?(stop, reason)
-  def stops_with?({:stop, stop}, reason), do: like?(stop, reason)
-  def stops_with?({:stop_and_reply, stop, _replies}, reason), do: like?(stop, reason)
-  def stops_with?({:stop_and_reply, stop, _replies, _data}, reason), do: like?(stop, reason)
+  def stops_with?({:stop, stop, _state}, reason), do: ExitsReason.same?(stop, reason)
+  def stops_with?({:stop, stop, _reply, _state}, reason), do: ExitsReason.same?(stop, reason)
+  def stops_with?({:stop, stop}, reason), do: ExitsReason.same?(stop, reason)
+  def stops_with?({:stop_and_reply, stop, _replies}, reason), do: ExitsReason.same?(stop, reason)
+  def stops_with?({:stop_and_reply, stop, _replies, _data}, reason), do: ExitsReason.same?(stop, reason)
   def stops_with?(:stop, :normal), do: true
-  def stops_with?(value, {:bad_return_value, bad}), do: like?(value, bad)
+  def stops_with?(value, {:bad_return_value, bad}), do: ExitsReason.same?(value, bad)
   def stops_with?(_value, _reason), do: false
 
   defp call(recording, process, ending) do

@@ -2,6 +2,8 @@ defmodule ElixirScope.Query.ExitsReason do
   @moduledoc false
   # What the reason of an exit says by itself.
 
+  alias ElixirScope.Cut
+
   @calls [
     {GenServer, :call},
     {:gen_server, :call},
@@ -34,10 +36,28 @@ defmodule ElixirScope.Query.ExitsReason do
 
   def crash(_reason), do: nil
 
+  @doc """
+  Whether two reasons are the same as far as they were recorded: a limit may have kept out more of one than of the other, since it
+  stood deeper in what was recorded.
+  """
+  @spec same?(term, term) :: boolean
+  def same?(same, same), do: true
+  def same?(%Cut{} = cut, other), do: Cut.may_equal?(cut, other)
+  def same?(other, %Cut{} = cut), do: Cut.may_equal?(cut, other)
+  def same?([one | more], [other | others]), do: same?(one, other) and same?(more, others)
+
+  def same?(one, other) when is_tuple(one) and is_tuple(other) and tuple_size(one) == tuple_size(other),
+    do: same?(Tuple.to_list(one), Tuple.to_list(other))
+
+  def same?(one, other) when is_map(one) and is_map(other) and map_size(one) == map_size(other),
+    do: Enum.all?(one, fn {key, value} -> is_map_key(other, key) and same?(value, Map.fetch!(other, key)) end)
+
+  def same?(_one, _other), do: false
+
   @doc "Whether an exit signal with one reason ends a process with the other."
   @spec signal?(term, term) :: boolean
   def signal?(:kill, :killed), do: true
-  def signal?(sent, reason), do: sent == reason
+  def signal?(sent, reason), do: same?(sent, reason)
 
   @doc "Whether supervisors end their children so."
   @spec shutdown?(term) :: boolean

@@ -85,7 +85,7 @@ defmodule ElixirScope.Query.ExitsSignal do
           pid != exit.pid,
           exit.data.reason != :normal or pid in gone,
           other = Processes.exit_of(about.recording, pid, exit.time),
-          other.data.reason == exit.data.reason,
+          ExitsReason.same?(other.data.reason, exit.data.reason),
           other.time >= since(life),
           do: other
 
@@ -126,7 +126,7 @@ defmodule ElixirScope.Query.ExitsSignal do
 
     with [%Event{data: %{message: message}} = event] <- last,
          {pid, reason} when is_pid(pid) <- ended_in(message),
-         true <- reason == exit.data.reason and reason != :normal do
+         true <- ExitsReason.same?(reason, exit.data.reason) and reason != :normal do
       step = %Step{kind: :message, time: event.time, id: event.id, pid: exit.pid, message: message}
       ExitsBegun.told_of(chain, about, step, pid, :signal_unseen) |> inferred(step)
     else

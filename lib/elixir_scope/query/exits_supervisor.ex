@@ -143,9 +143,9 @@ defmodule ElixirScope.Query.ExitsSupervisor do
     |> length()
   end
 
-  # Where the limit is not known: a child ended by a fault, and was not started again.
-  defp reached?(_count, %Event{data: %{reason: reason}}, nil),
-    do: not (reason == :normal or match?({:shutdown, _}, reason))
+  # Where the limit is not known: it had restarted some, and the last that ended by a fault was not started again.
+  defp reached?(count, %Event{data: %{reason: reason}}, nil),
+    do: count > 0 and reason != :normal and not match?({:shutdown, _}, reason)
 
   defp reached?(count, _trigger, %{intensity: intensity}), do: count >= intensity
 end

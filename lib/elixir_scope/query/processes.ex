@@ -10,6 +10,8 @@ defmodule ElixirScope.Query.Processes do
   @latest 0x7FFFFFFFFFFFFFFF
   # Of links and children so many are kept of one process.
   @kept 1_000
+  # Holders of a name that are looked at for one that has ended.
+  @holders 1_000
   # How far two processes' events of the same moment may lie apart.
   @apart 1_000_000_000
 
@@ -227,6 +229,17 @@ defmodule ElixirScope.Query.Processes do
   end
 
   def exit_of(_recording, _pid_of_another_node, _before), do: nil
+
+  @doc "Who had a name by a time, the last first."
+  @spec holders(Recording.t(), atom, non_neg_integer) :: [pid]
+  def holders(recording, name, before) do
+    told =
+      for %Event{data: %{name: ^name}, pid: pid} <- newest(recording, ["name"], nil, 0, before),
+          do: pid
+
+    said = for {pid, %{name: ^name}} <- Query.processes(recording), do: pid
+    (told ++ Enum.reverse(said)) |> Enum.uniq() |> Enum.take(@holders)
+  end
 
   # Links and children.
   defp related(life, recording, process, at) do

@@ -135,11 +135,23 @@ defmodule ElixirScope.Text.FirstCall do
     Enum.find_value(args, fn
       {_name, Supervisor.Default, {:ok, init}} -> flags(init)
       {Supervisor.Default, {:ok, init}, _name} -> flags(init)
+      {Task.Supervisor, {{_restart, _shutdown}, options}, _name} when is_list(options) -> of_tasks(options)
       _other -> nil
     end)
   end
 
   def supervises(_unknown), do: nil
+
+  # What is not said is as DynamicSupervisor has it.
+  defp of_tasks(options) do
+    defaults = %{strategy: :one_for_one, intensity: 3, period: 5}
+
+    Enum.reduce(options, defaults, fn
+      {:max_restarts, intensity}, flags -> %{flags | intensity: intensity}
+      {:max_seconds, period}, flags -> %{flags | period: period}
+      _other, flags -> flags
+    end)
+  end
 
   @doc "The same, of what the `init/1` of a supervisor gives."
   @spec flags(term) :: map | nil
