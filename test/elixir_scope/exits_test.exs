@@ -132,6 +132,50 @@ defmodule ElixirScope.ExitsTest do
       assert {%{steps: [_]}, [:exit]} = why(hd(line))
     end
 
+    test "that it was linked to, in random graphs: each leads to the one that ended first, by links that there were" do
+      for seed <- 1..20 do
+        :rand.seed(:exsss, {seed, 6, 27})
+        me = self()
+
+        pids =
+          for _ <- 1..Enum.random(2..8) do
+            spawn(fn ->
+              receive do: ({:links, pids} -> Enum.each(pids, &Process.link/1))
+              send(me, {:linked, self()})
+              receive do: ({:die, reason} -> exit(reason))
+            end)
+          end
+
+        # Each with one before it, so that all hang together, and some more.
+        links =
+          for {pid, number} <- Enum.with_index(pids), number > 0, into: %{} do
+            {pid, Enum.uniq(for _ <- 0..Enum.random(0..1), do: Enum.random(Enum.take(pids, number)))}
+          end
+
+        for pid <- pids do
+          send(pid, {:links, Map.get(links, pid, [])})
+          receive do: ({:linked, ^pid} -> :ok)
+        end
+
+        first = Enum.random(pids)
+        reason = {:boom, seed}
+        send(first, {:die, reason})
+        for pid <- pids, do: ended(pid)
+        edge? = fn one, other -> other in Map.get(links, one, []) or one in Map.get(links, other, []) end
+
+        for pid <- pids do
+          {chain, _kinds} = why(pid)
+          exits = for %Step{kind: :exit, pid: pid, reason: ^reason} <- chain.steps, do: pid
+          assert {hd(exits), List.last(exits)} == {pid, first}, "seed #{seed}"
+
+          for [one, other] <- Enum.chunk_every(exits, 2, 1, :discard),
+              do: assert(edge?.(one, other), "seed #{seed}")
+
+          assert length(chain.steps) == 2 * length(exits) - 1
+        end
+      end
+    end
+
     test "of which its exit told it, which it traps" do
       {:ok, till} = Till.start(trap: true)
       other = spawn(fn -> Process.link(till) && receive(do: (:die -> exit(:boom))) end)
@@ -400,6 +444,32 @@ defmodule ElixirScope.ExitsTest do
       :ok = ElixirScope.resume()
       assert {:error, %Error{reason: :lost, message: message}} = ElixirScope.why_exited(till)
       assert message =~ "(paused)"
+    end
+  end
+
+  if Kinds.sessions?() do
+    test "nothing has to be asked for", %{tmp_dir: dir} do
+      me = self()
+      {:ok, _recording} = ElixirScope.start(dir: dir <> "_default", watch: :instrumented)
+      children = [%{id: :till, start: {Till, :start_link, []}}, {Plain, name: :mortal_a}]
+      {:ok, top} = Supervisor.start_link(children, strategy: :one_for_all, name: :mortal_top)
+      a = Process.whereis(:mortal_a)
+      [till] = for {:till, pid, _, _} <- Supervisor.which_children(top), do: pid
+      catch_exit(Till.pay(till, :raise))
+      ended(a)
+      Supervisor.which_children(top)
+      assert {chain, [:exit, :shutdown, :exit, :raised, :message, :sender]} = why(a)
+      assert [%Step{}, %Step{other: ^top, inferred?: false}, %Step{pid: ^till} | _] = chain.steps
+      assert %Step{other: ^me, message: {:pay, :raise}} = Enum.at(chain.steps, 4)
+      assert [%{from: ^till}, %{from: ^a, cause: %{pid: ^till}}] = ElixirScope.restarts(supervisor: top)
+      {:ok, %{roots: [root]}} = ElixirScope.supervision_tree_at(ElixirScope.now(), root: :mortal_top)
+      assert length(root.children) == 2
+
+      # Messages to the supervisor, which is not instrumented, are not recorded: who asked it to is not known, but that it did.
+      b = Process.whereis(:mortal_a)
+      :ok = Supervisor.terminate_child(top, :mortal_a)
+      assert {%{ends: :killed_by}, [:exit, :signal]} = why(b)
+      Supervisor.stop(top)
     end
   end
 

@@ -230,8 +230,9 @@ defmodule ElixirScope.ProcessesTest do
       assert [_, row] = String.split(inspect(lives), inspect(till), parts: 2)
 
       assert row =~
-               ~r/\A  :mortal_till  ElixirScope.Mortals.Till \(GenServer\) +since \d\d:\d\d:\d\d\.\d{6} +\d+  of /
+               ~r/\A  :mortal_till +ElixirScope.Mortals.Till \(GenServer\) +since \d\d:\d\d:\d\d\.\d{6} +\d+  of /
 
+      for line <- String.split(inspect(lives), "\n"), do: assert(String.length(line) < 200, line)
       Till.tell(till, :stop)
     end
 

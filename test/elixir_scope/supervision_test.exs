@@ -225,6 +225,54 @@ defmodule ElixirScope.SupervisionTest do
     end
   end
 
+  # What a supervisor says of its children before and after each end of one of them is what its restarts must be.
+  test "of random programs are exactly what their supervisors did" do
+    for seed <- 1..25 do
+      :rand.seed(:exsss, {seed, 6, 27})
+      strategy = Enum.random([:one_for_one, :one_for_all, :rest_for_one])
+      count = Enum.random(1..5)
+      specs = for number <- 1..count, do: {Plain, id: {seed, number}}
+      {:ok, top} = Supervisor.start_link(specs, strategy: strategy, max_restarts: 1_000)
+
+      expected =
+        for _ <- 1..Enum.random(1..8), reduce: [] do
+          expected ->
+            before = by_id(top)
+            {_id, victim} = Enum.random(before)
+            reason = Enum.random([:boom, :normal, :shutdown, {:shutdown, :enough}, :kill, :killed])
+            if reason == :kill, do: Process.exit(victim, :kill), else: GenServer.cast(victim, {:exit, reason})
+            ended(victim)
+            later = by_id(top)
+            expected ++ for {id, pid} <- Enum.sort(later), before[id] != pid, do: {before[id], pid, victim}
+        end
+
+      found =
+        for restart <- ElixirScope.restarts(supervisor: top),
+            do: {restart.from, restart.to, restart.cause.pid}
+
+      assert found == expected, "seed #{seed}, #{strategy}"
+
+      for {from, _to, victim} <- expected do
+        {:ok, chain} = ElixirScope.why_exited(from)
+
+        assert List.last(for(%{kind: :exit, pid: pid} <- chain.steps, do: pid)) == victim,
+               "seed #{seed}, #{strategy}"
+      end
+
+      children =
+        for child <- tree(ElixirScope.now(), root: top).children, do: {child.pid, length(child.restarts)}
+
+      assert Enum.sort(Keyword.values(for {pid, _} <- children, do: {:pid, pid})) ==
+               top |> by_id() |> Map.values() |> Enum.sort()
+
+      assert children |> Enum.map(&elem(&1, 1)) |> Enum.sum() == length(expected)
+      Supervisor.stop(top)
+    end
+  end
+
+  defp by_id(top),
+    do: for({id, pid, _type, _modules} <- Supervisor.which_children(top), into: %{}, do: {id, pid})
+
   describe "from events alone" do
     defp pid(number), do: :erlang.list_to_pid(~c"<0.#{30_000 + number}.0>")
 

@@ -60,11 +60,13 @@ defmodule ElixirScope.Text.Life do
 
   defp innermost(why), do: why
 
-  defp cut(text, width) when is_integer(width) do
+  @doc "A text of so many characters at most."
+  @spec cut(String.t(), pos_integer | :infinity) :: String.t()
+  def cut(text, width) when is_integer(width) do
     if Text.width(text) > width, do: String.slice(text, 0, width - 3) <> "...", else: text
   end
 
-  defp cut(text, _no_width), do: text
+  def cut(text, _no_width), do: text
 end
 
 defimpl Inspect, for: ElixirScope.Lives do
@@ -72,6 +74,8 @@ defimpl Inspect, for: ElixirScope.Lives do
   alias ElixirScope.{Life, Native, Recording, Text}
 
   @shown 40
+  # Columns that what a process runs may take.
+  @runs 50
 
   def inspect(%{recording: %Recording{}, time: time, list: list} = lives, opts) when is_list(list) do
     shown = if opts.limit == :infinity, do: list, else: Enum.take(list, @shown)
@@ -94,7 +98,7 @@ defimpl Inspect, for: ElixirScope.Lives do
     [
       Kernel.inspect(life.pid),
       Text.Life.name(life),
-      Text.Life.runs(life),
+      Text.Life.cut(Text.Life.runs(life), @runs),
       "#{born(life)}#{Text.clock(Life.since(life))}",
       if(life.events, do: Text.number(life.events), else: ""),
       parent(recording, life.parent, time) <> status(life)

@@ -6,6 +6,8 @@ defmodule ElixirScope.Text.SupervisionTree do
 
   # Restarts of one child that are shown.
   @restarts 2
+  # Columns that a process may take.
+  @title 70
 
   @doc "The lines of a node and of what is below it: `{branch and name, since}` and lines of restarts."
   @spec rows(ElixirScope.SupervisionTree.Node.t(), keyword) :: [[String.t()]]
@@ -29,7 +31,7 @@ defmodule ElixirScope.Text.SupervisionTree do
 
   defp row(own, node, options) do
     [
-      own <> Text.paint(title(node), color(node), options),
+      own <> Text.paint(Text.Life.cut(title(node), @title), color(node), options),
       Text.paint(inspect(node.pid), :faint, options),
       "#{if node.began?, do: "since", else: "seen"} #{Text.clock(node.since)}",
       count(node.restarts, options)
