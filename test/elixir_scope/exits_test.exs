@@ -436,6 +436,19 @@ defmodule ElixirScope.ExitsTest do
       assert message =~ "ElixirScope.watch(pid)"
     end
 
+    test "of what is no process" do
+      for server <- [nil, 7, "text", {:a, :b, :c}, %{}] do
+        assert {:error, %Error{reason: :bad_server}} = ElixirScope.why_exited(server)
+        assert {:error, %Error{reason: :bad_server}} = ElixirScope.process(server)
+
+        assert {:error, %Error{reason: :bad_server}} =
+                 ElixirScope.supervision_tree_at(ElixirScope.now(), root: server)
+      end
+
+      assert {:error, %Error{reason: :bad_time}} = ElixirScope.why_exited(self(), before: %{})
+      assert {:error, %Error{reason: :unknown_mark}} = ElixirScope.supervision_tree_at(:no_such_mark)
+    end
+
     test "of one that ended while nothing was recorded" do
       {:ok, till} = Till.start()
       :ok = ElixirScope.pause()
@@ -445,6 +458,32 @@ defmodule ElixirScope.ExitsTest do
       assert {:error, %Error{reason: :lost, message: message}} = ElixirScope.why_exited(till)
       assert message =~ "(paused)"
     end
+  end
+
+  test "where events are missing before an end, what ended it may be among them" do
+    :ok = ElixirScope.unwatch(self())
+    pid = spawn(fn -> receive(do: (:die -> exit(:boom))) end)
+    {:ok, _watched} = ElixirScope.watch(pid, kinds: [:life])
+    :ok = ElixirScope.pause()
+    :ok = ElixirScope.resume()
+    send(pid, :die)
+    assert {%{ends: :lost, why: text}, [:exit]} = why(ended(pid))
+    assert text =~ "(paused)"
+  end
+
+  test "a recording that was opened says the same", %{tmp_dir: dir} do
+    {:ok, till} = Till.start(name: :mortal_till)
+    catch_exit(Till.pay(till, :raise))
+    ended(till)
+    {:ok, chain} = ElixirScope.why_exited(till)
+    :ok = ElixirScope.stop()
+    {:ok, opened} = ElixirScope.open(dir)
+
+    for server <- [till, :mortal_till, inspect(till)],
+        do: assert({:ok, ^chain} = ElixirScope.why_exited(server, in: opened))
+
+    assert {:ok, %{status: :exited}} = ElixirScope.process(:mortal_till, in: opened)
+    assert inspect(chain) =~ ":mortal_till exited"
   end
 
   if Kinds.sessions?() do

@@ -2,7 +2,7 @@ defmodule ElixirScope.Query.Processes do
   @moduledoc false
   # Who lived, and the life of one process.
 
-  alias ElixirScope.{Error, Event, Events, Life, Lives, Native, Query, Recording}
+  alias ElixirScope.{Error, Event, Events, Life, Lives, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.{HistoryGaps, Moment, ProcessesFold, Server, Stack}
   alias ElixirScope.Text.FirstCall
 
@@ -80,9 +80,20 @@ defmodule ElixirScope.Query.Processes do
   @doc "Whether anything was recorded of the life of processes."
   @spec watched?(Recording.t()) :: boolean
   def watched?(recording) do
-    Enum.take(stream(recording, @watched, nil, 0, @forever), 1) != [] or
+    Enum.take(stream(recording, @watched, nil, 0, @forever), 1) != [] or watching?(recording) or
       recording |> stream(["process"], nil, 0, @forever) |> Enum.any?(&introduced?/1)
   end
+
+  # Nothing may have happened since it began.
+  defp watching?(%Recording{live?: true} = recording) do
+    with {:ok, ^recording} <- Recorder.current(), {:ok, %{who: [_ | _]}} <- Recorder.watched() do
+      true
+    else
+      _nothing -> false
+    end
+  end
+
+  defp watching?(_recording), do: false
 
   # Of one that is watched from now on it is said how many messages wait for it.
   defp introduced?(%Event{data: %{messages: _count}}), do: true
