@@ -76,6 +76,7 @@ defmodule ElixirScope.Native do
   def gaps(_handle, _from, _to), do: absent(:gaps)
   def marks(_handle), do: absent(:marks)
   def calls(_handle, _filter, _limit), do: absent(:calls)
+  def messages(_handle, _wanted), do: absent(:messages)
   def state_at(_handle, _process, _time), do: absent(:state_at)
   def states(_handle, _process, _path, _span, _before, _limit), do: absent(:states)
   def has_process(_handle, _process), do: absent(:has_process)

@@ -15,6 +15,7 @@ mod encode;
 mod heap;
 mod immediate;
 mod meaning;
+mod messages;
 mod queries;
 mod session;
 mod site;
@@ -30,6 +31,7 @@ mod atoms {
         cut = "__elixir_scope_cut__",
         open, unknown, returned, raised,
         known, before, never, lost,
+        delivered, pending, nobody, unwatched,
         running, paused, stopped, failed,
         elixir_scope_stopped,
         elixir_scope_warned,

@@ -46,12 +46,12 @@ impl Wanted {
 }
 
 /// A process as Elixir names it: by the two numbers of its pid.
-fn pid((id, serial): (u32, u32)) -> Pid {
+pub(crate) fn pid((id, serial): (u32, u32)) -> Pid {
     Pid { id, serial }
 }
 
 /// Makes terms of rows, with one decoder a segment. What many rows share is made once.
-struct Reader<'a, 'i> {
+pub(crate) struct Reader<'a, 'i> {
     env: Env<'a>,
     index: &'i Index,
     decoders: AHashMap<usize, Decoder<'a>>,
@@ -64,7 +64,7 @@ struct Reader<'a, 'i> {
 }
 
 impl<'a, 'i> Reader<'a, 'i> {
-    fn new(env: Env<'a>, index: &'i Index) -> Self {
+    pub(crate) fn new(env: Env<'a>, index: &'i Index) -> Self {
         Reader {
             env,
             index,
@@ -84,7 +84,7 @@ impl<'a, 'i> Reader<'a, 'i> {
     }
 
     /// The number of a payload and its values. Bytes that are malformed end the values.
-    fn payload(&mut self, row: &Row) -> (u64, Vec<Term<'a>>) {
+    pub(crate) fn payload(&mut self, row: &Row) -> (u64, Vec<Term<'a>>) {
         let mut rest = &row.payload[..];
         let Ok(number) = varint::take(&mut rest) else { return (0, Vec::new()) };
         if row.kind.is_state() {
@@ -198,7 +198,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         *self.kinds.entry(kind).or_insert_with(new)
     }
 
-    fn pid(&mut self, pid: Option<Pid>) -> Term<'a> {
+    pub(crate) fn pid(&mut self, pid: Option<Pid>) -> Term<'a> {
         let Some(pid) = pid else { return atoms::nil().encode(self.env) };
         if let Some(known) = self.pids.get(&pid) {
             return *known;

@@ -1,0 +1,503 @@
+//! The pass.
+
+use super::inbox::{Inbox, Sent, Stream};
+use super::parse::{Names, Origin, Send, Target, Words};
+use super::process::Processes;
+use super::{Message, Outcome, Wanted};
+use crate::index::Index;
+use ahash::AHashMap;
+use elixir_scope_clock::Nanos;
+use elixir_scope_event::{Gap, Kind};
+use elixir_scope_segment::Event;
+use std::collections::VecDeque;
+
+/// Messages that are on the way at once, at most.
+const HELD: usize = 1 << 20;
+/// Messages that are on the way from one process to another, of which no event says that it is watched.
+const UNPROVEN: usize = 4_096;
+/// Messages at once whose receiver is not known.
+const FLOATING: usize = 1 << 16;
+
+/// A message whose receiver is not known.
+#[derive(Clone, Copy)]
+struct Floating {
+    sent: Sent,
+    /// The name that it went to; `None`: an alias.
+    name: Option<u32>,
+    /// It may be one that was delivered.
+    doubted: bool,
+}
+
+/// A delivery.
+#[derive(Clone, Copy)]
+struct Arrival {
+    id: u64,
+    time: Nanos,
+    digest: i64,
+    to: u32,
+}
+
+pub(super) struct Walk<'a> {
+    index: &'a Index,
+    wanted: &'a Wanted,
+    /// Whether deliveries say whom they are from.
+    named: bool,
+    /// What is missing, by its beginning.
+    gaps: Vec<Gap>,
+    /// How many of them have begun, and the latest end of those.
+    passed: usize,
+    broken: Option<Nanos>,
+    names: Names,
+    processes: Processes,
+    inboxes: AHashMap<u32, Inbox>,
+    held: usize,
+    floating: AHashMap<i64, Vec<Floating>>,
+    /// In the order of their sending.
+    afloat: VecDeque<(i64, u64)>,
+    answer: Vec<Message>,
+    /// How many that may be asked for are not decided.
+    open: usize,
+    /// How many that are asked for have begun.
+    begun: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(index: &'a Index, wanted: &'a Wanted, node: &str, named: bool) -> Self {
+        Walk {
+            index,
+            wanted,
+            named,
+            gaps: index.gaps(),
+            passed: 0,
+            broken: None,
+            names: Names::new(node),
+            processes: Processes::default(),
+            inboxes: AHashMap::new(),
+            held: 0,
+            floating: AHashMap::new(),
+            afloat: VecDeque::new(),
+            answer: Vec::new(),
+            open: 0,
+            begun: 0,
+        }
+    }
+
+    /// Whether nothing from a time on can change what is asked for.
+    pub(super) fn is_done(&self, earliest: Nanos) -> bool {
+        self.open == 0 && (earliest > self.wanted.until || self.begun >= self.wanted.limit)
+    }
+
+    pub(super) fn event(&mut self, event: &Event<'_>, words: &mut Words<'_>) {
+        while let Some(gap) = self.gaps.get(self.passed).filter(|gap| gap.from <= event.time) {
+            self.broken = self.broken.max(Some(gap.to));
+            self.passed += 1;
+        }
+        let Some(pid) = words.process(event.process) else { return };
+        let Walk { names, processes, .. } = self;
+        let process = processes.number(pid);
+        let (id, time) = (event.id, event.time);
+        match event.kind {
+            Kind::Send => {
+                if let Some(send) = words.send(event.payload, names, processes) {
+                    self.send(process, id, time, &send);
+                }
+            }
+            Kind::Receive => {
+                if let Some((origin, digest)) = words.receive(event.payload, names, processes) {
+                    self.receive(origin, Arrival { id, time, digest, to: process });
+                }
+            }
+            Kind::Process => {
+                let about = words.introduction(event.payload, names, processes);
+                if about.watched {
+                    processes.introduced(process, time);
+                }
+                about.name.into_iter().for_each(|name| processes.register(process, name));
+            }
+            Kind::Spawned => processes.born(process, time),
+            Kind::Exit => self.exit(process, time),
+            Kind::Name => match words.name(event.payload, names, processes) {
+                Some((true, name)) => processes.register(process, name),
+                Some((false, name)) => processes.unregister(name),
+                None => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, from: u32, id: u64, time: Nanos, send: &Send) {
+        self.processes.active(from, time);
+        if let Some((alias, owner)) = send.call {
+            self.processes.own(alias, owner);
+        }
+        let to = match send.target {
+            Target::Process(to) => Some(to),
+            Target::Name(name) => self.processes.holder(name),
+            Target::Alias(alias) => self.processes.owner(alias),
+            Target::Elsewhere => None,
+        };
+        let open = self.may_want(from, to, time);
+        let alias = matches!(send.target, Target::Alias(_));
+        let sent = Sent { id, time, digest: send.digest, from, unique: send.unique, alias, open };
+        self.open += usize::from(open);
+        // Whom it is to may be seen later.
+        let known = to.is_some() || (self.wanted.to.is_none() && self.wanted.with.is_none());
+        self.begun += usize::from(open && known);
+        match (to, send.target) {
+            (Some(to), _) if send.missing || self.processes.ended(to) => {
+                self.settle(&sent, Some(to), None, Outcome::Nobody);
+            }
+            (None, _) if send.missing => {
+                self.settle(&sent, None, None, Outcome::Nobody);
+            }
+            (None, Target::Elsewhere) => {
+                self.settle(&sent, None, None, Outcome::Unwatched);
+            }
+            (Some(to), _) => self.hold(sent, to),
+            (None, Target::Name(name)) => self.float(Floating { sent, name: Some(name), doubted: false }),
+            (None, _) => self.float(Floating { sent, name: None, doubted: false }),
+        }
+    }
+
+    fn may_want(&self, from: u32, to: Option<u32>, time: Nanos) -> bool {
+        let (from, to) = (self.processes.pid(from), to.map(|to| self.processes.pid(to)));
+        self.begun < self.wanted.limit && self.wanted.within(time) && self.wanted.may_want(Some(from), to)
+    }
+
+    /// It is on the way to a process.
+    fn hold(&mut self, sent: Sent, to: u32) {
+        let Walk { processes, inboxes, named, .. } = self;
+        let inbox = inboxes.entry(to).or_default();
+        inbox.sweep(|from| processes.ended(from));
+        if !*named {
+            inbox.note(sent.digest, sent.from);
+        }
+        let stream = inbox.stream(sent.from);
+        let proven = processes.proven(to);
+        if self.held >= HELD || (!proven && stream.len() >= UNPROVEN) {
+            self.forget_oldest(sent.from, to);
+        }
+        let Some(stream) = self.stream(sent.from, to) else { return };
+        let mut loose = None;
+        if let Some(line) = stream.line(sent.digest) {
+            loose = line.loose.as_mut().and_then(|loose| loose.pair.take());
+            if let Some(muddle) = &mut line.muddle {
+                (muddle.left, muddle.last) = (muddle.left + 1, sent.id);
+                self.inboxes.entry(to).or_default().mix_in(sent.digest);
+                self.settle(&sent, Some(to), None, Outcome::Unknown);
+                return;
+            }
+        }
+        stream.push(sent);
+        self.held += 1;
+        // Its like was sent again while unseen ones may come.
+        self.part(loose);
+    }
+
+    fn stream(&mut self, from: u32, to: u32) -> Option<&mut Stream> {
+        self.inboxes.get_mut(&to)?.streams.get_mut(&from)
+    }
+
+    /// Makes room.
+    fn forget_oldest(&mut self, from: u32, to: u32) {
+        let Some(stream) = self.stream(from, to) else { return };
+        if let Some(oldest) = stream.pop() {
+            stream.forgotten = stream.forgotten.max(Some(oldest.time));
+            self.held -= 1;
+            let proven = self.processes.proven(to);
+            let outcome = if proven { Outcome::Unknown } else { Outcome::Unwatched };
+            self.settle(&oldest, Some(to), None, outcome);
+        }
+    }
+
+    fn float(&mut self, floating: Floating) {
+        if self.afloat.len() >= FLOATING
+            && let Some((digest, id)) = self.afloat.pop_front()
+            && let Some(oldest) = self.land(digest, id)
+        {
+            self.lose(&oldest, oldest.sent.time);
+        }
+        self.afloat.push_back((floating.sent.digest, floating.sent.id));
+        self.floating.entry(floating.sent.digest).or_default().push(floating);
+    }
+
+    /// Takes a message off whose receiver was not known.
+    fn land(&mut self, digest: i64, id: u64) -> Option<Floating> {
+        let lot = self.floating.get_mut(&digest)?;
+        let found = lot.remove(lot.iter().position(|one| one.sent.id == id)?);
+        if lot.is_empty() {
+            self.floating.remove(&digest);
+        }
+        Some(found)
+    }
+
+    /// The receiver of a message did not show by a time: its deliveries are not recorded, or were not seen.
+    fn lose(&mut self, floating: &Floating, time: Nanos) {
+        let unknown = floating.doubted || self.index.has_gap(floating.sent.time, time);
+        let outcome = if unknown { Outcome::Unknown } else { Outcome::Unwatched };
+        self.settle(&floating.sent, None, None, outcome);
+    }
+
+    fn receive(&mut self, origin: Origin, arrival: Arrival) {
+        self.processes.active(arrival.to, arrival.time);
+        match origin {
+            Origin::Process(from) => self.deliver(from, arrival),
+            Origin::Elsewhere => self.appear(None, arrival, Outcome::Delivered),
+            Origin::Unknown => {
+                let (inbox, named) = (self.inboxes.get_mut(&arrival.to), self.named);
+                let senders = inbox.map(|inbox| inbox.senders(arrival.digest, named)).unwrap_or_default();
+                match senders[..] {
+                    [] => self.deliver_afloat(None, arrival),
+                    [from] => self.deliver(from, arrival),
+                    _ => self.mix(&senders, arrival),
+                }
+            }
+        }
+    }
+
+    /// A message of a process is delivered.
+    fn deliver(&mut self, from: u32, arrival: Arrival) {
+        let Arrival { digest, to, .. } = arrival;
+        let settled = self.is_settled(from, to);
+        let unseen = self.processes.unseen_deliveries(to, self.broken);
+        let Some(stream) = self.stream(from, to) else { return self.deliver_afloat(Some(from), arrival) };
+        if settled {
+            stream.settle();
+        }
+        let (full, first) = (stream.is_full(), stream.first(digest));
+        let Some(line) = stream.line(digest) else { return self.deliver_afloat(Some(from), arrival) };
+        if let Some(muddle) = &mut line.muddle {
+            // One of them, if there is no other way that it can have come.
+            muddle.left -= usize::from(settled && muddle.left > 0);
+            return self.doubt(from, arrival, settled);
+        }
+        let (alone, sound) = (line.len() == 1, line.loose.is_none() && !full);
+        let Some(first) = first else {
+            let pair = line.loose.as_mut().and_then(|loose| loose.pair.take());
+            self.part(pair);
+            return self.appear(Some(from), arrival, Outcome::Unknown);
+        };
+        let floats = self.floats_before(&first, arrival);
+        match settled {
+            _ if first.unique => self.pair(arrival, from),
+            _ if floats => self.muddle(from, arrival, false),
+            true if alone || Some(first.time) > unseen => self.pair(arrival, from),
+            false if alone && sound => self.pair_loosely(arrival, from),
+            _ => self.muddle(from, arrival, settled),
+        }
+    }
+
+    /// A delivery of a content of which nobody knows what has come.
+    fn doubt(&mut self, from: u32, arrival: Arrival, settled: bool) {
+        if settled && let Some(inbox) = self.inboxes.get_mut(&arrival.to) {
+            inbox.came(arrival.digest);
+        }
+        self.appear(Some(from), arrival, Outcome::Unknown);
+    }
+
+    /// Whether all that a process sent to another one, and was not seen, has been delivered.
+    fn is_settled(&mut self, from: u32, to: u32) -> bool {
+        let forgotten = self.stream(from, to).and_then(|stream| stream.forgotten);
+        let unseen = self.processes.unseen_sends(from, self.broken).max(forgotten);
+        self.processes.caught_up(to, unseen)
+    }
+
+    /// The first message of that content is the one, for sure.
+    fn pair(&mut self, arrival: Arrival, from: u32) {
+        let to = arrival.to;
+        let Some(sent) = self.stream(from, to).and_then(|stream| stream.take(arrival.digest)) else { return };
+        self.held -= 1;
+        self.settle(&sent, Some(to), Some((arrival.id, arrival.time)), Outcome::Delivered);
+        // Without its sender another one like it may have come first.
+        if !self.named && !sent.unique {
+            return;
+        }
+        self.processes.refresh(to, sent.time);
+        let mut over = Vec::new();
+        if let Some(stream) = self.stream(from, to) {
+            stream.is_sure(sent.id);
+            over.extend(std::iter::from_fn(|| stream.pop_before(sent.id)));
+        }
+        self.held -= over.len();
+        for lost in over {
+            let outcome = if lost.alias { Outcome::Nobody } else { Outcome::Unknown };
+            let outcome = self.fate(&lost, to, arrival.time, outcome);
+            self.settle(&lost, Some(to), None, outcome);
+        }
+    }
+
+    /// As `pair`, as far as is known.
+    fn pair_loosely(&mut self, arrival: Arrival, from: u32) {
+        let to = arrival.to;
+        let Some(sent) = self.stream(from, to).and_then(|stream| stream.take(arrival.digest)) else { return };
+        self.held -= 1;
+        let pair = self.settle(&sent, Some(to), Some((arrival.id, arrival.time)), Outcome::Delivered);
+        if let Some(stream) = self.stream(from, to) {
+            stream.loosen(arrival.digest, pair);
+        }
+    }
+
+    /// Any of the messages of that content may be the one; with `certain` it is one of these.
+    fn muddle(&mut self, from: u32, arrival: Arrival, certain: bool) {
+        let Some(stream) = self.stream(from, arrival.to) else { return };
+        let (those, pair) = stream.confuse(arrival.digest, |count| count - usize::from(certain));
+        self.unknown(those, pair, arrival.to);
+        self.appear(Some(from), arrival, Outcome::Unknown);
+    }
+
+    /// Several processes have sent that content, and the delivery does not say which one.
+    fn mix(&mut self, senders: &[u32], arrival: Arrival) {
+        let Arrival { digest, to, .. } = arrival;
+        let settled = senders.iter().filter(|from| self.is_settled(**from, to)).count() == senders.len();
+        for from in senders {
+            let Some(stream) = self.stream(*from, to) else { continue };
+            if stream.first(digest).is_some_and(|sent| sent.unique) {
+                return self.deliver(*from, arrival);
+            }
+            // Which of them is over nobody knows: as many as there are may come of each.
+            let (those, pair) = stream.confuse(digest, |count| count);
+            self.inboxes.entry(to).or_default().mix(digest, those.len());
+            self.unknown(those, pair, to);
+        }
+        if settled {
+            self.inboxes.entry(to).or_default().came(digest);
+        }
+        self.appear(None, arrival, Outcome::Unknown);
+    }
+
+    fn unknown(&mut self, those: Vec<Sent>, pair: Option<usize>, to: u32) {
+        self.held -= those.len();
+        self.part(pair);
+        for sent in those {
+            self.settle(&sent, Some(to), None, Outcome::Unknown);
+        }
+    }
+
+    /// Whether messages of that content went before to a name or an alias that may be the receiver's. Nobody knows of these
+    /// any more.
+    fn floats_before(&mut self, first: &Sent, arrival: Arrival) -> bool {
+        let Walk { floating, processes, .. } = self;
+        let Some(lot) = floating.get_mut(&arrival.digest) else { return false };
+        let mut found = false;
+        for one in lot.iter_mut() {
+            let reaches = one.name.is_none_or(|name| processes.may_hold(arrival.to, name));
+            if one.sent.from == first.from && one.sent.id < first.id && reaches {
+                (one.doubted, found) = (true, true);
+            }
+        }
+        found
+    }
+
+    fn may_reach(&self, floating: &Floating, to: u32) -> bool {
+        floating.name.is_none_or(|name| self.processes.may_hold(to, name))
+    }
+
+    /// None of that content is on the way to the process by what is known; one may have gone to a name or an alias of it.
+    fn deliver_afloat(&mut self, from: Option<u32>, arrival: Arrival) {
+        let to = arrival.to;
+        let lot = self.floating.get(&arrival.digest).map_or(&[][..], Vec::as_slice);
+        let mine = |one: &&Floating| from.is_none_or(|from| one.sent.from == from) && self.may_reach(one, to);
+        let fitting: Vec<Floating> = lot.iter().filter(mine).copied().collect();
+        let Some(first) = fitting.first().copied() else { return self.unsent(from, arrival) };
+        let holds = first.name.is_some_and(|name| self.processes.holder(name) == Some(to));
+        let settled = self.is_settled(first.sent.from, to);
+        let alone = fitting.len() == 1 && !first.doubted;
+        if !first.sent.unique && !(alone && settled && (from.is_some() || holds)) {
+            let lot = self.floating.entry(arrival.digest).or_default();
+            lot.iter_mut().for_each(|one| one.doubted = true);
+            return self.appear(from, arrival, Outcome::Unknown);
+        }
+        self.land(arrival.digest, first.sent.id);
+        if first.sent.unique || from.is_some() {
+            self.processes.refresh(to, first.sent.time);
+        }
+        self.settle(&first.sent, Some(to), Some((arrival.id, arrival.time)), Outcome::Delivered);
+    }
+
+    /// Its sending was not seen.
+    fn unsent(&mut self, from: Option<u32>, arrival: Arrival) {
+        self.appear(from, arrival, Outcome::Delivered);
+        let Some(from) = from.filter(|from| self.processes.proven(*from)) else { return };
+        if !self.is_settled(from, arrival.to) {
+            let stream = self.inboxes.entry(arrival.to).or_default().stream(from);
+            if !stream.is_full() {
+                stream.loosen(arrival.digest, None);
+            }
+        }
+    }
+
+    fn exit(&mut self, process: u32, time: Nanos) {
+        self.processes.end(process);
+        let Some(mut inbox) = self.inboxes.remove(&process) else { return };
+        for sent in inbox.drain() {
+            self.held -= 1;
+            let outcome = self.fate(&sent, process, time, Outcome::Nobody);
+            self.settle(&sent, Some(process), None, outcome);
+        }
+    }
+
+    /// What became of a message that was not delivered by a time, where nothing is missing `otherwise`.
+    fn fate(&self, sent: &Sent, to: u32, time: Nanos, otherwise: Outcome) -> Outcome {
+        if !self.processes.watched_at(to, sent.time) {
+            Outcome::Unwatched
+        } else if self.index.has_gap(sent.time, time) {
+            Outcome::Unknown
+        } else {
+            otherwise
+        }
+    }
+
+    /// A message is decided; the answer is its place among those that are asked for.
+    fn settle(
+        &mut self,
+        sent: &Sent,
+        to: Option<u32>,
+        delivered: Option<(u64, Nanos)>,
+        outcome: Outcome,
+    ) -> Option<usize> {
+        self.open -= usize::from(sent.open);
+        let (from, to) = (Some(self.processes.pid(sent.from)), to.map(|to| self.processes.pid(to)));
+        self.tell(Message { sent: Some((sent.id, sent.time)), delivered, from, to, outcome })
+    }
+
+    /// A delivery whose sending was not seen, or which is one of several.
+    fn appear(&mut self, from: Option<u32>, arrival: Arrival, outcome: Outcome) {
+        let pid = |number| self.processes.pid(number);
+        let (from, to) = (from.map(pid), Some(pid(arrival.to)));
+        let message = Message { sent: None, delivered: Some((arrival.id, arrival.time)), from, to, outcome };
+        let told = self.tell(message);
+        self.begun += usize::from(told.is_some());
+    }
+
+    fn tell(&mut self, message: Message) -> Option<usize> {
+        self.wanted.wants(&message).then(|| {
+            self.answer.push(message);
+            self.answer.len() - 1
+        })
+    }
+
+    /// A pair is none, as it turns out: nobody knows what its ends belong to.
+    fn part(&mut self, pair: Option<usize>) {
+        let Some(message) = pair.and_then(|pair| self.answer.get_mut(pair)) else { return };
+        message.outcome = Outcome::Unknown;
+        let delivered = message.delivered.take();
+        let other = Message { sent: None, delivered, ..message.clone() };
+        self.tell(other);
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Message> {
+        let end = self.index.until();
+        for (to, mut inbox) in std::mem::take(&mut self.inboxes) {
+            for sent in inbox.drain() {
+                let outcome = self.fate(&sent, to, end, Outcome::Pending);
+                self.settle(&sent, Some(to), None, outcome);
+            }
+        }
+        for floating in std::mem::take(&mut self.floating).into_values().flatten() {
+            self.lose(&floating, end);
+        }
+        self.answer.sort_by_key(|message| message.sent.or(message.delivered).map(|(id, time)| (time, id)));
+        self.answer.truncate(self.wanted.limit);
+        self.answer
+    }
+}
