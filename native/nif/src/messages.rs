@@ -6,7 +6,7 @@ use crate::session::Handle;
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Pid;
-use elixir_scope_query::{Message, Outcome, Row, Wanted};
+use elixir_scope_query::{Message, Outcome, Row, Vm, Wanted};
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 
 /// Which messages, as `ElixirScope.Query.Messages` writes it.
@@ -43,7 +43,9 @@ impl Asked {
 #[rustler::nif(schedule = "DirtyCpu")]
 fn messages<'a>(env: Env<'a>, handle: ResourceArc<Handle>, asked: Asked) -> Term<'a> {
     let index = handle.recording.index();
-    let found = index.messages(&asked.wanted(), &handle.recording.manifest.node);
+    let manifest = &handle.recording.manifest;
+    let vm = Vm { node: &manifest.node, names_senders: otp(&manifest.vm) >= 27 };
+    let found = index.messages(&asked.wanted(), &vm);
     let mut ids: Vec<u64> = found.iter().filter_map(event).collect();
     ids.sort_unstable();
     let rows: AHashMap<u64, Row> = index.rows(&ids).into_iter().map(|row| (row.id, row)).collect();
@@ -58,6 +60,12 @@ fn messages<'a>(env: Env<'a>, handle: ResourceArc<Handle>, asked: Asked) -> Term
         (at(message.sent), at(message.delivered), from, to, outcome(message), content, target).encode(env)
     });
     terms.collect::<Vec<Term<'a>>>().encode(env)
+}
+
+/// The release of OTP in what a recording says of its VM, `Elixir 1.18.4 (OTP 27)`; 0 when it does not say.
+fn otp(vm: &str) -> u32 {
+    let number = vm.rsplit_once("(OTP ").map_or("", |(_, rest)| rest.trim_end_matches(')'));
+    number.parse().unwrap_or(0)
 }
 
 /// The event that a message is read from.

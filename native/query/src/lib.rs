@@ -29,7 +29,7 @@ pub use elixir_scope_event::Gap;
 pub use events::Page;
 pub use filter::Filter;
 pub use index::{Index, Process};
-pub use messages::{Message, Outcome, Wanted};
+pub use messages::{Message, Outcome, Vm, Wanted};
 pub use recording::Recording;
 pub use row::Row;
 pub use stack::Open;

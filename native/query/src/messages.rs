@@ -80,6 +80,15 @@ pub struct Wanted {
     pub limit: usize,
 }
 
+/// The VM that recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Vm<'a> {
+    /// The name of its node.
+    pub node: &'a str,
+    /// Whether its deliveries say whom they are from, unless it is nobody: since OTP 27.
+    pub names_senders: bool,
+}
+
 impl Default for Wanted {
     fn default() -> Self {
         let (since, until) = (Nanos(0), Nanos(u64::MAX));
@@ -120,9 +129,9 @@ impl Index {
     ///
     /// The pass begins with the recording, because what is on the way at a moment follows from what was before; it ends when
     /// what is asked for is decided.
-    pub fn messages(&self, wanted: &Wanted, node: &str) -> Vec<Message> {
+    pub fn messages(&self, wanted: &Wanted, vm: &Vm<'_>) -> Vec<Message> {
         let read = Filter { kinds: KINDS.to_vec(), ..Filter::default() };
-        let mut walk = Walk::new(self, wanted, node, self.names_senders());
+        let mut walk = Walk::new(self, wanted, vm);
         'all: for volume in &self.volumes {
             let resolved = read.resolve(volume);
             let mut words = Words::new(volume);
@@ -137,13 +146,6 @@ impl Index {
             }
         }
         walk.finish()
-    }
-
-    /// Whether deliveries say whom they are from. The first ones may be from nobody.
-    fn names_senders(&self) -> bool {
-        let filter = Filter { kinds: vec![Kind::Receive], ..Filter::default() };
-        let first = self.events(&filter, 0, 100).rows;
-        first.iter().any(|row| Words::new(&self.volumes[row.volume]).names_sender(&row.payload))
     }
 
     /// The events with these numbers, which ascend. Each block is read once.
@@ -178,4 +180,3 @@ impl Index {
         rows
     }
 }
-

@@ -4,7 +4,7 @@ use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use std::collections::VecDeque;
 
-/// Contents that are remembered of a stream while others that were not seen may come.
+/// Deliveries that are remembered of a stream while others may come that were not seen.
 const LOOSE: usize = 1 << 16;
 
 /// A message that is on the way.
@@ -42,15 +42,19 @@ pub(super) struct Stream {
 pub(super) struct Line {
     /// Their places in the queue, counted from the first of all.
     waiting: VecDeque<u64>,
-    pub(super) loose: Option<Loose>,
+    loose: Option<Loose>,
     pub(super) muddle: Option<Muddle>,
 }
 
-/// One was delivered at a time when unseen sends could come too.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Loose {
-    /// What it was taken for, by its place in the answer.
-    pub(super) pair: Option<usize>,
+/// What deliveries were taken for, while others may come that were sent before the sender was watched.
+#[derive(Default)]
+struct Loose {
+    /// Those of them that are asked for, by their places in the answer.
+    pairs: Vec<usize>,
+    count: usize,
+    /// When the last of them was sent, and its number.
+    latest: Nanos,
+    last: u64,
 }
 
 /// Nobody knows which of these were delivered.
@@ -60,6 +64,8 @@ pub(super) struct Muddle {
     pub(super) left: usize,
     /// The number of the last of them.
     pub(super) last: u64,
+    /// Others have sent that content too.
+    mixed: bool,
 }
 
 impl Line {
@@ -98,25 +104,14 @@ impl Stream {
         self.lines.entry(sent.digest).or_default().waiting.push_back(place);
     }
 
-    /// Notes that a message was delivered, as `pair` or as none that was seen, while others that were not seen may come.
-    pub(super) fn loosen(&mut self, digest: i64, pair: Option<usize>) {
-        self.loose += 1;
-        self.new_line(digest).loose = Some(Loose { pair });
-    }
-
-    /// Takes all messages of a content off: nobody knows which of them come. The answer is also what one was taken for.
-    pub(super) fn confuse(&mut self, digest: i64, left: impl Fn(usize) -> usize) -> (Vec<Sent>, Option<usize>) {
-        let those: Vec<Sent> = std::iter::from_fn(|| self.take(digest)).collect();
-        let Some(last) = those.last() else { return (those, None) };
-        let line = self.new_line(digest);
-        line.muddle = Some(Muddle { left: left(those.len()), last: last.id });
-        let pair = line.loose.as_mut().and_then(|loose| loose.pair.take());
-        (those, pair)
-    }
-
-    /// Whether too many lines are loose to remember another one.
-    pub(super) fn is_full(&self) -> bool {
-        self.loose >= LOOSE
+    /// Notes what a delivery was taken for, while others may come that were not seen.
+    pub(super) fn loosen(&mut self, sent: &Sent, pair: Option<usize>) {
+        if self.loose < LOOSE {
+            self.loose += 1;
+            let loose = self.new_line(sent.digest).loose.get_or_insert_default();
+            loose.pairs.extend(pair);
+            (loose.count, loose.latest, loose.last) = (loose.count + 1, sent.time, sent.id);
+        }
     }
 
     /// All that was not seen has come: what is loose is sure.
@@ -125,6 +120,30 @@ impl Stream {
             self.lines.values_mut().for_each(|line| line.loose = None);
             self.lines.retain(|_, line| !line.is_idle());
         }
+    }
+
+    /// What deliveries were taken for is wrong, as it turns out: nobody knows which messages of that content have come. The
+    /// answer is the pairs, and what waits.
+    pub(super) fn part(&mut self, digest: i64) -> (Vec<usize>, Vec<Sent>) {
+        let Some(loose) = self.lines.get_mut(&digest).and_then(|line| line.loose.take()) else {
+            return Default::default();
+        };
+        let those = self.confuse(digest, |count| count + loose.count);
+        if those.is_empty() {
+            let muddle = Muddle { left: loose.count, last: loose.last, mixed: false };
+            self.new_line(digest).muddle = Some(muddle);
+        }
+        (loose.pairs, those)
+    }
+
+    /// Takes all messages of a content off: nobody knows which of them come.
+    pub(super) fn confuse(&mut self, digest: i64, left: impl Fn(usize) -> usize) -> Vec<Sent> {
+        let those: Vec<Sent> = std::iter::from_fn(|| self.take(digest)).collect();
+        if let Some(last) = those.last() {
+            self.new_line(digest).muddle =
+                Some(Muddle { left: left(those.len()), last: last.id, mixed: false });
+        }
+        those
     }
 
     /// Nothing of what nobody knows of a content can come any more.
@@ -200,6 +219,8 @@ pub(super) struct Inbox {
     senders: AHashMap<i64, Vec<u32>>,
     /// How many of a content may still come, where several have sent it and nobody knows whose came.
     mixed: AHashMap<i64, usize>,
+    /// When the latest message was sent that is in a loose pair.
+    loose: Option<Nanos>,
     /// How many streams there were when those that are over were taken out.
     swept: usize,
 }
@@ -229,18 +250,29 @@ impl Inbox {
         let found = senders.clone();
         if found.is_empty() {
             self.senders.remove(&digest);
+            self.mixed.remove(&digest);
         }
         found
     }
 
-    /// So many more of a mixed content may come.
-    pub(super) fn mix(&mut self, digest: i64, more: usize) {
-        *self.mixed.entry(digest).or_default() += more;
+    /// What a process has sent of a content may come as well as what others have.
+    pub(super) fn mix(&mut self, digest: i64, from: u32) {
+        let line = self.streams.get_mut(&from).and_then(|stream| stream.line(digest));
+        if let Some(muddle) = line.and_then(|line| line.muddle.as_mut()).filter(|muddle| !muddle.mixed) {
+            muddle.mixed = true;
+            *self.mixed.entry(digest).or_default() += muddle.left;
+        }
     }
 
-    /// Likewise, where the content is mixed already.
-    pub(super) fn mix_in(&mut self, digest: i64) {
-        self.mixed.entry(digest).and_modify(|left| *left += 1);
+    /// A process has sent one more of a content of which nobody knows what comes.
+    pub(super) fn join(&mut self, digest: i64, from: u32, id: u64) -> bool {
+        let line = self.streams.get_mut(&from).and_then(|stream| stream.line(digest));
+        let Some(muddle) = line.and_then(|line| line.muddle.as_mut()) else { return false };
+        (muddle.left, muddle.last) = (muddle.left + 1, id);
+        if muddle.mixed {
+            *self.mixed.entry(digest).or_default() += 1;
+        }
+        true
     }
 
     /// One of a mixed content has come. With the last of them the content is like any other again.
@@ -261,12 +293,35 @@ impl Inbox {
         self.streams.retain(|from, stream| !stream.is_idle() || !ended(*from));
         let streams = &self.streams;
         self.senders.retain(|digest, senders| {
-            senders.retain(|from| {
-                streams.get(from).is_some_and(|stream| stream.lines.contains_key(digest))
-            });
+            senders.retain(|from| streams.get(from).is_some_and(|stream| stream.lines.contains_key(digest)));
             !senders.is_empty()
         });
         self.swept = self.streams.len();
+    }
+
+    /// Notes when a message of a loose pair was sent.
+    pub(super) fn loosen(&mut self, sent: Nanos) {
+        self.loose = self.loose.max(Some(sent));
+    }
+
+    /// A message that was sent at a time has come. What is taken for a later one that came before is another one: the answer is
+    /// as that of [`Stream::part`].
+    pub(super) fn contradict(&mut self, sent: Nanos) -> (Vec<usize>, Vec<Sent>) {
+        let (mut pairs, mut those) = Default::default();
+        if self.loose <= Some(sent) {
+            return (pairs, those);
+        }
+        self.loose = None;
+        for stream in self.streams.values_mut() {
+            let later = |line: &Line| line.loose.as_ref().is_some_and(|loose| loose.latest > sent);
+            let wrong = stream.lines.iter().filter(|(_, line)| later(line)).map(|(digest, _)| *digest);
+            for digest in wrong.collect::<Vec<_>>() {
+                let (more, waiting) = stream.part(digest);
+                pairs.extend(more);
+                those.extend(waiting);
+            }
+        }
+        (pairs, those)
     }
 
     /// All that is on the way, in the order of its sending by each.

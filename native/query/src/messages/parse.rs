@@ -229,13 +229,6 @@ impl<'a> Words<'a> {
         Some((origin, digest(&mut rest)?))
     }
 
-    /// Whether a delivery says whom it is from.
-    pub(super) fn names_sender(&mut self, payload: &[u8]) -> bool {
-        let (mut names, mut processes) = (Names::new(""), Processes::default());
-        let said = self.receive(payload, &mut names, &mut processes);
-        said.is_some_and(|(origin, _)| origin != Origin::Unknown)
-    }
-
     pub(super) fn introduction(
         &mut self,
         payload: &[u8],

@@ -13,14 +13,35 @@ struct Known {
     pid: Pid,
     /// Since when its messages are recorded; `None`: not by now.
     since: Option<Nanos>,
-    /// When it was made, if its messages are recorded since then.
-    born: Option<Nanos>,
+    /// When it was made.
+    made: Option<Nanos>,
+    /// Whether its messages are recorded since it was made.
+    whole: bool,
     /// When it was introduced as watched: what had been sent to it before had come.
     introduced: Option<Nanos>,
     /// When the latest message was sent that it was delivered, as far as that is sure.
     fresh: Option<Nanos>,
+    /// Its last event.
+    last: Nanos,
     ended: bool,
     names: Vec<u32>,
+}
+
+impl Known {
+    fn new(pid: Pid) -> Self {
+        let (since, made, introduced, fresh) = (None, None, None, None);
+        Known {
+            pid,
+            since,
+            made,
+            whole: false,
+            introduced,
+            fresh,
+            last: Nanos(0),
+            ended: false,
+            names: Vec::new(),
+        }
+    }
 }
 
 /// All of them, each by a number of the pass.
@@ -30,6 +51,8 @@ pub(super) struct Processes {
     all: Vec<Known>,
     /// Who has a name; `None`: nobody.
     holders: AHashMap<u32, Option<u32>>,
+    /// The end of the last gap.
+    pub(super) broken: Option<Nanos>,
     aliases: [AHashMap<u64, u32>; 2],
 }
 
@@ -39,10 +62,15 @@ impl Processes {
         let next = self.all.len() as u32;
         let number = *self.numbers.entry(pid).or_insert(next);
         if number == next {
-            let (since, born, introduced, fresh) = (None, None, None, None);
-            self.all.push(Known { pid, since, born, introduced, fresh, ended: false, names: Vec::new() });
+            self.all.push(Known::new(pid));
         }
         number
+    }
+
+    /// It made an event.
+    pub(super) fn seen(&mut self, number: u32, time: Nanos) {
+        let known = self.known_mut(number);
+        known.last = known.last.max(time);
     }
 
     fn known(&self, number: u32) -> &Known {
@@ -62,16 +90,16 @@ impl Processes {
         self.known_mut(number).since.get_or_insert(time);
     }
 
-    /// It was made, and is watched.
-    pub(super) fn born(&mut self, number: u32, time: Nanos) {
+    /// It was made. Its messages are recorded since then, unless an introduction says that it is watched later.
+    pub(super) fn made(&mut self, number: u32, time: Nanos) {
         let known = self.known_mut(number);
-        (known.born, known.since) = (Some(time), None);
+        (known.made, known.whole) = (Some(time), true);
     }
 
     /// It is watched from here on.
     pub(super) fn introduced(&mut self, number: u32, time: Nanos) {
         let known = self.known_mut(number);
-        (known.since, known.introduced, known.born) = (Some(time), Some(time), None);
+        (known.since, known.introduced, known.whole) = (Some(time), Some(time), false);
     }
 
     pub(super) fn end(&mut self, number: u32) {
@@ -95,28 +123,30 @@ impl Processes {
     /// Whether its deliveries were recorded at a time.
     pub(super) fn watched_at(&self, number: u32, time: Nanos) -> bool {
         let known = self.known(number);
-        known.since.is_some_and(|since| known.born.unwrap_or(since) <= time)
+        known.since.is_some_and(|since| known.whole || since <= time)
     }
 
-    /// Until when it may have sent what was not seen; `broken` is the end of the last gap.
-    pub(super) fn unseen_sends(&self, number: u32, broken: Option<Nanos>) -> Option<Nanos> {
+    /// Until when it may have sent what was lost.
+    pub(super) fn lost_sends(&self, number: u32) -> Option<Nanos> {
+        let made = self.known(number).made;
+        self.broken.filter(|broken| made.is_none_or(|made| *broken >= made))
+    }
+
+    /// Until when it may have sent what was not seen, because it was not watched.
+    pub(super) fn unseen_sends(&self, number: u32) -> Option<Nanos> {
         let known = self.known(number);
-        match known.born {
-            Some(born) => broken.filter(|broken| *broken >= born),
-            None => broken.max(known.since.map(before)),
-        }
+        known.since.filter(|_| !known.whole).map(before)
     }
 
     /// Until when it may have been delivered what was not seen.
-    pub(super) fn unseen_deliveries(&self, number: u32, broken: Option<Nanos>) -> Option<Nanos> {
-        let known = self.known(number);
-        broken.max(if known.born.is_some() { None } else { known.since.map(before) })
+    pub(super) fn unseen_deliveries(&self, number: u32) -> Option<Nanos> {
+        self.broken.max(self.unseen_sends(number))
     }
 
     /// Whether all that was sent to it by a time has come.
     pub(super) fn caught_up(&self, number: u32, time: Option<Nanos>) -> bool {
-        let Known { fresh, introduced, born, .. } = self.known(number);
-        time.is_none() || *fresh.max(introduced).max(born) > time
+        let Known { fresh, introduced, made, .. } = self.known(number);
+        time.is_none() || *fresh.max(introduced).max(made) > time
     }
 
     /// It was delivered what was sent at a time.
@@ -137,9 +167,11 @@ impl Processes {
         self.holders.insert(name, None);
     }
 
-    /// Who has a name.
+    /// Who has a name. Behind a gap it is still the one that had it before, if that made an event since: names go with
+    /// their processes.
     pub(super) fn holder(&self, name: u32) -> Option<u32> {
-        self.holders.get(&name).copied().flatten()
+        let holder = self.holders.get(&name).copied().flatten()?;
+        (Some(self.known(holder).last) > self.broken).then_some(holder)
     }
 
     /// Whether a process may have a name: no other one is known to.

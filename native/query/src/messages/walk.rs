@@ -3,7 +3,7 @@
 use super::inbox::{Inbox, Sent, Stream};
 use super::parse::{Names, Origin, Send, Target, Words};
 use super::process::Processes;
-use super::{Message, Outcome, Wanted};
+use super::{Message, Outcome, Vm, Wanted};
 use crate::index::Index;
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
@@ -44,9 +44,8 @@ pub(super) struct Walk<'a> {
     named: bool,
     /// What is missing, by its beginning.
     gaps: Vec<Gap>,
-    /// How many of them have begun, and the latest end of those.
+    /// How many of them have begun.
     passed: usize,
-    broken: Option<Nanos>,
     names: Names,
     processes: Processes,
     inboxes: AHashMap<u32, Inbox>,
@@ -62,15 +61,14 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(index: &'a Index, wanted: &'a Wanted, node: &str, named: bool) -> Self {
+    pub(super) fn new(index: &'a Index, wanted: &'a Wanted, vm: &Vm<'_>) -> Self {
         Walk {
             index,
             wanted,
-            named,
+            named: vm.names_senders,
             gaps: index.gaps(),
             passed: 0,
-            broken: None,
-            names: Names::new(node),
+            names: Names::new(vm.node),
             processes: Processes::default(),
             inboxes: AHashMap::new(),
             held: 0,
@@ -89,13 +87,14 @@ impl<'a> Walk<'a> {
 
     pub(super) fn event(&mut self, event: &Event<'_>, words: &mut Words<'_>) {
         while let Some(gap) = self.gaps.get(self.passed).filter(|gap| gap.from <= event.time) {
-            self.broken = self.broken.max(Some(gap.to));
+            self.processes.broken = self.processes.broken.max(Some(gap.to));
             self.passed += 1;
         }
         let Some(pid) = words.process(event.process) else { return };
         let Walk { names, processes, .. } = self;
         let process = processes.number(pid);
         let (id, time) = (event.id, event.time);
+        processes.seen(process, time);
         match event.kind {
             Kind::Send => {
                 if let Some(send) = words.send(event.payload, names, processes) {
@@ -114,7 +113,7 @@ impl<'a> Walk<'a> {
                 }
                 about.name.into_iter().for_each(|name| processes.register(process, name));
             }
-            Kind::Spawned => processes.born(process, time),
+            Kind::Spawned => processes.made(process, time),
             Kind::Exit => self.exit(process, time),
             Kind::Name => match words.name(event.payload, names, processes) {
                 Some((true, name)) => processes.register(process, name),
@@ -177,21 +176,13 @@ impl<'a> Walk<'a> {
         if self.held >= HELD || (!proven && stream.len() >= UNPROVEN) {
             self.forget_oldest(sent.from, to);
         }
-        let Some(stream) = self.stream(sent.from, to) else { return };
-        let mut loose = None;
-        if let Some(line) = stream.line(sent.digest) {
-            loose = line.loose.as_mut().and_then(|loose| loose.pair.take());
-            if let Some(muddle) = &mut line.muddle {
-                (muddle.left, muddle.last) = (muddle.left + 1, sent.id);
-                self.inboxes.entry(to).or_default().mix_in(sent.digest);
-                self.settle(&sent, Some(to), None, Outcome::Unknown);
-                return;
-            }
+        let inbox = self.inboxes.entry(to).or_default();
+        if inbox.join(sent.digest, sent.from, sent.id) {
+            self.settle(&sent, Some(to), None, Outcome::Unknown);
+            return;
         }
-        stream.push(sent);
+        inbox.stream(sent.from).push(sent);
         self.held += 1;
-        // Its like was sent again while unseen ones may come.
-        self.part(loose);
     }
 
     fn stream(&mut self, from: u32, to: u32) -> Option<&mut Stream> {
@@ -247,6 +238,7 @@ impl<'a> Walk<'a> {
                 let (inbox, named) = (self.inboxes.get_mut(&arrival.to), self.named);
                 let senders = inbox.map(|inbox| inbox.senders(arrival.digest, named)).unwrap_or_default();
                 match senders[..] {
+                    _ if named => self.find(&senders, arrival),
                     [] => self.deliver_afloat(None, arrival),
                     [from] => self.deliver(from, arrival),
                     _ => self.mix(&senders, arrival),
@@ -255,51 +247,76 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The VM says of all but some whom they are from: of timers and its own, which nobody has sent.
+    fn find(&mut self, senders: &[u32], arrival: Arrival) {
+        match senders.iter().copied().find(|from| self.is_unique(*from, arrival)) {
+            Some(from) => self.deliver(from, arrival),
+            None => match self.floating.get(&arrival.digest).and_then(|lot| lot.first()) {
+                Some(first) if first.sent.unique => self.deliver_afloat(None, arrival),
+                _ => self.appear(None, arrival, Outcome::Delivered),
+            },
+        }
+    }
+
+    /// Whether what a process has sent of that content is made once.
+    fn is_unique(&self, from: u32, arrival: Arrival) -> bool {
+        let stream = self.inboxes.get(&arrival.to).and_then(|inbox| inbox.streams.get(&from));
+        stream.and_then(|stream| stream.first(arrival.digest)).is_some_and(|sent| sent.unique)
+    }
+
     /// A message of a process is delivered.
     fn deliver(&mut self, from: u32, arrival: Arrival) {
         let Arrival { digest, to, .. } = arrival;
-        let settled = self.is_settled(from, to);
-        let unseen = self.processes.unseen_deliveries(to, self.broken);
-        let Some(stream) = self.stream(from, to) else { return self.deliver_afloat(Some(from), arrival) };
+        let (sound, settled) = self.is_settled(from, to);
+        let unseen = self.processes.unseen_deliveries(to);
+        let sender = self.named.then_some(from);
+        let Some(stream) = self.stream(from, to) else { return self.deliver_afloat(sender, arrival) };
         if settled {
             stream.settle();
         }
-        let (full, first) = (stream.is_full(), stream.first(digest));
-        let Some(line) = stream.line(digest) else { return self.deliver_afloat(Some(from), arrival) };
+        let first = stream.first(digest);
+        let Some(line) = stream.line(digest) else { return self.deliver_afloat(sender, arrival) };
         if let Some(muddle) = &mut line.muddle {
             // One of them, if there is no other way that it can have come.
             muddle.left -= usize::from(settled && muddle.left > 0);
             return self.doubt(from, arrival, settled);
         }
-        let (alone, sound) = (line.len() == 1, line.loose.is_none() && !full);
+        let alone = line.len() == 1;
         let Some(first) = first else {
-            let pair = line.loose.as_mut().and_then(|loose| loose.pair.take());
-            self.part(pair);
+            // One more than were seen: those before may have been others.
+            let parted = stream.part(digest);
+            self.part(parted, to);
+            self.doubt_floats(from, u64::MAX, arrival);
             return self.appear(Some(from), arrival, Outcome::Unknown);
         };
-        let floats = self.floats_before(&first, arrival);
+        // Where it may have come unseen, any other one may be this.
+        let certain = Some(first.time) > unseen;
+        let before = if certain { first.id } else { u64::MAX };
+        let floats = !first.unique && self.doubt_floats(from, before, arrival);
+        let mine = alone || certain;
         match settled {
             _ if first.unique => self.pair(arrival, from),
-            _ if floats => self.muddle(from, arrival, false),
-            true if alone || Some(first.time) > unseen => self.pair(arrival, from),
-            false if alone && sound => self.pair_loosely(arrival, from),
-            _ => self.muddle(from, arrival, settled),
+            _ if floats || !mine || !sound => self.muddle(from, arrival, settled && !floats),
+            true => self.pair(arrival, from),
+            false => self.pair_loosely(arrival, from),
         }
     }
 
     /// A delivery of a content of which nobody knows what has come.
     fn doubt(&mut self, from: u32, arrival: Arrival, settled: bool) {
+        self.doubt_floats(from, u64::MAX, arrival);
         if settled && let Some(inbox) = self.inboxes.get_mut(&arrival.to) {
             inbox.came(arrival.digest);
         }
         self.appear(Some(from), arrival, Outcome::Unknown);
     }
 
-    /// Whether all that a process sent to another one, and was not seen, has been delivered.
-    fn is_settled(&mut self, from: u32, to: u32) -> bool {
+    /// Whether all that a process sent to another one has come of what was lost, and of what was sent before it was watched.
+    fn is_settled(&mut self, from: u32, to: u32) -> (bool, bool) {
         let forgotten = self.stream(from, to).and_then(|stream| stream.forgotten);
-        let unseen = self.processes.unseen_sends(from, self.broken).max(forgotten);
-        self.processes.caught_up(to, unseen)
+        let lost = self.processes.lost_sends(from).max(forgotten);
+        let sound = self.processes.caught_up(to, lost);
+        (sound, sound && self.processes.caught_up(to, self.processes.unseen_sends(from)))
     }
 
     /// The first message of that content is the one, for sure.
@@ -312,7 +329,7 @@ impl<'a> Walk<'a> {
         if !self.named && !sent.unique {
             return;
         }
-        self.processes.refresh(to, sent.time);
+        self.refresh(to, sent.time);
         let mut over = Vec::new();
         if let Some(stream) = self.stream(from, to) {
             stream.is_sure(sent.id);
@@ -326,38 +343,47 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A process was delivered what was sent at a time, for sure.
+    fn refresh(&mut self, to: u32, sent: Nanos) {
+        self.processes.refresh(to, sent);
+        let wrong = self.inboxes.get_mut(&to).map(|inbox| inbox.contradict(sent));
+        self.part(wrong.unwrap_or_default(), to);
+    }
+
     /// As `pair`, as far as is known.
     fn pair_loosely(&mut self, arrival: Arrival, from: u32) {
         let to = arrival.to;
         let Some(sent) = self.stream(from, to).and_then(|stream| stream.take(arrival.digest)) else { return };
         self.held -= 1;
         let pair = self.settle(&sent, Some(to), Some((arrival.id, arrival.time)), Outcome::Delivered);
-        if let Some(stream) = self.stream(from, to) {
-            stream.loosen(arrival.digest, pair);
-        }
+        let inbox = self.inboxes.entry(to).or_default();
+        inbox.loosen(sent.time);
+        inbox.stream(from).loosen(&sent, pair);
     }
 
     /// Any of the messages of that content may be the one; with `certain` it is one of these.
     fn muddle(&mut self, from: u32, arrival: Arrival, certain: bool) {
+        self.doubt_floats(from, u64::MAX, arrival);
         let Some(stream) = self.stream(from, arrival.to) else { return };
-        let (those, pair) = stream.confuse(arrival.digest, |count| count - usize::from(certain));
-        self.unknown(those, pair, arrival.to);
+        let those = stream.confuse(arrival.digest, |count| count - usize::from(certain));
+        self.unknown(&those, arrival.to);
         self.appear(Some(from), arrival, Outcome::Unknown);
     }
 
     /// Several processes have sent that content, and the delivery does not say which one.
     fn mix(&mut self, senders: &[u32], arrival: Arrival) {
         let Arrival { digest, to, .. } = arrival;
-        let settled = senders.iter().filter(|from| self.is_settled(**from, to)).count() == senders.len();
+        if let Some(from) = senders.iter().copied().find(|from| self.is_unique(*from, arrival)) {
+            return self.deliver(from, arrival);
+        }
+        let settled = senders.iter().filter(|from| self.is_settled(**from, to).1).count() == senders.len();
         for from in senders {
+            self.doubt_floats(*from, u64::MAX, arrival);
             let Some(stream) = self.stream(*from, to) else { continue };
-            if stream.first(digest).is_some_and(|sent| sent.unique) {
-                return self.deliver(*from, arrival);
-            }
             // Which of them is over nobody knows: as many as there are may come of each.
-            let (those, pair) = stream.confuse(digest, |count| count);
-            self.inboxes.entry(to).or_default().mix(digest, those.len());
-            self.unknown(those, pair, to);
+            let those = stream.confuse(digest, |count| count);
+            self.inboxes.entry(to).or_default().mix(digest, *from);
+            self.unknown(&those, to);
         }
         if settled {
             self.inboxes.entry(to).or_default().came(digest);
@@ -365,23 +391,23 @@ impl<'a> Walk<'a> {
         self.appear(None, arrival, Outcome::Unknown);
     }
 
-    fn unknown(&mut self, those: Vec<Sent>, pair: Option<usize>, to: u32) {
+    fn unknown(&mut self, those: &[Sent], to: u32) {
         self.held -= those.len();
-        self.part(pair);
         for sent in those {
-            self.settle(&sent, Some(to), None, Outcome::Unknown);
+            self.settle(sent, Some(to), None, Outcome::Unknown);
         }
     }
 
-    /// Whether messages of that content went before to a name or an alias that may be the receiver's. Nobody knows of these
-    /// any more.
-    fn floats_before(&mut self, first: &Sent, arrival: Arrival) -> bool {
-        let Walk { floating, processes, .. } = self;
+    /// Whether messages of that content went to a name or an alias that may be the receiver's, and may have come before the one
+    /// of a number. Of these nobody knows any more.
+    fn doubt_floats(&mut self, from: u32, id: u64, arrival: Arrival) -> bool {
+        let Walk { floating, processes, named, .. } = self;
         let Some(lot) = floating.get_mut(&arrival.digest) else { return false };
         let mut found = false;
         for one in lot.iter_mut() {
             let reaches = one.name.is_none_or(|name| processes.may_hold(arrival.to, name));
-            if one.sent.from == first.from && one.sent.id < first.id && reaches {
+            let before = if one.sent.from == from { one.sent.id < id } else { !*named };
+            if before && reaches {
                 (one.doubted, found) = (true, true);
             }
         }
@@ -398,9 +424,11 @@ impl<'a> Walk<'a> {
         let lot = self.floating.get(&arrival.digest).map_or(&[][..], Vec::as_slice);
         let mine = |one: &&Floating| from.is_none_or(|from| one.sent.from == from) && self.may_reach(one, to);
         let fitting: Vec<Floating> = lot.iter().filter(mine).copied().collect();
-        let Some(first) = fitting.first().copied() else { return self.unsent(from, arrival) };
+        let Some(first) = fitting.first().copied() else {
+            return self.appear(from, arrival, Outcome::Delivered);
+        };
         let holds = first.name.is_some_and(|name| self.processes.holder(name) == Some(to));
-        let settled = self.is_settled(first.sent.from, to);
+        let (_, settled) = self.is_settled(first.sent.from, to);
         let alone = fitting.len() == 1 && !first.doubted;
         if !first.sent.unique && !(alone && settled && (from.is_some() || holds)) {
             let lot = self.floating.entry(arrival.digest).or_default();
@@ -409,21 +437,9 @@ impl<'a> Walk<'a> {
         }
         self.land(arrival.digest, first.sent.id);
         if first.sent.unique || from.is_some() {
-            self.processes.refresh(to, first.sent.time);
+            self.refresh(to, first.sent.time);
         }
         self.settle(&first.sent, Some(to), Some((arrival.id, arrival.time)), Outcome::Delivered);
-    }
-
-    /// Its sending was not seen.
-    fn unsent(&mut self, from: Option<u32>, arrival: Arrival) {
-        self.appear(from, arrival, Outcome::Delivered);
-        let Some(from) = from.filter(|from| self.processes.proven(*from)) else { return };
-        if !self.is_settled(from, arrival.to) {
-            let stream = self.inboxes.entry(arrival.to).or_default().stream(from);
-            if !stream.is_full() {
-                stream.loosen(arrival.digest, None);
-            }
-        }
     }
 
     fn exit(&mut self, process: u32, time: Nanos) {
@@ -463,7 +479,7 @@ impl<'a> Walk<'a> {
     /// A delivery whose sending was not seen, or which is one of several.
     fn appear(&mut self, from: Option<u32>, arrival: Arrival, outcome: Outcome) {
         let pid = |number| self.processes.pid(number);
-        let (from, to) = (from.map(pid), Some(pid(arrival.to)));
+        let (from, to) = (from.filter(|_| self.named).map(pid), Some(pid(arrival.to)));
         let message = Message { sent: None, delivered: Some((arrival.id, arrival.time)), from, to, outcome };
         let told = self.tell(message);
         self.begun += usize::from(told.is_some());
@@ -476,13 +492,16 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// A pair is none, as it turns out: nobody knows what its ends belong to.
-    fn part(&mut self, pair: Option<usize>) {
-        let Some(message) = pair.and_then(|pair| self.answer.get_mut(pair)) else { return };
-        message.outcome = Outcome::Unknown;
-        let delivered = message.delivered.take();
-        let other = Message { sent: None, delivered, ..message.clone() };
-        self.tell(other);
+    /// Pairs are none, as it turns out: nobody knows what their ends belong to.
+    fn part(&mut self, (pairs, those): (Vec<usize>, Vec<Sent>), to: u32) {
+        self.unknown(&those, to);
+        for pair in pairs {
+            let message = &mut self.answer[pair];
+            message.outcome = Outcome::Unknown;
+            let delivered = message.delivered.take();
+            let other = Message { sent: None, delivered, ..message.clone() };
+            self.tell(other);
+        }
     }
 
     pub(super) fn finish(mut self) -> Vec<Message> {
