@@ -850,6 +850,71 @@ defmodule ElixirScope do
 
   # Messages.
 
+  @doc """
+  The messages that match all of the filters, as `ElixirScope.Message`, in the order of their sending: each with its delivery, and
+  with what took it.
+
+  | filter | meaning |
+  |---|---|
+  | `:since`, `:until` | times, both included: when it was sent, or delivered where its sending was not seen |
+  | `:pid` | one server, or a list: at one end, whichever |
+  | `:from`, `:to` | likewise, at that end |
+  | `:between` | a list of servers: both ends are among these |
+  | `:kind` | one or some of `:call`, `:reply`, `:cast`, `:info`, `:down`, `:exit`, `:system` |
+  | `:matching` | a function of the message; one whose clauses match none says no |
+  | `:outcome` | one or some of `:taken`, `:delivered`, `:pending`, `:nobody`, `:unwatched`, `:unknown` |
+  | `:limit` | how many at most |
+  | `:order` | `:oldest` (the default) or `:newest` first |
+  | `:in` | the recording |
+
+      ElixirScope.messages(to: Stock, kind: :call, matching: fn {_, _, {:take, _, _}} -> true end)
+
+  Messages are those of processes that are watched, see `ElixirScope.watch/2`; where none was recorded, `ElixirScope.Error` is raised with the
+  reason `:not_watched`. No pair is a guess: what cannot be known has the outcome `:unknown`. That is so where events are missing, until
+  anything comes that can be told apart, and before OTP 27, where a delivery does not say whom it is from, for equal messages of several
+  processes that were on the way to one at once. (There, what a timer brings can also be taken for the equal message of
+  a process that is on the way.)
+
+  Pairing begins with the recording, whatever the window is: about half a second for a million messages. What took a message is
+  looked for among all messages of its receiver.
+  """
+  @spec messages(keyword) :: [ElixirScope.Message.t()]
+  def messages(filters \\ []), do: bang(Query.Messages.messages(filters))
+
+  @doc """
+  Who said what to whom, in which order, as `ElixirScope.Sequence`: shown in IEx it is a sequence diagram, and
+  `ElixirScope.Sequence.mermaid/1` gives it as text for Mermaid.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:pid` | the most active | the servers that have a column |
+  | `:columns` | 6 | how many processes have one where `:pid` does not say which |
+  | `:since`, `:until` | all | times, both included |
+  | `:in` | | the recording |
+
+      ElixirScope.sequence(pid: [Shop, Stock], since: {:ago, 1, :second})
+
+  Messages between processes of which one has no column are not shown; `left_out` names those processes. What nobody is known to have
+  sent (a timer, the VM, a process that is not watched) begins at its receiver, with `o`. An arrow that ends with `x` was not delivered, with `?`
+  nobody knows. Raises `ElixirScope.Error`.
+  """
+  @spec sequence(keyword) :: ElixirScope.Sequence.t()
+  def sequence(options \\ []), do: bang(Query.Sequence.sequence(options))
+
+  @doc """
+  The mailbox of a process as it was at a time, as `ElixirScope.Mailbox`: what had been delivered by then and was not taken, the
+  oldest first, with how long it had lain there.
+
+      {:ok, mailbox} = ElixirScope.mailbox(Stock, {:ago, 1, :second})
+      mailbox.length
+
+  What takes messages is recorded of instrumented code. Of other processes, and where events are missing, the length is
+  `:unknown`, and `why` says why. For a moment within the last second, `actual` is what the VM says of a process that lives. The
+  error has the reason `:not_watched` when the messages of the process are not recorded.
+  """
+  @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, ElixirScope.Mailbox.t()} | {:error, Error.t()}
+  def mailbox(server, time, options \\ []), do: Query.Mailbox.mailbox(server, time, options)
+
   # Processes and their supervision.
 
   @doc """

@@ -30,7 +30,7 @@ defmodule ElixirScope.Capture do
   their digests. The answer of an entry says which.
   """
   def introduce(:new, sources) do
-    introduce()
+    introduce(&joined/1)
     put_sources(sources)
   end
 
@@ -43,7 +43,7 @@ defmodule ElixirScope.Capture do
     put_sources(rest)
   end
 
-  defp introduce do
+  defp introduce(join) do
     about = %{
       name: registered_name(),
       label: noted(:"$process_label", nil),
@@ -53,22 +53,35 @@ defmodule ElixirScope.Capture do
       parents: parents(self(), 16)
     }
 
-    Native.introduce(about)
-    join()
+    about |> join.() |> Native.introduce()
+  end
+
+  # The length of its mailbox says that its messages are recorded from here on, and what came before.
+  defp joined(about) do
+    case join() do
+      :none -> about
+      :ok -> Map.put(about, :messages, :erlang.process_info(self(), :message_queue_len) |> elem(1))
+    end
   end
 
   # Where those that run instrumented code are watched, the VM is asked here to tell what this one does.
   defp join do
     case :persistent_term.get(:"$elixir_scope_watch", nil) do
-      nil -> :ok
-      {{:session, session, _number}, flags} -> apply(:trace, :process, [session, self(), true, flags])
-      {{:legacy, number}, flags} -> :erlang.trace(self(), true, [{:tracer, Native, number} | flags])
+      nil -> :none
+      watch -> join(watch)
+    end
+  end
+
+  defp join({tracing, flags}) do
+    case tracing do
+      {:session, session, _number} -> apply(:trace, :process, [session, self(), true, flags])
+      {:legacy, number} -> :erlang.trace(self(), true, [{:tracer, Native, number} | flags])
     end
 
     :ok
   rescue
     # Another tool traces it, or the watch has ended just now.
-    ArgumentError -> :ok
+    ArgumentError -> :none
   end
 
   defp noted(key, default) do
@@ -147,7 +160,11 @@ defmodule ElixirScope.Capture do
   # Who a server is, is said with its first callback, also where its pid is known: another process may have had it before,
   # and names are given before servers begin.
   defp introduced(answer, :begins) when answer != :new do
-    introduce()
+    introduce(fn about ->
+      join()
+      about
+    end)
+
     answer
   end
 

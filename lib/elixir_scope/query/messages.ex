@@ -4,35 +4,44 @@ defmodule ElixirScope.Query.Messages do
   # found in `ElixirScope.Query.Takes`.
 
   alias ElixirScope.{Error, Message, Native, Query, Recording}
-  alias ElixirScope.Query.{Server, Takes}
+  alias ElixirScope.Query.{Moment, Server, Takes}
 
   @forever 0xFFFFFFFFFFFFFFFF
+  @filters [:in, :since, :until, :pid, :from, :to, :between, :kind, :matching, :outcome, :limit, :order]
 
   @doc """
   The messages that were sent, or delivered where the sending was not seen, between two times, in that order.
 
-  `:from` and `:to` are pids, `:between` those that both ends must be of, `:pid` those of which one end must be. With `delivered: true` also those that
-  were sent before and delivered within.
+  `:from` and `:to` are pids, `:between` those that both ends must be of, `:pid` those of which one end must be. With
+  `delivered: true` also those that were sent before and delivered within. The pairs are made from the beginning of the recording on,
+  as they depend on what was on the way: about half a second for a million messages, whatever the window is.
   """
   @spec list(Recording.t(), keyword) :: {:ok, [Message.t()]} | {:error, Error.t()}
   def list(recording, options \\ []) do
     with :ok <- watched(recording) do
       wanted = wanted(options)
       messages = recording.handle |> Native.messages(wanted) |> Enum.map(&Message.from_native/1)
-      {:ok, Takes.mark(recording, messages)}
+
+      whole? =
+        Enum.all?(
+          [:since, :until, :from, :pid, :between, :limit],
+          &(Keyword.get(options, &1) in [nil, :infinity])
+        )
+
+      {:ok, Takes.mark(recording, messages, whole?)}
     end
   end
 
   defp wanted(options) do
-    between = Keyword.get(options, :between)
-    limit = Keyword.get(options, :limit, :infinity)
+    between = options |> Keyword.get(:between) |> numbers()
+    limit = Keyword.get(options, :limit) || :infinity
 
     %{
-      since: Keyword.get(options, :since, 0),
-      until: Keyword.get(options, :until, @forever),
+      since: Keyword.get(options, :since) || 0,
+      until: Keyword.get(options, :until) || @forever,
       delivered: Keyword.get(options, :delivered, false),
-      from: options |> Keyword.get(:from) |> numbers() |> both(numbers(between)),
-      to: options |> Keyword.get(:to) |> numbers() |> both(numbers(between)),
+      from: options |> Keyword.get(:from) |> numbers() |> both(between),
+      to: options |> Keyword.get(:to) |> numbers() |> both(between),
       with: options |> Keyword.get(:pid) |> numbers(),
       limit: if(limit == :infinity, do: @forever, else: limit)
     }
@@ -40,10 +49,7 @@ defmodule ElixirScope.Query.Messages do
 
   # A process of another node makes no events.
   defp numbers(nil), do: nil
-
-  defp numbers(pids) do
-    for pid <- List.wrap(pids), {:ok, numbers} <- [Server.numbers(pid)], do: numbers
-  end
+  defp numbers(pids), do: for(pid <- List.wrap(pids), {:ok, numbers} <- [Server.numbers(pid)], do: numbers)
 
   defp both(nil, others), do: others
   defp both(some, nil), do: some
@@ -61,16 +67,147 @@ defmodule ElixirScope.Query.Messages do
   end
 
   defp not_watched(recording) do
-    gaps = Native.summary(recording.handle).gaps
+    missing =
+      if Native.summary(recording.handle).gaps == [],
+        do: "",
+        else: "; events are missing too, see ElixirScope.status()"
 
     Error.new(
       :not_watched,
-      "no message was recorded: the messages of no process were watched, or none was sent. Say ElixirScope.watch(server), " <>
-        "or ElixirScope.watch(:all), and ask about what happens from then on" <>
-        if(gaps == [], do: "", else: "; events are missing too, see ElixirScope.status()")
+      "no message was recorded: the messages of no process were watched, or none was sent. Say ElixirScope.watch(server), or " <>
+        "ElixirScope.watch(:all), and ask about what happens from then on" <> missing
     )
   end
 
   @doc "See `ElixirScope.messages/1`."
-  def messages(_filters), do: Query.limit([])
+  @spec messages(keyword) :: {:ok, [Message.t()]} | {:error, Error.t()}
+  def messages(filters) do
+    with :ok <- Query.check(filters, @filters),
+         {:ok, recording} <- Query.recording(filters),
+         {:ok, chosen} <- choice(recording, filters),
+         {:ok, limit} <- Query.limit(filters),
+         {:ok, order} <- order(filters),
+         {:ok, wanted?} <- wanted?(filters),
+         first = if(order == :oldest and not narrowed?(filters), do: limit, else: :infinity),
+         {:ok, messages} <- list(recording, [limit: first] ++ chosen),
+         {:ok, messages} <- filter(messages, wanted?) do
+      {:ok, messages |> ordered(order) |> limited(limit)}
+    end
+  end
+
+  defp narrowed?(filters), do: Enum.any?([:kind, :matching, :outcome], &Keyword.has_key?(filters, &1))
+
+  defp ordered(messages, :oldest), do: messages
+  defp ordered(messages, :newest), do: Enum.reverse(messages)
+
+  defp limited(messages, :infinity), do: messages
+  defp limited(messages, limit), do: Enum.take(messages, limit)
+
+  @doc "Times and processes of filters, as `list/2` takes them."
+  @spec choice(Recording.t(), keyword) :: {:ok, keyword} | {:error, Error.t()}
+  def choice(recording, filters) do
+    with {:ok, since} <- bound(recording, filters, :since),
+         {:ok, until} <- bound(recording, filters, :until) do
+      Enum.reduce_while([:pid, :from, :to, :between], {:ok, [since: since, until: until]}, fn key,
+                                                                                              {:ok, chosen} ->
+        case pids(recording, Keyword.get(filters, key), until || @forever) do
+          {:ok, pids} -> {:cont, {:ok, [{key, pids} | chosen]}}
+          error -> {:halt, error}
+        end
+      end)
+    end
+  end
+
+  defp bound(recording, filters, key) do
+    case Keyword.fetch(filters, key) do
+      {:ok, time} -> Moment.find(recording, time)
+      :error -> {:ok, nil}
+    end
+  end
+
+  @doc "The pids of one server, or a list."
+  @spec pids(Recording.t(), nil | Server.t() | [Server.t()], non_neg_integer) ::
+          {:ok, [pid] | nil} | {:error, Error.t()}
+  def pids(_recording, nil, _time), do: {:ok, nil}
+
+  def pids(recording, servers, time) do
+    servers
+    |> List.wrap()
+    |> Enum.reduce_while({:ok, []}, fn server, {:ok, pids} ->
+      case pid(recording, server, time) do
+        {:ok, pid} -> {:cont, {:ok, pids ++ [pid]}}
+        error -> {:halt, error}
+      end
+    end)
+  end
+
+  # One that is not watched makes no event, and is sent messages.
+  defp pid(_recording, pid, _time) when is_pid(pid), do: {:ok, pid}
+
+  defp pid(recording, server, time) do
+    with {:ok, {id, serial}} <- Server.find(recording, server, time),
+         do: {:ok, :erlang.list_to_pid(~c"<0.#{id}.#{serial}>")}
+  end
+
+  defp order(filters) do
+    case Keyword.get(filters, :order, :oldest) do
+      order when order in [:oldest, :newest] ->
+        {:ok, order}
+
+      other ->
+        Error.new(:bad_option, "expected :order to be :oldest or :newest first, got: #{inspect(other)}")
+    end
+  end
+
+  defp wanted?(filters) do
+    with {:ok, kinds} <- among(filters, :kind, Message.kinds()),
+         {:ok, outcomes} <- among(filters, :outcome, Message.outcomes()),
+         {:ok, matching} <- matching(Keyword.get(filters, :matching, fn _content -> true end)) do
+      {:ok,
+       fn message -> message.kind in kinds and message.outcome in outcomes and matching.(message.content) end}
+    end
+  end
+
+  defp among(filters, key, all) do
+    given = filters |> Keyword.get(key, all) |> List.wrap()
+
+    case Enum.reject(given, &(&1 in all)) do
+      [] ->
+        {:ok, given}
+
+      [other | _] ->
+        Error.new(
+          :bad_option,
+          "expected #{inspect(key)} to be one or a list of #{Enum.map_join(all, ", ", &inspect/1)}, got: #{inspect(other)}"
+        )
+    end
+  end
+
+  defp matching(function) when is_function(function, 1), do: {:ok, function}
+
+  defp matching(other) do
+    Error.new(
+      :bad_option,
+      "expected :matching to be a function of a message such as fn {:order, _} -> true end, got: #{inspect(other)}"
+    )
+  end
+
+  # A function whose clauses are patterns says no to what they do not match.
+  defp filter(messages, wanted?) do
+    {:ok, Enum.filter(messages, &asked(wanted?, &1))}
+  catch
+    {__MODULE__, message, exception} ->
+      Error.new(
+        :bad_predicate,
+        "the function of :matching failed with #{ElixirScope.Text.exception(:error, exception)} for the message " <>
+          ElixirScope.Text.short(message.content)
+      )
+  end
+
+  defp asked(wanted?, message) do
+    wanted?.(message)
+  rescue
+    _error in FunctionClauseError -> false
+    error -> throw({__MODULE__, message, error})
+  end
 end

@@ -1,0 +1,131 @@
+defmodule ElixirScope.Query.Mailbox do
+  @moduledoc false
+  # What lay in a mailbox at a moment: deliveries by then that were not taken by then.
+
+  alias ElixirScope.{Error, Event, Mailbox, Message, Native, Query, Recording}
+  alias ElixirScope.Query.{HistoryGaps, Messages, Moment, Server, Takes}
+
+  @forever 0xFFFFFFFFFFFFFFFF
+  # Where the takings are not seen, so many of the last are shown.
+  @shown 1_000
+  # A moment this close to now is now.
+  @now 1_000_000_000
+
+  @doc "See `ElixirScope.mailbox/3`."
+  @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, Mailbox.t()} | {:error, Error.t()}
+  def mailbox(server, time, options) do
+    with :ok <- Query.check(options, [:in]),
+         {:ok, recording} <- Query.recording(options),
+         {:ok, time} <- Moment.find(recording, time),
+         :ok <- Query.within(recording, time),
+         {:ok, {id, serial} = process} <- Server.find(recording, server, time),
+         :ok <- Messages.watched(recording),
+         pid = :erlang.list_to_pid(~c"<0.#{id}.#{serial}>"),
+         delivered = Takes.delivered(recording, pid),
+         takes = Takes.takes(recording, pid),
+         {:ok, began} <- began(recording, process, pid, delivered, time) do
+      marked = Takes.mark(recording, delivered, true)
+      found = at(marked, takes, began, gaps(recording, began, time), time)
+      {:ok, %{found | pid: pid, time: time, actual: actual(recording, pid, time)}}
+    end
+  end
+
+  @doc """
+  The mailbox by what was delivered to a process, with what took it, by its takings, and by when it began to be watched with how many
+  messages in it; `gaps` are those since.
+  """
+  @spec at([Message.t()], [Takes.take()], {non_neg_integer, non_neg_integer}, list, non_neg_integer) ::
+          Mailbox.t()
+  def at(messages, takes, {began, before}, gaps, time) do
+    takes = Enum.filter(takes, fn {_id, at, _content, _how} -> at <= time end)
+    through = through(messages, takes)
+    here = Enum.filter(messages, &(lies?(&1, time) and (&1.delivered.id > through or &1.kind == :reply)))
+
+    # Takings of what had been there before.
+    known = MapSet.new(for %Message{taken: %{id: id}} <- messages, do: id)
+    gone = Enum.count(takes, fn {id, at, _content, _how} -> at >= began and id not in known end)
+    older = if through > 0, do: 0, else: max(before - gone, 0)
+
+    case why(takes, here, older, gaps) do
+      nil -> %Mailbox{length: length(here) + older, messages: here, older: older}
+      why -> %Mailbox{length: :unknown, messages: Enum.take(here, -@shown), older: older, why: why}
+    end
+  end
+
+  defp lies?(%Message{delivered: at, taken: taken}, time),
+    do: at.time <= time and (taken == nil or taken.time > time)
+
+  # A server takes messages in their order; those of the system, which no callback is given, go on the way. The answer is the number
+  # of the last delivery that is known to be gone.
+  defp through(messages, takes) do
+    callbacks = MapSet.new(for {id, _at, _content, :callback} <- takes, do: id)
+    gone = for %Message{taken: %{id: id}} = message <- messages, id in callbacks, do: message.delivered.id
+    Enum.max(gone, fn -> 0 end)
+  end
+
+  defp why(_takes, _here, _older, [gap | _] = gaps) when is_map(gap),
+    do: "events are missing #{HistoryGaps.text(gaps)}: deliveries or takings may be among them"
+
+  defp why([], here, older, []) when here != [] or older > 0 do
+    "nothing is known that took a message out of it: its module is not instrumented, or it has taken none since it is watched. " <>
+      "ElixirScope.instrument/2 or `use ElixirScope` record what its callbacks and `receive`s take"
+  end
+
+  defp why(_takes, _here, _older, []), do: nil
+
+  # Since when its messages are recorded, and how many there were.
+  defp began(recording, process, pid, delivered, time) do
+    case {introduced(recording, process, time), delivered} do
+      {{since, before}, _delivered} -> {:ok, {since, before}}
+      {nil, [first | _]} -> {:ok, {first.delivered.time, 0}}
+      {nil, []} -> silent(recording, process, pid)
+    end
+  end
+
+  # The last introduction by then that says how many messages there were.
+  defp introduced(recording, process, time) do
+    filter = %{kinds: ["process"], processes: [process], sites: nil, since: 0, until: time}
+    {events, _next} = Native.events(recording.handle, filter, 0, @forever)
+
+    events
+    |> Enum.map(&Event.from_native/1)
+    |> Enum.reverse()
+    |> Enum.find_value(fn
+      %Event{time: since, data: %{messages: before}} when is_integer(before) -> {since, before}
+      _other -> nil
+    end)
+  end
+
+  # One that was never delivered anything but has sent is watched.
+  defp silent(recording, process, pid) do
+    filter = %{kinds: ["send"], processes: [process], sites: nil, since: 0, until: @forever}
+
+    case Native.events(recording.handle, filter, 0, 1) do
+      {[event], _next} ->
+        {:ok, {elem(event, 1), 0}}
+
+      {[], _next} ->
+        Error.new(
+          :not_watched,
+          "no message of #{inspect(pid)} was recorded: its messages were not watched, or there were none. Say " <>
+            "ElixirScope.watch(#{inspect(pid)}), and ask about a time from then on"
+        )
+    end
+  end
+
+  defp gaps(recording, {began, _before}, time) do
+    {:ok, gaps} = HistoryGaps.all(recording)
+    HistoryGaps.touching(gaps, began, time)
+  end
+
+  defp actual(%Recording{live?: true}, pid, time) do
+    with true <- time >= Native.now() - @now,
+         {:message_queue_len, length} <- Process.info(pid, :message_queue_len) do
+      length
+    else
+      _then_or_dead -> nil
+    end
+  end
+
+  defp actual(_recording, _pid, _time), do: nil
+end

@@ -1,0 +1,148 @@
+defmodule ElixirScope.MailboxTest do
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.{Error, Mailbox, Message}
+  alias ElixirScope.Query
+  alias ElixirScope.Traced.Store
+
+  @moduletag :tmp_dir
+
+  setup %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start(dir: dir, watch: false)
+    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+    %{recording: recording}
+  end
+
+  defp message(content, delivered, taken \\ nil) do
+    {kind, ref} = Message.about(content)
+    taken = if taken, do: %{id: taken, time: taken * 10}
+    outcome = if taken, do: :taken, else: :delivered
+
+    %Message{
+      content: content,
+      kind: kind,
+      ref: ref,
+      delivered: %{id: delivered, time: delivered * 10},
+      taken: taken,
+      outcome: outcome
+    }
+  end
+
+  describe "from deliveries and takings" do
+    test "is what was delivered and not taken by then" do
+      messages = [message(:a, 1, 4), message(:b, 2, 6), message(:c, 3), message(:d, 8)]
+      takes = [{4, 40, :a, :receive}, {6, 60, :b, :receive}]
+
+      for {time, contents} <- [
+            {5, []},
+            {10, [:a]},
+            {35, [:a, :b, :c]},
+            {45, [:b, :c]},
+            {60, [:c]},
+            {80, [:c, :d]}
+          ] do
+        takes = if time < 40, do: [{0, 0, :earlier, :receive} | takes], else: takes
+        mailbox = Query.Mailbox.at(messages, takes, {1, 0}, [], time)
+        assert {time, Enum.map(mailbox.messages, & &1.content)} == {time, contents}
+        assert mailbox.length == length(contents)
+      end
+    end
+
+    test "counts what lay there before, until it is taken" do
+      takes = [{4, 40, :unseen, :receive}, {5, 50, :a, :receive}]
+      at = fn time -> Query.Mailbox.at([message(:a, 1, 5)], takes, {1, 3}, [], time) end
+      assert %Mailbox{length: 3, older: 2, messages: [_]} = at.(45)
+      assert %Mailbox{length: 2, older: 2, messages: []} = at.(55)
+    end
+
+    test "what a server was given before its last callback is gone, also what no callback saw" do
+      from = {self(), make_ref()}
+      system = message({:system, from, :get_state}, 1)
+      messages = [system, message(:a, 2, 4), message(:b, 3)]
+
+      assert %Mailbox{length: 1, messages: [%{content: :b}]} =
+               Query.Mailbox.at(messages, [{4, 40, :a, :callback}], {0, 5}, [], 45)
+
+      assert %Mailbox{length: 2} = Query.Mailbox.at(messages, [{4, 40, :a, :receive}], {0, 0}, [], 45)
+    end
+
+    test "is not known where no taking is seen, or events are missing" do
+      mailbox = Query.Mailbox.at([message(:a, 1)], [], {0, 0}, [], 45)
+      assert %Mailbox{length: :unknown, messages: [%{content: :a}]} = mailbox
+      assert mailbox.why =~ "not instrumented"
+      assert %Mailbox{length: 0, messages: []} = Query.Mailbox.at([message(:a, 9)], [], {0, 0}, [], 45)
+      gap = %{cause: :full, count: 1, from: 10, to: 20}
+      mailbox = Query.Mailbox.at([message(:a, 1, 4)], [{4, 40, :a, :receive}], {0, 0}, [gap], 45)
+      assert mailbox.length == :unknown and mailbox.why =~ "events are missing"
+    end
+  end
+
+  # Takes one message when it is told: its callback waits for an answer.
+  defmodule Slow do
+    use GenServer
+    use ElixirScope
+
+    def init(test), do: {:ok, test}
+
+    def handle_cast({:wait, number}, test) do
+      :go_on = GenServer.call(test, {:in, number})
+      {:noreply, test}
+    end
+  end
+
+  test "of a server that is busy" do
+    {:ok, server} = GenServer.start_link(Slow, self())
+    {:ok, _} = ElixirScope.watch([server, self()])
+    for number <- 1..4, do: GenServer.cast(server, {:wait, number})
+    # What came is delivered when the server looks, in its own receive.
+    assert_receive {:"$gen_call", first, {:in, 1}}
+    GenServer.reply(first, :go_on)
+    assert_receive {:"$gen_call", second, {:in, 2}}
+    assert {:ok, mailbox} = ElixirScope.mailbox(server, ElixirScope.now())
+    waiting = for %{content: {:"$gen_cast", {:wait, number}}} <- mailbox.messages, do: number
+    assert waiting == [3, 4]
+    assert mailbox.actual == 2
+    assert mailbox.length == 2
+    assert [{_, first}, {_, second}] = Mailbox.waiting(mailbox)
+    assert first >= second and second >= 0
+    shown = inspect(mailbox)
+    assert shown =~ "2 messages" and shown =~ "{:wait, 3}" and shown =~ "cast"
+    GenServer.reply(second, :go_on)
+
+    for number <- 3..4 do
+      assert_receive {:"$gen_call", from, {:in, ^number}}
+      GenServer.reply(from, :go_on)
+    end
+  end
+
+  test "of an instrumented server between calls" do
+    {:ok, store} = Store.start_link(%{})
+    {:ok, _} = ElixirScope.watch([store, self()])
+    Store.put(store, %{tea: 1})
+    assert {:ok, %Mailbox{length: 0, messages: [], actual: 0}} = ElixirScope.mailbox(store, ElixirScope.now())
+  end
+
+  test "of a process whose takings are not seen" do
+    agent = start_supervised!({Agent, fn -> 0 end})
+    {:ok, _} = ElixirScope.watch(agent)
+    Agent.get(agent, & &1)
+    assert {:ok, mailbox} = ElixirScope.mailbox(agent, ElixirScope.now())
+    assert %Mailbox{length: :unknown, actual: 0, messages: [_ | _]} = mailbox
+    assert inspect(mailbox) =~ "length not known (the VM says 0 now)"
+  end
+
+  test "where nothing is recorded" do
+    {:ok, store} = Store.start_link(%{})
+    Store.put(store, %{})
+    assert {:error, %Error{reason: :not_watched}} = ElixirScope.mailbox(store, ElixirScope.now())
+    {:ok, _} = ElixirScope.watch(self())
+    send(self(), :hello)
+
+    assert {:error, %Error{reason: :not_watched, message: message}} =
+             ElixirScope.mailbox(store, ElixirScope.now())
+
+    assert message =~ "ElixirScope.watch(#{inspect(store)})"
+    assert {:error, %Error{reason: :bad_option}} = ElixirScope.mailbox(store, ElixirScope.now(), limit: 1)
+    assert {:error, %Error{reason: :bad_time}} = ElixirScope.mailbox(store, :"no mark" |> Atom.to_charlist())
+  end
+end

@@ -1,0 +1,258 @@
+defmodule ElixirScope.MessagesTest do
+  # Each send with its delivery and what took it, on real programs. Each test begins a new recording.
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.{Error, Message}
+  alias ElixirScope.Traced.Store
+
+  @moduletag :tmp_dir
+  @senders? List.to_integer(:erlang.system_info(:otp_release)) >= 27
+
+  setup %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start(dir: dir, watch: false)
+    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+    %{recording: recording}
+  end
+
+  # A process that does what it is told, and says when it is done.
+  defp worker(name \\ nil) do
+    test = self()
+
+    pid =
+      spawn_link(fn ->
+        if name, do: Process.register(self(), name)
+        send(test, {:ready, self()})
+        obey(test)
+      end)
+
+    assert_receive {:ready, ^pid}
+    pid
+  end
+
+  defp obey(test) do
+    receive do
+      {:do, function} ->
+        send(test, {:done, self(), function.()})
+        obey(test)
+    end
+  end
+
+  defp tell(worker, function) do
+    send(worker, {:do, function})
+    assert_receive {:done, ^worker, answer}, 5_000
+    answer
+  end
+
+  defp contents(messages), do: Enum.map(messages, & &1.content)
+
+  defp between(a, b), do: ElixirScope.messages(between: [a, b])
+
+  test "messages of processes that are not watched are no answer, but an error that says what to do" do
+    assert {:error, %Error{reason: :not_watched, message: message}} = ElixirScope.Query.Messages.messages([])
+    assert message =~ "ElixirScope.watch"
+  end
+
+  test "equal messages are paired in their order, and told from those of others" do
+    [a, b, c] = for _ <- 1..3, do: worker()
+    {:ok, _} = ElixirScope.watch([a, b, c])
+    for _ <- 1..3, do: tell(a, fn -> send(b, :tick) end)
+    tell(c, fn -> send(b, :tock) end)
+    tell(b, fn -> :seen end)
+    assert [one, two, three] = between(a, b)
+
+    for message <- [one, two, three],
+        do: assert(%Message{content: :tick, from: ^a, to: ^b, target: ^b} = message)
+
+    assert one.delivered.id < two.delivered.id and two.delivered.id < three.delivered.id
+    assert one.sent.id < one.delivered.id and two.sent.id < two.delivered.id
+    assert [%Message{from: ^c, content: :tock, kind: :info, outcome: :delivered, ref: nil}] = between(c, b)
+  end
+
+  test "names, names of this node, itself, and what is not there" do
+    name = :"worker_#{System.unique_integer([:positive])}"
+    [a, b] = [worker(), worker(name)]
+    {:ok, _} = ElixirScope.watch([a, b])
+    dead = spawn(fn -> :ok end)
+    ref = Process.monitor(dead)
+    assert_receive {:DOWN, ^ref, _, _, _}
+
+    tell(a, fn ->
+      send(name, :one)
+      send({name, node()}, :two)
+      send(self(), :three)
+      send(dead, :four)
+    end)
+
+    tell(b, fn -> :seen end)
+    messages = ElixirScope.messages(from: a, matching: &is_atom/1)
+    assert contents(messages) == [:one, :two, :three, :four]
+    assert Enum.map(messages, & &1.to) == [b, b, a, dead]
+    assert Enum.map(messages, & &1.outcome) == [:delivered, :delivered, :delivered, :nobody]
+    assert Enum.at(messages, 1).target == {name, node()}
+  end
+
+  test "a call and its reply, through an alias" do
+    {:ok, agent} = Agent.start_link(fn -> 41 end)
+    a = worker()
+    {:ok, _} = ElixirScope.watch([a, agent])
+    assert tell(a, fn -> Agent.get_and_update(agent, &{&1, &1 + 1}) end) == 41
+    assert [call, reply] = between(a, agent)
+    assert %Message{kind: :call, from: ^a, to: ^agent, outcome: :delivered, ref: ref} = call
+    assert %Message{kind: :reply, from: ^agent, to: ^a, content: {_, 41}, outcome: :taken, ref: ^ref} = reply
+    assert is_reference(reply.target) and reply.taken == reply.delivered
+  end
+
+  test "a call that was given up: its reply reaches nobody" do
+    a = worker()
+    server = worker()
+    {:ok, _} = ElixirScope.watch([a, server])
+
+    late = fn ->
+      catch_exit(GenServer.call(server, :slow, 1))
+      :given_up
+    end
+
+    assert tell(a, late) == :given_up
+
+    tell(server, fn ->
+      receive do
+        {:"$gen_call", from, :slow} -> GenServer.reply(from, :late)
+      end
+    end)
+
+    tell(server, fn -> send(a, :after_it) end)
+    tell(a, fn -> :seen end)
+    assert [_call, reply, _after] = between(a, server)
+    assert %Message{kind: :reply, delivered: nil, to: ^a} = reply
+    # That what was sent later has come, and not this, is seen where deliveries name their senders.
+    assert reply.outcome == if(@senders?, do: :nobody, else: :pending)
+  end
+
+  test "callbacks take what they are called with" do
+    {:ok, store} = Store.start_link(%{})
+    {:ok, _} = ElixirScope.watch([store, self()])
+    Store.put(store, %{tea: 1})
+    GenServer.cast(store, {:put, %{tea: 2}})
+    send(store, {:put, %{tea: 3}})
+    Store.put(store, %{tea: 4})
+    messages = ElixirScope.messages(to: store)
+    assert Enum.map(messages, & &1.kind) == [:call, :cast, :info, :call]
+    assert Enum.map(messages, & &1.outcome) == [:taken, :taken, :taken, :taken]
+
+    for message <- messages do
+      assert %{mfa: {Store, function, _}, kind: :call} =
+               ElixirScope.events(pid: store, since: message.taken.time, until: message.taken.time)
+               |> Enum.find(&(&1.id == message.taken.id))
+
+      assert function ==
+               Map.fetch!(%{call: :handle_call, cast: :handle_cast, info: :handle_info}, message.kind)
+    end
+  end
+
+  test "what the runtime sends has no sending" do
+    a = worker()
+    other = worker()
+    Process.unlink(other)
+    {:ok, _} = ElixirScope.watch([a, other])
+
+    ref =
+      tell(a, fn ->
+        Process.send_after(self(), :tick, 1)
+        Process.flag(:trap_exit, true)
+        Process.monitor(other)
+      end)
+
+    tell(a, fn -> Process.link(other) end)
+    Process.exit(other, :kill)
+
+    tell(a, fn ->
+      for _ <- 1..3 do
+        receive do
+          message -> message
+        end
+      end
+    end)
+
+    messages = Enum.filter(ElixirScope.messages(to: a), &(&1.kind in [:down, :exit] or &1.content == :tick))
+    assert Enum.all?(messages, &(&1.sent == nil and &1.from == nil))
+    assert messages |> Enum.map(& &1.kind) |> Enum.sort() == [:down, :exit, :info]
+
+    assert %{ref: ^ref, content: {:DOWN, ^ref, :process, ^other, :killed}} =
+             Enum.find(messages, &(&1.kind == :down))
+  end
+
+  test "a Task's reply" do
+    a = worker()
+    {:ok, _} = ElixirScope.watch(a, spawned: true)
+    assert tell(a, fn -> Task.await(Task.async(fn -> 7 end)) end) == 7
+
+    assert [%Message{kind: :reply, to: ^a, content: {ref, 7}, ref: ref} = reply] =
+             ElixirScope.messages(kind: :reply, to: a)
+
+    assert reply.delivered != nil
+    if @senders?, do: assert(reply.outcome == :taken), else: assert(reply.outcome in [:delivered, :taken])
+    assert is_pid(reply.from) and reply.from != a
+  end
+
+  test "those of a process that is not watched have no sending, and to one that is not watched no delivery" do
+    [a, b] = [worker(), worker()]
+    {:ok, _} = ElixirScope.watch(a)
+    tell(b, fn -> send(a, :hello) end)
+    tell(a, fn -> send(b, :hello) end)
+    assert [hello] = ElixirScope.messages(to: a, matching: &(&1 == :hello))
+    assert %Message{sent: nil, delivered: %{}, outcome: :delivered} = hello
+    assert hello.from == if(@senders?, do: b, else: nil)
+    assert [%Message{outcome: :unwatched, delivered: nil, from: ^a}] = ElixirScope.messages(to: b)
+  end
+
+  test "filters" do
+    [a, b] = [worker(), worker()]
+    {:ok, _} = ElixirScope.watch([a, b])
+    tell(a, fn -> for number <- 1..10, do: send(b, {:number, number}) end)
+    middle = ElixirScope.now()
+    tell(a, fn -> for number <- 11..20, do: send(b, {:number, number}) end)
+    tell(b, fn -> send(a, :back) end)
+    numbers = fn filters -> for %{content: {:number, number}} <- ElixirScope.messages(filters), do: number end
+    assert numbers.(from: a, to: b) == Enum.to_list(1..20)
+    assert numbers.(from: a, to: b, until: middle) == Enum.to_list(1..10)
+    assert numbers.(to: b, since: middle, matching: fn {:number, _} -> true end) == Enum.to_list(11..20)
+    assert numbers.(pid: b, matching: fn {:number, number} -> number > 18 end) == [19, 20]
+    assert numbers.(from: a, to: b, limit: 3) == [1, 2, 3]
+    assert numbers.(from: a, to: b, limit: 2, order: :newest) == [20, 19]
+    assert contents(ElixirScope.messages(from: b, to: a)) == [:back]
+    assert ElixirScope.messages(between: [a, b], kind: :call) == []
+    assert length(ElixirScope.messages(between: [a, b], outcome: :delivered)) == 21
+  end
+
+  test "bad filters" do
+    a = worker()
+    {:ok, _} = ElixirScope.watch([a, self()])
+    tell(a, fn -> :ok end)
+
+    for {filters, words} <- [
+          {[kind: :post], ":kind to be one or a list of :call, :reply"},
+          {[outcome: :lost], ":outcome to be one or a list of :taken"},
+          {[matching: 1], ":matching to be a function"},
+          {[order: :up], ":order to be :oldest or :newest"},
+          {[colour: :red], "unknown filter :colour"},
+          {[limit: 0], ":limit to be a positive integer"},
+          {[since: :never_marked], "never_marked"},
+          {[matching: fn message -> raise inspect(message) end], "the function of :matching failed"}
+        ] do
+      error = assert_raise Error, fn -> ElixirScope.messages(filters) end
+      assert error.message =~ words
+    end
+  end
+
+  test "a message is shown on a line" do
+    [a, b] = [worker(), worker()]
+    {:ok, _} = ElixirScope.watch([a, b])
+    tell(a, fn -> send(b, {:order, 7}) end)
+    tell(b, fn -> :seen end)
+    assert [message] = between(a, b)
+    shown = inspect(message)
+    assert shown =~ ~r/^#ElixirScope.Message<\d\d:\d\d:\d\d\.\d{6}  .* -> .*  info  {:order, 7}  delivered>$/
+    assert shown =~ inspect(a) and shown =~ inspect(b)
+    assert inspect(%Message{}) =~ "%ElixirScope.Message{"
+  end
+end
