@@ -103,8 +103,8 @@ defmodule ElixirScope.MailboxTest do
     assert waiting == [3, 4]
     assert mailbox.actual == 2
     assert mailbox.length == 2
-    assert [{_, first}, {_, second}] = Mailbox.waiting(mailbox)
-    assert first >= second and second >= 0
+    assert [{_, longest}, {_, shortest}] = Mailbox.waiting(mailbox)
+    assert longest >= shortest and shortest >= 0
     shown = inspect(mailbox)
     assert shown =~ "2 messages" and shown =~ "{:wait, 3}" and shown =~ "cast"
     GenServer.reply(second, :go_on)
