@@ -56,11 +56,15 @@ defmodule ElixirScope.Capture do
     about |> join.() |> Native.introduce()
   end
 
-  # The length of its mailbox says that its messages are recorded from here on, and what came before.
+  # Since when its messages are recorded, and how many there were.
   defp joined(about) do
-    case join() do
-      :none -> about
-      :ok -> Map.put(about, :messages, :erlang.process_info(self(), :message_queue_len) |> elem(1))
+    since = Native.now()
+
+    with :ok <- join(),
+         {:message_queue_len, messages} <- :erlang.process_info(self(), :message_queue_len) do
+      Map.merge(about, %{watched: since, messages: messages})
+    else
+      _none -> about
     end
   end
 

@@ -45,7 +45,7 @@ defmodule ElixirScope.Recorder do
   @spec watch(Watch.request()) :: {:ok, Watch.found()} | {:error, Error.t()}
   def watch(request) do
     with {:ok, found} <- call({:watch, request}) do
-      request.who |> Watch.living() |> Watch.Roll.call()
+      request.who |> Watch.living() |> Watch.Roll.call(&Watch.messages?(request, &1))
       {:ok, found}
     end
   end
@@ -119,7 +119,7 @@ defmodule ElixirScope.Recorder do
   defp begin_watch(request) do
     case Watch.add(Watch.begin(), request) do
       {:ok, watch, _found} ->
-        Watch.Roll.call_later(Watch.living(request.who))
+        Watch.Roll.call_later(Watch.living(request.who), &Watch.messages?(request, &1))
         watch
 
       {:error, error} ->

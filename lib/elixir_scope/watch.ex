@@ -181,6 +181,10 @@ defmodule ElixirScope.Watch do
     %{processes: watch.who, kinds: watch.kinds, calls: calls}
   end
 
+  @doc "Whether a request asks for the messages of a process that lives already."
+  @spec messages?(request, pid) :: boolean
+  def messages?(%{who: who, kinds: kinds}, pid), do: :messages in kinds and (:all in who or pid in who)
+
   @doc "The processes of a request that live already."
   @spec living([pid | :all | :instrumented]) :: [pid]
   def living(who) do

@@ -142,10 +142,12 @@ defmodule ElixirScope.SequenceTest do
     test "calls and replies between servers that are named" do
       name = :"stock_#{System.unique_integer([:positive])}"
       {:ok, store} = Store.start_link(%{}, name: name)
+      # Its module is loaded by then, which the code server is asked for.
+      Store.put(store, %{})
       {:ok, _} = ElixirScope.watch([store, self()])
       since = ElixirScope.now()
       Store.put(store, %{tea: 1})
-      sequence = ElixirScope.sequence(pid: [self(), name], since: since)
+      sequence = ElixirScope.sequence(pid: [self(), name], since: since, until: ElixirScope.now())
       assert Enum.sort(sequence.processes) == Enum.sort([self(), store])
       assert [{_, {:message, %{kind: :call}}}, {_, {:message, %{kind: :reply}}}] = sequence.steps
       assert sequence.names[store] == inspect(name)

@@ -91,7 +91,7 @@ defmodule ElixirScope.Query.Mailbox do
     |> Enum.map(&Event.from_native/1)
     |> Enum.reverse()
     |> Enum.find_value(fn
-      %Event{time: since, data: %{messages: before}} when is_integer(before) -> {since, before}
+      %Event{time: since, data: %{watched: _, messages: before}} when is_integer(before) -> {since, before}
       _other -> nil
     end)
   end

@@ -57,6 +57,12 @@ defmodule ElixirScope.Text.Help do
        {"Which restarts were there, and what caused each?", "restarts(since: {:ago, 1, :minute})"},
        {"Why did it end, and what began that?", "why_exited(pid)"}
      ]},
+    {"Messages",
+     [
+       {"Who sent what to whom, was it delivered, what took it?", "messages(to: server, kind: :call)"},
+       {"The same as a sequence diagram", "sequence(pid: [server, other], since: time)"},
+       {"What lay in its mailbox then?", "mailbox(server, time)"}
+     ]},
     {"Recording",
      [
        {"Is anything recorded, is anything missing?", "status()"},

@@ -3,7 +3,7 @@
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::varint;
-use elixir_scope_query::{Filter, Index, Row, States};
+use elixir_scope_query::{Filter, Index, Row, States, Vm, Wanted};
 use elixir_scope_segment::Segment;
 
 /// Reads everything in a segment: blocks, fronts and events.
@@ -54,6 +54,11 @@ pub fn ask(index: &Index) {
         let _ = index.has_gap(moment, last);
     }
     let _ = index.calls(&Filter::default(), 10_000);
+    for names_senders in [true, false] {
+        let _ = index.messages(&Wanted::default(), &Vm { node: "shop@host", names_senders });
+    }
+    let ids: Vec<u64> = all.iter().map(|row| row.id).step_by(3).collect();
+    let _ = index.rows(&ids);
     let _ = (index.marks(), index.count(&Filter::default()));
     let _ = (index.gaps(), index.damage(), index.sites(), index.bytes(), index.next_event());
 }

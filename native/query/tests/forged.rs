@@ -2,7 +2,7 @@
 
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Definition, Pid, codec, varint};
-use elixir_scope_query::{Filter, Index, States};
+use elixir_scope_query::{Filter, Index, States, Vm, Wanted};
 use elixir_scope_segment::Segment;
 use elixir_scope_segment::layout::{BlockHead, SegmentHead, VERSION};
 use proptest::prelude::*;
@@ -108,6 +108,10 @@ proptest! {
             let _ = index.event(row.id);
         }
         let _ = index.events(&Filter::default(), from, 3);
+        for names_senders in [true, false] {
+            let _ = index.messages(&Wanted::default(), &Vm { node: "shop@host", names_senders });
+        }
+        let _ = index.rows(&[0, 1, from]);
         let pids = (0..3).flat_map(|id| (0..3).map(move |serial| Pid { id, serial }));
         let some = Filter { processes: Some(pids.clone().collect()), sites: Some(vec![1]), ..Filter::default() };
         let _ = (index.events(&some, 0, 10), index.calls(&some, 10), index.calls(&Filter::default(), usize::MAX));

@@ -16,7 +16,7 @@ const NODE: &str = "shop@host";
 struct Words;
 
 const ATOMS: [&str; 10] =
-    ["nil", "$gen_call", "alias", "name", "messages", NODE, "away@host", "name_0", "name_1", "name_2"];
+    ["nil", "$gen_call", "alias", "name", "watched", NODE, "away@host", "name_0", "name_1", "name_2"];
 
 fn atom(text: &str) -> u64 {
     100 + ATOMS.iter().position(|atom| *atom == text).expect("a known atom") as u64
@@ -41,6 +41,10 @@ fn pid(process: usize) -> Pid {
 
 fn word(process: usize) -> Token<'static> {
     Token::Word(process as u64 + 1)
+}
+
+fn put_all(out: &mut Vec<u8>, tokens: &[Token<'_>]) {
+    tokens.iter().for_each(|token| value::put(out, *token));
 }
 
 /// A reference in the external term format.
@@ -214,7 +218,7 @@ impl World {
             for process in 0..PROCESSES {
                 world.watched.insert(process);
                 let mut payload = vec![0];
-                [word(9), Token::Nil].map(|token| value::put(&mut payload, token));
+                put_all(&mut payload, &[word(9), Token::Nil]);
                 world.event(process, Kind::Spawned, &payload);
             }
         }
@@ -259,7 +263,7 @@ impl World {
                     Token::External(&reference(alias)),
                     Token::Integer(0),
                 ];
-                tokens.map(|token| value::put(&mut message, token));
+                put_all(&mut message, &tokens);
                 self.send(process, Some(to), &message, alias as i64, word(to), Some(alias), None);
             }
             Act::Deliver { from, count } => {
@@ -275,8 +279,8 @@ impl World {
             }
             Act::Forget => self.aliases.retain(|_, owner| *owner != process),
             Act::Register { name } => {
-                if !self.names.contains_key(&name) {
-                    self.names.insert(name, process);
+                let holder = *self.names.entry(name).or_insert(process);
+                if holder == process {
                     let mut payload = vec![0];
                     value::put(&mut payload, Token::Word(atom(&format!("name_{name}"))));
                     self.event(process, Kind::Name, &payload);
@@ -308,6 +312,8 @@ impl World {
         if !self.watched.insert(process) {
             return;
         }
+        self.now += 10;
+        let since = self.now;
         for from in 0..PROCESSES {
             while self.deliver(from, process) {}
         }
@@ -316,12 +322,12 @@ impl World {
         let name = name.map_or(atom("nil"), |name| atom(&format!("name_{name}")));
         let tokens = [
             Token::Map(2),
-            Token::Word(atom("messages")),
-            Token::Integer(0),
+            Token::Word(atom("watched")),
+            Token::Integer(since as i64),
             Token::Word(atom("name")),
             Token::Word(name),
         ];
-        tokens.map(|token| value::put(&mut payload, token));
+        put_all(&mut payload, &tokens);
         self.event(process, Kind::Process, &payload);
     }
 
@@ -426,7 +432,7 @@ impl World {
             Token::External(&bytes),
             Token::Integer(1),
         ];
-        tokens.map(|token| value::put(&mut message, token));
+        put_all(&mut message, &tokens);
         let to = (!self.ended.contains(&caller)).then_some(caller);
         let digest = alias as i64 + 1;
         self.send(process, to, &message, digest, Token::External(&bytes), None, Some(alias));

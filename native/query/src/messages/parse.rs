@@ -3,6 +3,7 @@
 use super::process::Processes;
 use crate::volume::Volume;
 use ahash::{AHashMap, RandomState};
+use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Pid, varint};
 
@@ -42,7 +43,8 @@ pub(super) struct Send {
 /// What a process was introduced as.
 #[derive(Default)]
 pub(super) struct About {
-    pub(super) watched: bool,
+    /// Since when its messages are recorded.
+    pub(super) watched: Option<Nanos>,
     pub(super) name: Option<u32>,
 }
 
@@ -53,13 +55,13 @@ pub(super) struct Names {
 }
 
 /// The first atoms that there are. A node that has no name yet has the last of these.
-const ATOMS: [&str; 7] = ["nil", "undefined", "$gen_call", "alias", "name", "messages", "nonode@nohost"];
+const ATOMS: [&str; 7] = ["nil", "undefined", "$gen_call", "alias", "name", "watched", "nonode@nohost"];
 const NIL: u32 = 0;
 const UNDEFINED: u32 = 1;
 const GEN_CALL: u32 = 2;
 const ALIAS: u32 = 3;
 const NAME: u32 = 4;
-const MESSAGES: u32 = 5;
+const WATCHED: u32 = 5;
 const NO_NODE: u32 = 6;
 const NODE: u32 = 7;
 
@@ -243,7 +245,11 @@ impl<'a> Words<'a> {
         let Ok(Token::Map(pairs)) = value::take(&mut rest) else { return about };
         for _ in 0..pairs {
             match self.atom(&mut rest, names, processes) {
-                Some(MESSAGES) => about.watched = true,
+                Some(WATCHED) => {
+                    if let Ok(Token::Integer(time)) = value::take(&mut &rest[..]) {
+                        about.watched = Some(Nanos(time as u64));
+                    }
+                }
                 Some(NAME) => {
                     let mut name = rest;
                     about.name = self.atom(&mut name, names, processes).filter(|name| *name != NIL);

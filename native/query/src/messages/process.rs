@@ -96,10 +96,10 @@ impl Processes {
         (known.made, known.whole) = (Some(time), true);
     }
 
-    /// It is watched from here on.
-    pub(super) fn introduced(&mut self, number: u32, time: Nanos) {
+    /// It is watched since a time, and says so later. One that is watched since it was made says it too, when more is watched.
+    pub(super) fn introduced(&mut self, number: u32, since: Nanos, time: Nanos) {
         let known = self.known_mut(number);
-        (known.since, known.introduced, known.whole) = (Some(time), Some(time), false);
+        (known.since, known.introduced, known.whole) = (Some(since), Some(time), false);
     }
 
     pub(super) fn end(&mut self, number: u32) {

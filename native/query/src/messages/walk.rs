@@ -108,9 +108,7 @@ impl<'a> Walk<'a> {
             }
             Kind::Process => {
                 let about = words.introduction(event.payload, names, processes);
-                if about.watched {
-                    processes.introduced(process, time);
-                }
+                about.watched.into_iter().for_each(|since| processes.introduced(process, since, time));
                 about.name.into_iter().for_each(|name| processes.register(process, name));
             }
             Kind::Spawned => processes.made(process, time),
