@@ -20,6 +20,7 @@ mod queries;
 mod session;
 mod site;
 mod state;
+mod stats;
 mod tracer;
 mod vm;
 mod weigh;
@@ -33,6 +34,7 @@ mod atoms {
         known, before, never, lost,
         delivered, pending, nobody, unwatched,
         running, paused, stopped, failed,
+        missing,
         elixir_scope_stopped,
         elixir_scope_warned,
     }

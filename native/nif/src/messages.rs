@@ -6,12 +6,12 @@ use crate::session::Handle;
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Pid;
-use elixir_scope_query::{Message, Outcome, Row, Vm, Wanted};
+use elixir_scope_query::{Index, Message, Outcome, Row, Vm, Wanted};
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 
 /// Which messages, as `ElixirScope.Query.Messages` writes it.
 #[derive(NifMap)]
-struct Asked {
+pub(crate) struct Asked {
     since: u64,
     until: u64,
     delivered: bool,
@@ -43,9 +43,7 @@ impl Asked {
 #[rustler::nif(schedule = "DirtyCpu")]
 fn messages<'a>(env: Env<'a>, handle: ResourceArc<Handle>, asked: Asked) -> Term<'a> {
     let index = handle.recording.index();
-    let manifest = &handle.recording.manifest;
-    let vm = Vm { node: &manifest.node, names_senders: otp(&manifest.vm) >= 27 };
-    let found = index.messages(&asked.wanted(), &vm);
+    let found = found(&handle, &index, &asked);
     let mut ids: Vec<u64> = found.iter().filter_map(event).collect();
     ids.sort_unstable();
     let rows: AHashMap<u64, Row> = index.rows(&ids).into_iter().map(|row| (row.id, row)).collect();
@@ -66,6 +64,13 @@ fn messages<'a>(env: Env<'a>, handle: ResourceArc<Handle>, asked: Asked) -> Term
 fn otp(vm: &str) -> u32 {
     let number = vm.rsplit_once("(OTP ").map_or("", |(_, rest)| rest.trim_end_matches(')'));
     number.parse().unwrap_or(0)
+}
+
+/// The messages that are asked for.
+pub(crate) fn found(handle: &Handle, index: &Index, asked: &Asked) -> Vec<Message> {
+    let manifest = &handle.recording.manifest;
+    let vm = Vm { node: &manifest.node, names_senders: otp(&manifest.vm) >= 27 };
+    index.messages(&asked.wanted(), &vm)
 }
 
 /// The event that a message is read from.

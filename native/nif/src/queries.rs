@@ -19,7 +19,7 @@ use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 
 /// A filter as `ElixirScope.Query` writes it.
 #[derive(NifMap)]
-struct Wanted {
+pub(crate) struct Wanted {
     kinds: Vec<String>,
     processes: Option<Vec<(u32, u32)>>,
     sites: Option<Vec<u64>>,
@@ -28,7 +28,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn filter(&self) -> Filter {
+    pub(crate) fn filter(&self) -> Filter {
         let pids = |wanted: &Vec<(u32, u32)>| wanted.iter().copied().map(pid).collect();
         // States are of one kind to whoever asks.
         let kinds = self.kinds.iter().filter_map(|name| Kind::from_name(name)).flat_map(|kind| match kind {
@@ -75,6 +75,10 @@ impl<'a, 'i> Reader<'a, 'i> {
             states: States::new(index),
             made: AHashMap::new(),
         }
+    }
+
+    pub(crate) fn env(&self) -> Env<'a> {
+        self.env
     }
 
     fn decoder(&mut self, volume: usize) -> &mut Decoder<'a> {
@@ -184,14 +188,14 @@ impl<'a, 'i> Reader<'a, 'i> {
         self.decoder(row.volume).touches(&mut rest, path).unwrap_or(true)
     }
 
-    fn event(&mut self, row: &Row) -> Term<'a> {
+    pub(crate) fn event(&mut self, row: &Row) -> Term<'a> {
         let (number, values) = self.payload(row);
         let (pid, site) = (self.pid(row.process), self.site(row.site));
         let kind = self.kind(row.kind);
         (row.id, row.time.0, kind, pid, site, number, values).encode(self.env)
     }
 
-    fn kind(&mut self, kind: Kind) -> rustler::Atom {
+    pub(crate) fn kind(&mut self, kind: Kind) -> rustler::Atom {
         // Looking an atom up takes a lock in the VM.
         let kind = if kind.is_state() { Kind::State } else { kind };
         let new = || rustler::Atom::from_str(self.env, kind.name()).expect("names of kinds are short");
@@ -221,16 +225,24 @@ impl<'a, 'i> Reader<'a, 'i> {
         term
     }
 
-    fn site_tuple(&mut self, site: &Site) -> Term<'a> {
+    /// `{module, function, arity}`.
+    pub(crate) fn function(&mut self, site: &Site) -> Term<'a> {
         let env = self.env;
         let decoder = self.decoder(0);
         let module = vm::term(env, decoder.atom(&site.module));
         let function = vm::term(env, decoder.atom(&site.function));
+        (module, function, site.arity).encode(env)
+    }
+
+    fn site_tuple(&mut self, site: &Site) -> Term<'a> {
+        let env = self.env;
+        let function = self.function(site);
+        let decoder = self.decoder(0);
         let names: Vec<_> = site.names.iter().map(|name| vm::term(env, decoder.atom(name))).collect();
         let kind = rustler::Atom::from_str(env, site.node_kind.name()).expect("names of kinds are short");
         let place = (&site.file, site.line, site.column, site.source);
         let node = (site.node, kind, site.clause, names);
-        ((module, function, site.arity), place, node).encode(env)
+        (function, place, node).encode(env)
     }
 
     fn call(&mut self, call: &Call) -> Term<'a> {

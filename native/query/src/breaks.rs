@@ -12,7 +12,7 @@ pub(crate) struct Breaks {
     /// Those that are known from both sides, and one that is open at its end (`to` is the end of time).
     pub(crate) gaps: Vec<Gap>,
     pub(crate) damage: Vec<Damage>,
-    paused: Option<Nanos>,
+    pub(crate) paused: Option<Nanos>,
     began: Nanos,
     /// The number of the next event; `None` behind a remnant, which leaves events out.
     next: Option<u64>,

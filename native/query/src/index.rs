@@ -267,6 +267,11 @@ impl Index {
         self.breaks.touch(from, to) || self.gapped.iter().any(|part| part.lost(from, to))
     }
 
+    /// Since when recording is paused, or has ended.
+    pub(crate) fn paused(&self) -> Option<Nanos> {
+        self.breaks.paused
+    }
+
     /// What could not be read.
     pub fn damage(&self) -> &[Damage] {
         &self.breaks.damage

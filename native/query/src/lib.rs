@@ -12,15 +12,21 @@
 
 mod breaks;
 mod calls;
+mod counted;
 mod events;
 mod filter;
 mod index;
+mod mailboxes;
 mod messages;
 mod part;
 mod recording;
 mod row;
+mod spread;
 mod stack;
+mod stacks;
 mod states;
+mod stats;
+mod tree;
 mod verify;
 mod volume;
 
@@ -32,7 +38,11 @@ pub use index::{Index, Process};
 pub use messages::{Message, Outcome, Vm, Wanted};
 pub use recording::Recording;
 pub use row::Row;
+pub use spread::Spread;
 pub use stack::Open;
+pub use stacks::Figures;
 pub use states::{Base, Chain, StateAnswer, States, number as state_number};
+pub use stats::{Function, Stacked, Stats};
+pub use tree::{Label, Node};
 pub use verify::Verified;
 pub use volume::Volume;
