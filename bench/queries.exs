@@ -172,6 +172,7 @@ defmodule Bench.Queries do
         "| #{label} | #{count} | #{Table.number(p50)} | #{Table.number(p99)} | #{Table.number(p99 / @promise_ms)} x |"
       end
 
+    figures = figures(recording)
     File.rm_rf!(path)
 
     """
@@ -180,7 +181,29 @@ defmodule Bench.Queries do
     | question | asked | p50, ms | p99, ms | p99 against the promise of #{@promise_ms} ms |
     |---|---|---|---|---|
     #{Enum.join(rows, "\n")}
+
+    #{figures}
     """
+  end
+
+  # These look at every event.
+  defp figures(recording) do
+    calls = ElixirScope.stats(in: recording).functions |> Enum.map(& &1.calls) |> Enum.sum()
+
+    [stats, graph, pictured] =
+      for question <- [
+            fn -> ElixirScope.stats(in: recording) end,
+            fn -> ElixirScope.flame_graph(in: recording) end,
+            fn ->
+              [in: recording, by: :process] |> ElixirScope.flame_graph() |> ElixirScope.FlameGraph.svg()
+            end
+          ] do
+        times = for _ <- 1..5, do: question |> :timer.tc() |> elem(0)
+        Table.number((times |> Enum.sort() |> Enum.at(2)) / 1_000)
+      end
+
+    "Figures of all #{Table.number(calls / 1_000_000)} M calls: `stats/1` takes #{stats} ms, `flame_graph/1` #{graph} ms, by process " <>
+      "with its picture #{pictured} ms (medians of 5)."
   end
 
   defp promised?(label), do: String.starts_with?(label, ["state of", "1,000 events from"])

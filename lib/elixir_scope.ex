@@ -1037,6 +1037,63 @@ defmodule ElixirScope do
   # Figures.
 
   @doc """
+  Figures of a recording, or of a range of its time, as `ElixirScope.Stats`: calls, time and own time by function, messages by pair,
+  the longest mailboxes, exits by reason, and how many events there are of each kind and process.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:since`, `:until` | all | times, both included. Of a call that was open at either end, the time within the range counts |
+  | `:pid` | all | one server, or a list: nothing else is looked at |
+  | `:mfa` | all | functions, as for `calls/2`: no others are listed |
+  | `:sort` | `:own` | what functions are sorted by: `:own` time, `:total` time, or `:calls` |
+  | `:limit` | all | rows of each list at most |
+  | `:in` | | the recording |
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 0)
+      iex> for _ <- 1..3, do: GenServer.call(counter, :next)
+      iex> stats = ElixirScope.stats(pid: counter, sort: :calls)
+      iex> for function <- stats.functions, do: {function.mfa, function.calls, function.raised, function.own <= function.total}
+      [{{ElixirScope.Doctest.Counter, :handle_call, 3}, 3, 0, true}, {{ElixirScope.Doctest.Counter, :init, 1}, 1, 0, true}]
+
+  Times are nanoseconds of the wall clock, between the beginning and the end of calls: a process that waits counts. What recording itself
+  takes is within them. Where events are missing all figures are lower bounds, and `gaps` is not empty.
+
+  In IEx the first rows of each list are shown; `inspect(stats, limit: :infinity)` shows all. Raises `ElixirScope.Error` for options that
+  are not of this form, a range outside of the recording, and functions that are not instrumented.
+  """
+  @spec stats(keyword) :: ElixirScope.Stats.t()
+  def stats(options \\ []), do: bang(Query.Stats.stats(options))
+
+  @doc """
+  Where the time of a range went, by stacks of instrumented calls, as `ElixirScope.FlameGraph`.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:since`, `:until` | all | times, both included |
+  | `:pid` | all | one server, or a list |
+  | `:by` | `:function` | `:function`: equal stacks of all processes are one; `:process`: each process has its own |
+  | `:in` | | the recording |
+
+      iex> {:ok, stock} = ElixirScope.Doctest.Stock.start_link(%{tea: 3})
+      iex> ElixirScope.Doctest.Stock.take(stock, :tea, 2)
+      iex> graph = ElixirScope.flame_graph(pid: stock)
+      iex> [call] = for tree <- graph.roots, tree.label == "ElixirScope.Doctest.Stock.handle_call/3", do: tree
+      iex> for inner <- call.children, do: inner.label
+      ["fn/1 in ElixirScope.Doctest.Stock.handle_call/3"]
+      iex> call.total <= graph.total
+      true
+
+  In IEx it is shown as text. `ElixirScope.FlameGraph.svg/1` makes a picture of it, and `ElixirScope.FlameGraph.folded/1` the text that other
+  flame graph tools read:
+
+      File.write!("flame.svg", ElixirScope.FlameGraph.svg(ElixirScope.flame_graph(since: {:ago, 10, :second})))
+
+  Times are of the wall clock. Raises `ElixirScope.Error` as `stats/1` does.
+  """
+  @spec flame_graph(keyword) :: ElixirScope.FlameGraph.t()
+  def flame_graph(options \\ []), do: bang(Query.Flames.flame_graph(options))
+
+  @doc """
   Opens a recording that was made before, by this VM or another, also by one that was killed or is still recording.
   `path` is a recording, or a folder of recordings and then the newest. No file is changed.
 

@@ -9,7 +9,7 @@ defmodule ElixirScope.LayeringTest do
     trace: {
       ~w(event.ex call.ex node.ex cut.ex recording.ex path.ex difference.ex difference/*.ex change.ex chain.ex locals.ex) ++
         ~w(message.ex sequence.ex life.ex lives.ex supervision_tree.ex exit_chain.ex causes.ex race.ex) ++
-        ~w(deadlock.ex waiting.ex mailbox.ex stats.ex flame_graph.ex),
+        ~w(deadlock.ex waiting.ex mailbox.ex stats.ex flame_graph.ex flame_graph/*.ex),
       []
     },
     options: {~w(options.ex), [:error]},

@@ -13,6 +13,7 @@ defmodule ElixirScope.DoctestTest do
 
   doctest ElixirScope
   doctest ElixirScope.Error
+  doctest ElixirScope.FlameGraph
   doctest ElixirScope.Options
   doctest ElixirScope.Query.FirstCut
   doctest ElixirScope.Query.Moment

@@ -63,6 +63,11 @@ defmodule ElixirScope.Text.Help do
        {"The same as a sequence diagram", "sequence(pid: [server, other], since: time)"},
        {"What lay in its mailbox then?", "mailbox(server, time)"}
      ]},
+    {"Figures",
+     [
+       {"What was called how often, and how long did it take?", "stats(since: {:ago, 10, :second})"},
+       {"Where did the time go, by stacks of calls?", "flame_graph(since: {:ago, 10, :second})"}
+     ]},
     {"Recording",
      [
        {"Is anything recorded, is anything missing?", "status()"},

@@ -1,0 +1,46 @@
+defmodule ElixirScope.Query.Range do
+  @moduledoc false
+  # The part of a recording that figures are asked of: `in:`, `since:`, `until:`, `pid:`.
+
+  alias ElixirScope.{Error, Native, Query, Recording}
+
+  @doc "The recording and the filter for the native library."
+  @spec filter(keyword) :: {:ok, Recording.t(), map} | {:error, Error.t()}
+  def filter(options) do
+    with {:ok, recording} <- Query.recording(options),
+         {:ok, filter} <- Query.filter(recording, Keyword.take(options, [:since, :until, :pid])),
+         {:ok, filter} <- some(filter, options),
+         :ok <- forward(filter),
+         :ok <- reaches(recording, filter) do
+      {:ok, recording, filter}
+    end
+  end
+
+  defp some(:nothing, options) do
+    Error.new(
+      :unknown_process,
+      "expected pid: a process that is in the recording, or a list of some, got: #{inspect(options[:pid])}, of which no event was recorded"
+    )
+  end
+
+  defp some(filter, _options), do: {:ok, filter}
+
+  defp forward(%{since: since, until: until}) when since > until do
+    Error.new(:bad_option, "expected since: not later than until:, got: #{since} and #{until}")
+  end
+
+  defp forward(_filter), do: :ok
+
+  # A range that lies outside is no empty one.
+  defp reaches(recording, %{since: since, until: until}) do
+    {_state, started, _last} = Native.bounds(recording.handle)
+    if until < started, do: Query.within(recording, until), else: Query.within(recording, max(since, started))
+  end
+
+  @doc "What is missing, as `ElixirScope.status/1` says it."
+  @spec gaps([tuple]) :: [map]
+  def gaps(gaps) do
+    for {cause, count, from, to} <- gaps,
+        do: %{cause: String.to_existing_atom(cause), count: count, from: from, to: to}
+  end
+end
