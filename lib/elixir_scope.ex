@@ -1038,7 +1038,7 @@ defmodule ElixirScope do
 
   @doc """
   Figures of a recording, or of a range of its time, as `ElixirScope.Stats`: calls, time and own time by function, messages by pair,
-  the longest mailboxes, exits by reason, and how many events there are of each kind and process.
+  the longest mailboxes, restarts, exits by reason, and how many events there are of each kind and process.
 
   | option | default | meaning |
   |---|---|---|

@@ -35,6 +35,7 @@ defmodule ElixirScope.Stats do
   | `exits` | `{reason, count}`, the most frequent first. Stack traces are taken off, and an exception stands for all of its module. `:others` are those beyond a thousand different ones. `:not_watched` when the life of no process was recorded |
   | `messages` | maps of `from`, `to`, `count`: who sent how many messages to whom in the range, most first; `:not_watched` when messages were not recorded. `from` is `nil` where nobody knows. `to` is `nil` for what reached no process that is known |
   | `mailboxes` | maps of `pid`, `most`, `at`: how many messages were delivered to a process and not taken, at most, and when that was, the longest first; of processes of which it is seen what they take. Replies to calls do not count; what code that is not instrumented takes by a `receive` of its own goes on counting. `:not_watched` as for `messages` |
+  | `restarts` | maps of `supervisor`, `child`, `count`, `last`: how often a supervisor made a child anew in the range, and when last, most first; with `:pid` those of these supervisors. `:not_watched` as for `exits` |
   """
 
   alias ElixirScope.Recording
@@ -67,9 +68,11 @@ defmodule ElixirScope.Stats do
           exits: [{term, pos_integer}] | :not_watched,
           messages: [%{from: pid | nil, to: pid | nil, count: pos_integer}] | :not_watched,
           mailboxes: [%{pid: pid, most: pos_integer, at: non_neg_integer}] | :not_watched,
+          restarts:
+            [%{supervisor: pid, child: mfa | nil, count: pos_integer, last: non_neg_integer}] | :not_watched,
           gaps: [map]
         }
 
   defstruct [:recording, :since, :until, sort: :own, functions: [], processes: [], events: %{}] ++
-              [exits: [], messages: [], mailboxes: [], gaps: []]
+              [exits: [], messages: [], mailboxes: [], restarts: [], gaps: []]
 end

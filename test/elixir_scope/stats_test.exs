@@ -266,6 +266,36 @@ defmodule ElixirScope.StatsTest do
       assert inspect(stats) =~ ~r/exits\n(.*\n)* +RuntimeError +2\n/
     end
 
+    test "restarts are counted by supervisor and child" do
+      child = %{id: :counter, start: {GenServer, :start_link, [Counter, 0]}}
+      {:ok, supervisor} = Supervisor.start_link([], strategy: :one_for_one, max_restarts: 10)
+      {:ok, _} = ElixirScope.watch(supervisor, kinds: [:life, :links, :messages], spawned: true)
+      {:ok, first} = Supervisor.start_child(supervisor, child)
+      last = Enum.reduce(1..3, first, fn _round, pid -> killed(supervisor, pid) end)
+      assert Process.alive?(last)
+      stats = ElixirScope.stats()
+      assert [%{supervisor: ^supervisor, child: {Counter, :init, 1}, count: 3, last: time}] = stats.restarts
+      assert time <= stats.until
+      assert ElixirScope.stats(pid: supervisor).restarts == stats.restarts
+      assert ElixirScope.stats(since: time + 1).restarts == []
+      assert inspect(stats) =~ ~r/restarts\n +#{inspect(Counter)}.init\/1 by .* +3 +last at/
+      Supervisor.stop(supervisor)
+    end
+
+    # The next child, once the supervisor has made it.
+    defp killed(supervisor, pid) do
+      ref = Process.monitor(pid)
+      Process.exit(pid, :kill)
+      assert_receive {:DOWN, ^ref, :process, ^pid, :killed}
+
+      next = fn ->
+        for {:counter, next, _, _} <- Supervisor.which_children(supervisor), is_pid(next), do: next
+      end
+
+      until(fn -> next.() not in [[], [pid]] end)
+      hd(next.())
+    end
+
     test "the open calls of a process that is killed end with it" do
       test = self()
       cook = spawn(fn -> Kitchen.serve(test) end)

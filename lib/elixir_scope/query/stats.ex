@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Stats do
   # Figures of a range. The native library counts; what it names by numbers is named here.
 
   alias ElixirScope.{Error, Event, Native, Query, Stats}
-  alias ElixirScope.Query.{Function, Range}
+  alias ElixirScope.Query.{Function, Range, Server, Supervision}
 
   @options [:in, :since, :until, :pid, :mfa, :limit, :sort]
   @sorts [:own, :total, :calls]
@@ -41,6 +41,8 @@ defmodule ElixirScope.Query.Stats do
          messages:
            recording |> unless_unseen(@messages, fn -> pairs(recording, filter, range) end) |> taken(limit),
          mailboxes: recording |> unless_unseen(@messages, fn -> mailboxes(mailboxes) end) |> taken(limit),
+         restarts:
+           recording |> unless_unseen(@lives, fn -> restarts(recording, filter, range) end) |> taken(limit),
          gaps: Range.gaps(gaps)
        }}
     end
@@ -103,6 +105,24 @@ defmodule ElixirScope.Query.Stats do
   end
 
   defp mailboxes(found), do: for({pid, most, at} <- found, do: %{pid: pid, most: most, at: at})
+
+  defp restarts(recording, %{processes: processes}, {since, until}) do
+    {:ok, found} = Supervision.restarts(in: recording, since: since, until: until)
+
+    rows =
+      for {{supervisor, child}, restarts} <- Enum.group_by(found, &{&1.supervisor, &1.child}),
+          processes == nil or numbers(supervisor) in processes do
+        last = restarts |> Enum.map(& &1.time) |> Enum.max()
+        %{supervisor: supervisor, child: child, count: length(restarts), last: last}
+      end
+
+    Enum.sort_by(rows, &{-&1.count, &1.supervisor, &1.child})
+  end
+
+  defp numbers(pid) do
+    {:ok, numbers} = Server.numbers(pid)
+    numbers
+  end
 
   defp reasons(exits, others) do
     exits

@@ -96,6 +96,12 @@ defmodule ElixirScope.Text.Stats do
       {"messages", stats.messages, &message(&1, process)},
       {"longest mailboxes", stats.mailboxes,
        &[process.(&1.pid), Text.number(&1.most), "at #{Text.clock(&1.at)}"]},
+      {"restarts", stats.restarts,
+       &[
+         "#{child(&1.child)} by #{process.(&1.supervisor)}",
+         Text.number(&1.count),
+         "last at #{Text.clock(&1.last)}"
+       ]},
       {"exits", stats.exits, fn {reason, count} -> [Text.short(reason, options), Text.number(count)] end},
       {"busiest processes", stats.processes,
        fn {pid, count} -> [process.(pid), Text.number(count), "events"] end},
@@ -106,6 +112,9 @@ defmodule ElixirScope.Text.Stats do
 
   defp message(row, process),
     do: ["#{process.(row.from)} -> #{process.(row.to)}", Text.number(row.count)]
+
+  defp child(nil), do: "a child"
+  defp child(mfa), do: Text.mfa(mfa)
 
   defp process(_stats, nil, _time, _options), do: "?"
 
