@@ -85,9 +85,9 @@ defmodule ElixirScope.Native do
   def sites(_handle), do: absent(:sites)
   def source(_handle, _digest), do: absent(:source)
   def bounds(_handle), do: absent(:bounds)
-  def stats(_handle, _filter), do: absent(:stats)
+  def stats(_handle, _filter, _reached), do: absent(:stats)
   def message_pairs(_handle, _wanted), do: absent(:message_pairs)
-  def stacks(_handle, _filter, _by_process), do: absent(:stacks)
+  def stacks(_handle, _filter, _reached, _by_process), do: absent(:stacks)
   def summary(_handle), do: absent(:summary)
   def verify(_handle, _segment), do: absent(:verify)
 

@@ -10,8 +10,8 @@ defmodule ElixirScope.Query.Flames do
   def flame_graph(options) do
     with :ok <- Query.check(options, [:in, :since, :until, :pid, :by]),
          {:ok, by} <- by(options),
-         {:ok, recording, filter} <- Range.filter(options) do
-      {{since, until}, nodes, gaps} = Native.stacks(recording.handle, filter, by == :process)
+         {:ok, recording, filter, reached} <- Range.filter(options) do
+      {{since, until}, nodes, gaps} = Native.stacks(recording.handle, filter, reached, by == :process)
       roots = nodes |> trees() |> named(&label(&1, recording, until))
 
       {:ok,

@@ -4,16 +4,27 @@ defmodule ElixirScope.Query.Range do
 
   alias ElixirScope.{Error, Native, Query, Recording}
 
-  @doc "The recording and the filter for the native library."
-  @spec filter(keyword) :: {:ok, Recording.t(), map} | {:error, Error.t()}
+  @doc """
+  The recording, the filter for the native library, and until when everything is known, whether or not anything happened.
+  """
+  @spec filter(keyword) :: {:ok, Recording.t(), map, non_neg_integer} | {:error, Error.t()}
   def filter(options) do
+    asked = Native.now()
+
     with {:ok, recording} <- Query.recording(options),
          {:ok, filter} <- Query.filter(recording, Keyword.take(options, [:since, :until, :pid])),
          {:ok, filter} <- some(filter, options),
          :ok <- forward(filter),
          :ok <- reaches(recording, filter) do
-      {:ok, recording, filter}
+      {:ok, recording, filter, reached(recording, asked)}
     end
+  end
+
+  # The recording of this VM holds all that was captured before the question, but for a flight recording.
+  defp reached(recording, asked) do
+    {state, _started, _last} = Native.bounds(recording.handle)
+    running? = recording.live? and state == :running and Native.flight(recording.handle) == nil
+    if running?, do: asked, else: 0
   end
 
   defp some(:nothing, options) do

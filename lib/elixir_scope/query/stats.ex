@@ -20,9 +20,9 @@ defmodule ElixirScope.Query.Stats do
          {:ok, sort} <- sort(options),
          {:ok, limit} <- Query.limit(options),
          {:ok, pattern} <- pattern(options),
-         {:ok, recording, filter} <- Range.filter(options),
+         {:ok, recording, filter, reached} <- Range.filter(options),
          {range, functions, scheduled?, kinds, processes, exits, others, gaps, mailboxes} =
-           Native.stats(recording.handle, filter),
+           Native.stats(recording.handle, filter, reached),
          functions =
            for(one <- functions, Function.match?(pattern, elem(one, 0)), do: figures(one, scheduled?)),
          {:ok, functions} <- seen(recording, options, functions) do

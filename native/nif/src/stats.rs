@@ -5,15 +5,16 @@ use crate::messages::{self, Asked};
 use crate::queries::{Reader, Wanted};
 use crate::session::Handle;
 use ahash::AHashMap;
+use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Gap, Pid};
 use elixir_scope_query::{Figures, Function, Index, Label, Message, Node, Outcome, Stacked, Stats};
 use rustler::{Encoder, Env, ResourceArc, Term};
 
 /// `{{since, until}, functions, scheduled, kinds, processes, exits, other_exits, gaps, mailboxes}`.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn stats<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted) -> Term<'a> {
+fn stats<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, reached: u64) -> Term<'a> {
     let index = handle.recording.index();
-    let stats = index.stats(&wanted.filter(), Stacked::Not);
+    let stats = index.stats(&wanted.filter(), Stacked::Not, Nanos(reached));
     let mut reader = Reader::new(env, &index);
     let functions = stats.functions.iter().filter_map(|one| function(&mut reader, &index, one));
     let functions: Vec<Term<'a>> = functions.collect();
@@ -87,10 +88,16 @@ fn pairs(messages: &[Message]) -> AHashMap<Pair, u64> {
 /// `{{since, until}, nodes, gaps}`: a node is `{parent, what, own, calls}`, where the parent is its place in the list, before the
 /// node, and what is a function, a pid or `:missing`.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn stacks<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, by_process: bool) -> Term<'a> {
+fn stacks<'a>(
+    env: Env<'a>,
+    handle: ResourceArc<Handle>,
+    wanted: Wanted,
+    reached: u64,
+    by_process: bool,
+) -> Term<'a> {
     let index = handle.recording.index();
     let stacked = if by_process { Stacked::ByProcess } else { Stacked::Merged };
-    let stats = index.stats(&wanted.filter(), stacked);
+    let stats = index.stats(&wanted.filter(), stacked, Nanos(reached));
     let mut reader = Reader::new(env, &index);
     let names = stats.functions.iter().map(|one| name(&mut reader, &index, one));
     let names: Vec<Term<'a>> = names.collect();

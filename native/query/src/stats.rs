@@ -70,11 +70,13 @@ const REASONS: usize = 1_000;
 const NONE: u32 = u32::MAX;
 
 impl Index {
-    /// The figures of the processes and the time of a filter; its kinds and sites are not looked at.
-    pub fn stats(&self, filter: &Filter, stacked: Stacked) -> Stats {
+    /// The figures of the processes and the time of a filter; its kinds and sites are not looked at. `reached`: until when everything
+    /// is known to be here, whether or not anything happened.
+    pub fn stats(&self, filter: &Filter, stacked: Stacked, reached: Nanos) -> Stats {
         let (first, _) = self.span().unwrap_or_default();
         // Of a recording that has ended, or was paused and did not go on, nothing is known later.
-        let known = self.paused().map_or(self.until(), |paused| paused.min(self.until()));
+        let known = self.until().max(reached);
+        let known = self.paused().map_or(known, |paused| paused.min(known));
         let since = filter.since.max(first).min(known);
         let until = filter.until.min(known).max(since);
         let counted = Counted::new(since, until, self.gaps());

@@ -157,7 +157,7 @@ proptest! {
         since in 0u64..300, length in 0u64..400, small: bool,
     ) {
         let Recorded { truth, index, grown, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
-        let stats = index.stats(&filter(wanted.as_deref(), since, since + length), Stacked::ByProcess);
+        let stats = index.stats(&filter(wanted.as_deref(), since, since + length), Stacked::ByProcess, Nanos(0));
         prop_assert!(stats.gaps.is_empty());
         let (from, to) = (stats.since.0, stats.until.0);
         prop_assert!((since <= from || from == to) && from <= to && to <= (since + length).max(from));
@@ -178,13 +178,13 @@ proptest! {
                 prop_assert!(spread.percentile(50).abs_diff(exact) <= exact / 100);
             }
         }
-        let merged = index.stats(&filter(wanted.as_deref(), since, since + length), Stacked::Merged);
+        let merged = index.stats(&filter(wanted.as_deref(), since, since + length), Stacked::Merged, Nanos(0));
         let mut together = BTreeMap::new();
         for ((_, path), own) in model.stacks {
             *together.entry((None, path)).or_default() += own;
         }
         prop_assert_eq!(stacks(&merged), together);
-        let again = grown.stats(&filter(wanted.as_deref(), since, since + length), Stacked::Not);
+        let again = grown.stats(&filter(wanted.as_deref(), since, since + length), Stacked::Not, Nanos(0));
         prop_assert_eq!(counts(&again), counts(&stats));
         let within = |event: &&Plain| {
             let asked = |wanted: &Vec<usize>| event.process.is_some_and(|process| wanted.contains(&process));
@@ -211,7 +211,7 @@ proptest! {
         }).collect();
         let index: Index = record(&lossy, 2_000).index;
         let truth = record(&whole, 1 << 20).truth;
-        let stats = index.stats(&filter(None, since, since + length), Stacked::ByProcess);
+        let stats = index.stats(&filter(None, since, since + length), Stacked::ByProcess, Nanos(0));
         let model = Model::of(&truth.events, None, stats.since.0, stats.until.0);
         for (function, found) in counts(&stats) {
             let truly = model.counts.get(&function).copied().unwrap_or_default();
@@ -235,7 +235,7 @@ fn steps(acts: &[Act]) -> Vec<Step> {
 }
 
 fn figures(acts: &[Act]) -> BTreeMap<u64, Counts> {
-    counts(&record(&steps(acts), 1 << 20).index.stats(&filter(None, 0, u64::MAX), Stacked::Merged))
+    counts(&record(&steps(acts), 1 << 20).index.stats(&filter(None, 0, u64::MAX), Stacked::Merged, Nanos(0)))
 }
 
 /// The model must know what it says: a hand-made case of each kind.
