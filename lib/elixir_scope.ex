@@ -969,6 +969,31 @@ defmodule ElixirScope do
 
   # Waiting and deadlocks.
 
+  @doc """
+  Circles of processes that wait for each other's answers, as `ElixirScope.Deadlock`, by time: those of the past, and in the VM that
+  records also those that are on now.
+
+  Known are calls of GenServer, `:gen_statem` and all that calls as they do, `Task.await/2`, and a message directly before an instrumented `receive`
+  that names its sender. A server that answers later, a request that is sent without waiting for its answer, and a circle that ended with an answer
+  are no deadlocks. The messages of the processes must have been watched, see `watch/2`.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:since`, `:until` | all | times within which they began to wait, both included |
+  | `:in` | | the recording |
+
+  Where events are missing there is an element with the verdict `:unknown`, which says when. Raises `ElixirScope.Error`, with the reason
+  `:not_watched` when no message was recorded.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, _} = ElixirScope.watch(counter, kinds: [:messages])
+      iex> GenServer.call(counter, :next)
+      iex> ElixirScope.deadlocks(since: {:ago, 1, :second})
+      []
+  """
+  @spec deadlocks(keyword) :: [ElixirScope.Deadlock.t()]
+  def deadlocks(options \\ []), do: bang(Query.Deadlocks.list(options))
+
   # Figures.
 
   @doc """
