@@ -32,7 +32,7 @@ defmodule ElixirScope.Query.WaitingAt do
     with [_ | _] = last <- last(past, pid, before, until),
          %Waiting{} = waiting <- waiting(last),
          waiting = found(past, waiting),
-         false <- answered?(past, waiting, before, until) do
+         false <- answered?(past, waiting, before, end_of(moment, last)) do
       evident(past, waiting, last)
     else
       _does_not_wait -> nil
@@ -41,6 +41,9 @@ defmodule ElixirScope.Query.WaitingAt do
 
   defp edge({:before, id}), do: {id, Past.forever()}
   defp edge({:at, time}), do: {Past.forever(), time}
+
+  defp end_of({:before, _id}, [last | _]), do: last.time
+  defp end_of({:at, time}, _last), do: time
 
   defp last(past, pid, before, until) do
     past
@@ -309,8 +312,19 @@ defmodule ElixirScope.Query.WaitingAt do
   end
 
   defp how(past, waiting, nil, next) do
-    gave_up? = waiting.evidence in [:traced, :request] or replied_late?(past, waiting, next)
+    gave_up? =
+      waiting.evidence in [:traced, :request] or timed_out?(past, waiting, next) or
+        replied_late?(past, waiting, next)
+
     %{how: if(gave_up?, do: :timeout, else: :went_on), time: next.time, reason: nil}
+  end
+
+  # The VM tells the `after` of a `receive` as a message that nobody sent.
+  defp timed_out?(past, waiting, next) do
+    case past |> Past.prev(waiting.pid, [:receive], next.id) |> Enum.take(1) do
+      [%Event{id: id, data: %{message: :timeout, from: nil}}] -> id > waiting.id
+      _a_message -> false
+    end
   end
 
   # The alias of a call that gave up takes no answer; that of a request which is collected later does.
