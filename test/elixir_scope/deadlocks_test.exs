@@ -105,6 +105,7 @@ defmodule ElixirScope.DeadlocksTest do
   @tag :receives
   test "processes that ask each other by hand" do
     [first, second, third] = for _ <- 1..3, do: Plain.start()
+    assert Plain.ask(first, [second, third]) == :done
     client = client(fn -> Plain.ask(first, [second, third, first]) end)
     deadlock = hd(until_found())
     assert %Deadlock{verdict: :deadlock, confirmed: true} = deadlock
@@ -117,6 +118,7 @@ defmodule ElixirScope.DeadlocksTest do
   @tag :receives
   test "a process that asks itself by hand" do
     process = Plain.start()
+    assert Plain.ask(process, []) == :done
     client = client(fn -> Plain.ask(process, [process]) end)
     assert [%Deadlock{members: [%{pid: ^process, for: ^process}]}] = until_found()
     finish([client, process])

@@ -41,9 +41,7 @@ defmodule ElixirScope.Query.Deadlocks do
     {found, _seen} =
       past
       |> DeadlocksSeeds.of(since, until)
-      |> Enum.flat_map_reduce(MapSet.new(), fn seed, seen ->
-        if MapSet.member?(seen, seed), do: {[], seen}, else: at(past, seed, seen)
-      end)
+      |> Enum.flat_map_reduce(MapSet.new(), &at(past, &1, &2))
 
     Enum.sort_by(self_calls(past, since, until) ++ found, & &1.since) ++ unknown(past, since, until)
   end
@@ -66,15 +64,16 @@ defmodule ElixirScope.Query.Deadlocks do
   end
 
   # The circle that a request which nobody answered is in, if it is in one.
-  defp at(past, {pid, id} = seed, seen) do
+  defp at(past, {pid, id}, seen) do
     with %Waiting{} = first <- WaitingAt.at(past, pid, {:before, id + 1}),
+         false <- MapSet.member?(seen, {pid, first.id}),
          {ended, next} <- WaitingAt.ending(past, first),
          true <- broken?(ended),
          [_ | _] = members <- circle(past, first, moment(ended, next)),
          %Deadlock{} = deadlock <- verdict(past, members, ended) do
-      {[deadlock], Enum.reduce(members, MapSet.put(seen, seed), &MapSet.put(&2, {&1.pid, &1.id}))}
+      {[deadlock], Enum.reduce(members, seen, &MapSet.put(&2, {&1.pid, &1.id}))}
     else
-      _no_circle -> {[], seen}
+      _none_or_known -> {[], seen}
     end
   end
 

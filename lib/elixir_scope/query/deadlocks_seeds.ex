@@ -6,7 +6,7 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
   alias ElixirScope.Event
   alias ElixirScope.Query.{Past, Term}
 
-  @typedoc "A process, and the event with which it began to wait."
+  @typedoc "A process, and its last event before it waited: the request, or the beginning of the `receive` behind it."
   @type seed :: {pid, non_neg_integer}
 
   @kinds [:send, :receive, :wait, :take, :traced]
@@ -45,11 +45,8 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
   end
 
   # The message that its answer is waited for comes directly before it.
-  defp event(%Event{kind: :wait, pid: pid}, state) do
-    case state.asked do
-      %{^pid => id} when id != nil -> %{state | waits: Map.put(state.waits, pid, id)}
-      _asked_nothing -> state
-    end
+  defp event(%Event{kind: :wait, pid: pid, id: id}, state) do
+    if is_map_key(state.asked, pid), do: %{state | waits: Map.put(state.waits, pid, id)}, else: state
   end
 
   defp event(%Event{kind: :take, pid: pid, data: data}, state) do
