@@ -31,18 +31,22 @@ defmodule ElixirScope.Clocked do
     refs = for pid <- pids, do: Process.monitor(pid)
     for pid <- pids, do: send(pid, {:begin, pids})
     for ref <- refs, do: receive(do: ({:DOWN, ^ref, _, _, _} -> :ok))
-    collect([], 0)
+    collect([], [])
   end
 
-  # Each process says how many it has made.
-  defp collect(log, open) do
+  # Each process says which others it has made. One that is linked may end before it has said anything.
+  defp collect(log, []) do
     receive do
-      {:at, label, pid, clock} -> collect([{label, pid, clock} | log], open)
-      {:made, _pid} -> collect(log, open + 1)
-      {:over, _pid} -> collect(log, open - 1)
+      {:at, label, pid, clock} -> collect([{label, pid, clock} | log], [])
+      {:made, child} -> collect(log, [Process.monitor(child)])
     after
-      if(open > 0, do: 5_000, else: 0) ->
-        if open > 0, do: raise("a process of the program has not ended"), else: log
+      0 -> log
+    end
+  end
+
+  defp collect(log, [ref | rest]) do
+    receive do
+      {:DOWN, ^ref, _, _, _} -> collect(log, rest)
     end
   end
 
@@ -56,7 +60,6 @@ defmodule ElixirScope.Clocked do
 
   def child(tester, script, pids, clock) do
     go(tester, script, pids, clock)
-    send(tester, {:over, self()})
     exit({:over, Process.get(:clock)})
   end
 
@@ -101,7 +104,6 @@ defmodule ElixirScope.Clocked do
 
   defp step({:spawn, how, script}, pids) do
     label()
-    send(Process.get(:tester), {:made, self()})
     args = [Process.get(:tester), script, [self() | pids], Process.get(:clock)]
 
     child =
@@ -111,6 +113,7 @@ defmodule ElixirScope.Clocked do
         :monitor -> elem(spawn_monitor(__MODULE__, :child, args), 0)
       end
 
+    send(Process.get(:tester), {:made, child})
     [child | pids]
   end
 

@@ -35,13 +35,13 @@ defmodule ElixirScope.Query.CausalityEdges do
   @doc "All edges into a process, by the messages to it."
   @spec incoming(Past.t(), pid, [Message.t()], boolean) :: incoming
   def incoming(past, pid, messages, named?) do
-    takes? = takes?(past, pid, messages)
+    seen = seen(past, pid)
 
     {edges, hidden} =
       Enum.reduce(messages, {[], []}, fn message, {edges, hidden} ->
         cond do
-          edge = of_message(past, message, takes?) -> {[edge | edges], hidden}
-          hidden?(message, named?) -> {edges, [message | hidden]}
+          edge = of_message(past, message, seen) -> {[edge | edges], hidden}
+          hidden?(message, named?) or unseen?(message, seen) -> {edges, [message | hidden]}
           true -> {edges, hidden}
         end
       end)
@@ -50,14 +50,43 @@ defmodule ElixirScope.Query.CausalityEdges do
     %{edges: Enum.sort_by(edges, & &1.to.id), hidden: hidden ++ unheard(past, pid, messages)}
   end
 
-  # A process whose receives are instrumented, or that runs callbacks, has not seen what it has not taken.
-  defp takes?(past, pid, messages) do
-    Enum.any?(messages, &(&1.taken != nil)) or
-      not Enum.empty?(Past.next(past, pid, [:take, :wait], 0))
+  # Which of the messages that a process took are known. All: it is a server with instrumented callbacks, or was begun with an
+  # instrumented function, so it has not seen what it is not known to have taken. Some: it has instrumented receives, and
+  # may have others. None: then a delivery counts.
+  defp seen(past, pid) do
+    cond do
+      exists?(past, pid, [:state]) or begun_instrumented?(past, pid) -> :all
+      exists?(past, pid, [:take, :wait]) -> :some
+      true -> :none
+    end
   end
 
-  defp of_message(past, %Message{kind: kind} = message, takes?) when kind in [:down, :exit] do
-    with %{} = to <- entry(message, takes?),
+  defp exists?(past, pid, kinds), do: not Enum.empty?(Past.next(past, pid, kinds, 0))
+
+  defp begun_instrumented?(past, pid) do
+    case past |> Past.next(pid, [:spawned, :call], 0) |> Enum.take(2) do
+      [
+        %Event{kind: :spawned, data: %{mfa: {:erlang, :apply, [fun, []]}}},
+        %Event{kind: :call, mfa: {module, _, _}}
+      ]
+      when is_function(fun) ->
+        Function.info(fun, :module) == {:module, module}
+
+      [%Event{kind: :spawned, data: %{mfa: {module, function, args}}}, %Event{kind: :call, mfa: mfa}]
+      when is_list(args) ->
+        mfa == {module, function, length(args)}
+
+      _other ->
+        false
+    end
+  end
+
+  defp unseen?(%Message{taken: nil, delivered: %{}} = message, :some), do: not answer?(message)
+
+  defp unseen?(_message, _seen), do: false
+
+  defp of_message(past, %Message{kind: kind} = message, seen) when kind in [:down, :exit] do
+    with %{} = to <- entry(message, seen),
          pid when is_pid(pid) <- ended(message.content),
          %Event{} = exit <- exit_before(past, pid, to.time) do
       %{why: :exit, from: point(exit), to: to, message: message}
@@ -66,20 +95,29 @@ defmodule ElixirScope.Query.CausalityEdges do
     end
   end
 
-  defp of_message(_past, %Message{sent: nil}, _takes?), do: nil
-  defp of_message(_past, %Message{from: nil}, _takes?), do: nil
+  defp of_message(_past, %Message{sent: nil}, _seen), do: nil
+  defp of_message(_past, %Message{from: nil}, _seen), do: nil
 
-  defp of_message(_past, %Message{} = message, takes?) do
-    with %{} = to <- entry(message, takes?) do
+  defp of_message(_past, %Message{} = message, seen) do
+    with %{} = to <- entry(message, seen) do
       from = Map.put(message.sent, :pid, message.from)
       %{why: :message, from: from, to: to, message: message}
     end
   end
 
-  defp entry(%Message{to: to, taken: %{} = taken}, _takes?), do: Map.put(taken, :pid, to)
-  defp entry(%Message{delivered: nil}, _takes?), do: nil
-  defp entry(%Message{kind: kind}, true) when kind in [:call, :cast, :info], do: nil
-  defp entry(%Message{to: to, delivered: delivered}, _takes?), do: Map.put(delivered, :pid, to)
+  defp entry(%Message{to: to, taken: %{} = taken}, _seen), do: Map.put(taken, :pid, to)
+  defp entry(%Message{delivered: nil}, _seen), do: nil
+
+  # The answer of a call is taken by the call.
+  defp entry(%Message{to: to, delivered: delivered} = message, seen) do
+    if seen == :none or answer?(message), do: Map.put(delivered, :pid, to)
+  end
+
+  # Servers of Erlang that are no gen_server answer in their own ways.
+  defp answer?(%Message{kind: :reply}), do: true
+  defp answer?(%Message{content: {:code_server, _answer}}), do: true
+  defp answer?(%Message{content: {:io_reply, ref, _answer}}) when is_reference(ref), do: true
+  defp answer?(_message), do: false
 
   @doc "The process whose end a message tells of. One that was not there any more when it was monitored did not cause the message by its end."
   @spec ended(term) :: pid | nil
@@ -99,8 +137,19 @@ defmodule ElixirScope.Query.CausalityEdges do
   defp hidden?(%Message{kind: kind}, _named?) when kind in [:down, :exit], do: false
   defp hidden?(%Message{content: :timeout, from: nil}, _named?), do: false
   defp hidden?(%Message{sent: nil, from: nil}, true), do: false
-  defp hidden?(%Message{sent: nil}, _named?), do: true
+  defp hidden?(%Message{sent: nil, content: content}, _named?), do: not inquiry?(content)
   defp hidden?(%Message{outcome: outcome}, _named?), do: outcome in [:unwatched, :unknown]
+
+  # What `Process.info/2` asks of another process comes back as a signal, which the VM tells as a message that nobody sent.
+  @items [:parent, :status, :links, :monitors, :monitored_by, :dictionary, :registered_name, :initial_call] ++
+           [:current_function, :current_location, :current_stacktrace, :message_queue_len, :messages] ++
+           [:group_leader, :heap_size, :total_heap_size, :stack_size, :memory, :reductions, :priority] ++
+           [:trap_exit, :suspending, :garbage_collection, :garbage_collection_info, :label]
+
+  defp inquiry?({ref, {item, _value}}) when is_reference(ref), do: item in @items
+  defp inquiry?({ref, :undefined}) when is_reference(ref), do: true
+  defp inquiry?({ref, [{item, _value} | _]}) when is_reference(ref), do: item in @items
+  defp inquiry?(_content), do: false
 
   # A process that was never watched may have been sent anything.
   defp unheard(past, pid, messages) do
