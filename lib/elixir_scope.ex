@@ -1124,6 +1124,39 @@ defmodule ElixirScope do
   @spec waiting(keyword) :: [ElixirScope.Waiting.t()]
   def waiting(options \\ []), do: bang(Query.Waiting.list(options))
 
+  @doc """
+  Processes whose mailboxes have grown, the one that has grown most first, as maps: `pid`, how many messages lay there `from` the beginning `to`
+  the end of the time, `by` how many it has grown, and `since` and `until` when. `from` is `nil` where it is not known; then it counts as none.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:at_least` | 100 | by so many |
+  | `:since`, `:until` | all | the time, both ends included |
+  | `:in` | | the recording |
+
+  What was taken is known of instrumented code, see `mailbox/3`. Of other processes it is what the VM says now; they are left out where that cannot be
+  asked. Raises `ElixirScope.Error`.
+
+      iex> hoarder = spawn(fn -> receive do: (:never -> :ok) end)
+      iex> {:ok, _} = ElixirScope.watch(hoarder, kinds: [:messages])
+      iex> for n <- 1..200, do: send(hoarder, n)
+      iex> {:message_queue_len, 200} = Process.info(hoarder, :message_queue_len)
+      iex> [grown] = Enum.filter(ElixirScope.growing_mailboxes(), &(&1.pid == hoarder))
+      iex> {grown.to, grown.by >= 200}
+      {200, true}
+  """
+  @spec growing_mailboxes(keyword) :: [
+          %{
+            pid: pid,
+            from: non_neg_integer | nil,
+            to: non_neg_integer,
+            by: pos_integer,
+            since: non_neg_integer,
+            until: non_neg_integer
+          }
+        ]
+  def growing_mailboxes(options \\ []), do: bang(Query.WaitingMailboxes.list(options))
+
   # Figures.
 
   @doc """

@@ -70,6 +70,7 @@ defmodule ElixirScope.DeadlocksTest do
     assert Enum.map(deadlock.members, & &1.ended.how) |> Enum.sort() == [:reply, :timeout]
   end
 
+  @tag :capture_log
   test "a server that calls itself" do
     server = hd(links(1))
     ref = Process.monitor(server)
@@ -102,7 +103,6 @@ defmodule ElixirScope.DeadlocksTest do
     finish([client, server, machine])
   end
 
-  @tag :receives
   test "processes that ask each other by hand" do
     [first, second, third] = for _ <- 1..3, do: Plain.start()
     assert Plain.ask(first, [second, third]) == :done
@@ -115,7 +115,6 @@ defmodule ElixirScope.DeadlocksTest do
     finish([client, first, second, third])
   end
 
-  @tag :receives
   test "a process that asks itself by hand" do
     process = Plain.start()
     assert Plain.ask(process, []) == :done

@@ -242,9 +242,16 @@ defmodule ElixirScope.Query.CausalitySteps do
   defp answered(past, event, id) do
     past
     |> Past.next(event.pid, WaitingAt.own(), id + 1)
-    |> Stream.take_while(&(&1.kind in [:send, :state]))
+    |> Stream.take_while(&answer?/1)
     |> Enum.reduce(id, fn event, _id -> event.id end)
   end
+
+  defp answer?(%Event{kind: :state}), do: true
+
+  defp answer?(%Event{kind: :send, data: %{message: message}}),
+    do: match?({:reply, _ref}, Message.about(message))
+
+  defp answer?(_event), do: false
 
   @doc "Edges as the steps of a way from one event to another, with what the processes between did in between."
   @spec path(Past.t(), Event.t(), Event.t(), [CausalityEdges.edge()]) :: [Step.t()]

@@ -2,7 +2,7 @@ defmodule ElixirScope.Query.Races do
   @moduledoc false
   # Lost updates: a client reads, another one writes, and the first, which does not know of that, writes over it.
 
-  alias ElixirScope.{Cut, Difference, Error, Event, Path, Query, Race}
+  alias ElixirScope.{Cut, Difference, Error, Event, Path, Query, Race, Text}
   alias ElixirScope.Query.{Causality, HistoryGaps, Past, RacesConversations, Server, Stack, States, Term}
   alias ElixirScope.Race.{Exchange, Side}
 
@@ -212,14 +212,14 @@ defmodule ElixirScope.Query.Races do
          {:ok, known} when known != true <- Causality.before(past, other.written.event, sent) do
       gaps = past.gaps.(read.time, write.time)
       kind = if known == :unknown or gaps != [], do: :unknown, else: kind
-      made(pid, {other, write, read, entries}, earlier, kind, gaps)
+      made(past, pid, {other, write, read, entries}, {earlier, kind, gaps})
     else
-      nil -> made(pid, {other, write, read, entries}, earlier, :unknown, [])
+      nil -> made(past, pid, {other, write, read, entries}, {earlier, :unknown, []})
       _ordered -> nil
     end
   end
 
-  defp made(pid, {other, write, read, entries}, earlier, kind, gaps) do
+  defp made(past, pid, {other, write, read, entries}, {earlier, kind, gaps}) do
     paths = for {path, _, _, _} <- entries, do: path
     before = Enum.find(earlier, &(&1.id < other.id and read?(&1, other, entries)))
 
@@ -237,7 +237,7 @@ defmodule ElixirScope.Query.Races do
         read: exchange(read, paths),
         write: %{exchange(write, paths) | difference: %Difference{entries: entries}}
       },
-      lost: lost(kind, other, read, entries),
+      lost: lost(kind, Text.process(past.recording, other.client, other.time), read, entries),
       gaps: gaps
     }
   end
@@ -261,14 +261,14 @@ defmodule ElixirScope.Query.Races do
   defp nothing(:none), do: nil
   defp nothing(reply), do: reply
 
-  defp lost(:stale_read, _other, _read, _entries), do: "nothing; but what was read was no more so"
+  defp lost(:stale_read, _who, _read, _entries), do: "nothing; but what was read was no more so"
 
-  defp lost(_kind, other, read, [{path, _kind_of_entry, old, new} | _] = entries) do
+  defp lost(_kind, who, read, [{path, _kind_of_entry, old, new} | _] = entries) do
     more = if length(entries) > 1, do: ", and #{length(entries) - 1} more", else: ""
     was = with {:ok, value} <- value(read.state, {path, nil, nil, nil}), do: ", made of #{short(value)}"
     was = if is_binary(was), do: was, else: ""
 
-    "#{Path.format(path)}: #{short(old)} of #{inspect(other.client)} was overwritten with #{short(new)}#{was}#{more}"
+    "#{Path.format(path)}: #{short(old)} of #{who} was overwritten with #{short(new)}#{was}#{more}"
   end
 
   defp short(term), do: inspect(term, limit: 5, printable_limit: 40)

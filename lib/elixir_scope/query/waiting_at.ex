@@ -17,6 +17,9 @@ defmodule ElixirScope.Query.WaitingAt do
   # So many of its own events are looked back at, at most.
   @back 64
 
+  # Times of two processes are not exact to each other.
+  @skew 100_000
+
   @typedoc "A moment of a process: before the event of a number, or at the end of a time."
   @type moment :: {:before, non_neg_integer} | {:at, non_neg_integer}
 
@@ -163,6 +166,7 @@ defmodule ElixirScope.Query.WaitingAt do
 
   # What came or was sent may be taken at any moment.
   defp answered?(_past, %Waiting{kind: :receive}, _before, _until), do: false
+  defp answered?(_past, %Waiting{kind: :request, for: nil}, _before, _until), do: false
 
   defp answered?(past, %Waiting{ref: ref} = waiting, before, until) when is_reference(ref) do
     came? =
@@ -176,10 +180,18 @@ defmodule ElixirScope.Query.WaitingAt do
 
   defp answered?(past, %Waiting{kind: :request} = waiting, _before, until) do
     own = waiting_request(past, waiting.for, until)
-    sent?(past, waiting, until, &(&1.id != own and to?(past, &1, waiting.pid)))
+    came = came(past, waiting, until)
+    sent?(past, waiting, until, &(&1.id > came and &1.id != own and to?(past, &1, waiting.pid)))
   end
 
   defp answered?(_past, _waiting, _before, _until), do: false
+
+  # What was sent before the request came is no answer to it. Not yet there: nothing is.
+  defp came(past, %Waiting{for: pid, request: request} = waiting, until) do
+    past
+    |> Past.next(pid, [:receive], 0, since: max(waiting.since - @skew, 0), until: until)
+    |> Enum.find_value(Past.forever(), &if(match?(%{message: ^request}, &1.data), do: &1.id))
+  end
 
   # What the other one asks itself, and waits for, is no answer.
   defp waiting_request(_past, nil, _until), do: nil
@@ -197,9 +209,6 @@ defmodule ElixirScope.Query.WaitingAt do
   defp to?(_past, _send, _pid), do: false
 
   defp sent?(_past, %Waiting{for: nil}, _until, _fun), do: false
-
-  # Times of two processes are not exact to each other.
-  @skew 100_000
 
   defp sent?(past, %Waiting{for: pid} = waiting, until, fun) do
     since = max(waiting.since - @skew, 0)

@@ -25,14 +25,23 @@ defmodule ElixirScope.Text.Causes do
   defp narrow(width) when is_integer(width), do: min(width, 60)
   defp narrow(width), do: width
 
-  defp what(%Event{kind: :send, data: %{} = data} = event, recording, options),
-    do: "sends #{Text.short(data.message, options)} to #{whom(data.to, recording, event.time)}"
+  defp what(%Event{kind: :send, data: %{message: message, to: to}} = event, recording, options) do
+    to = whom(to, recording, event.time)
 
-  defp what(%Event{kind: :receive, data: %{} = data}, _recording, options),
-    do: "is sent #{Text.short(data.message, options)}"
+    case message do
+      {:"$gen_call", {_pid, _tag}, request} -> "asks #{to} #{Text.short(request, options)}"
+      {:"$gen_cast", request} -> "casts #{Text.short(request, options)} to #{to}"
+      {[:alias | _ref], answer} -> "answers #{Text.short(answer, options)}"
+      {ref, answer} when is_reference(ref) -> "answers #{Text.short(answer, options)}"
+      message -> "sends #{Text.short(message, options)} to #{to}"
+    end
+  end
+
+  defp what(%Event{kind: :receive, data: %{message: message}}, _recording, options),
+    do: "is sent #{content(message, options)}"
 
   defp what(%Event{kind: :take, data: %{message: message}}, _recording, options),
-    do: "takes #{Text.short(message, options)}"
+    do: "takes #{content(message, options)}"
 
   defp what(%Event{kind: :take}, _recording, _options), do: "waits no longer"
   defp what(%Event{kind: :wait}, _recording, _options), do: "waits in a receive"
@@ -55,6 +64,12 @@ defmodule ElixirScope.Text.Causes do
     do: "has the state " <> Sentence.of(event, options)
 
   defp what(%Event{} = event, _recording, options), do: "#{event.kind} " <> Sentence.of(event, options)
+
+  # What OTP puts around it says nothing to people.
+  defp content({:"$gen_call", {_pid, _tag}, request}, options), do: "the call #{Text.short(request, options)}"
+  defp content({:"$gen_cast", request}, options), do: "the cast #{Text.short(request, options)}"
+  defp content({[:alias | _ref], answer}, options), do: "the answer #{Text.short(answer, options)}"
+  defp content(message, options), do: Text.short(message, options)
 
   defp whom(pid, recording, time) when is_pid(pid), do: Text.process(recording, pid, time)
   defp whom(other, _recording, _time), do: Text.short(other, width: 40)

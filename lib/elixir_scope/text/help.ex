@@ -53,7 +53,8 @@ defmodule ElixirScope.Text.Help do
     {"Waiting",
      [
        {"Which processes wait for each other?", "deadlocks(since: {:ago, 60, :second})"},
-       {"Who has waited for long?", "waiting(longer_than: 10_000)"}
+       {"Who has waited for long?", "waiting(longer_than: 10_000)"},
+       {"Who is sent more than it takes?", "growing_mailboxes()"}
      ]},
     {"Search",
      [
