@@ -1032,7 +1032,195 @@ defmodule ElixirScope do
 
   # Causality.
 
+  @doc """
+  What led to an event directly, nearest first, as `ElixirScope.Causes`: the message that its process was working on and who sent it, the
+  call around it, what the process did before, the spawn of the process, the exit that ended it.
+
+  `event` is an `ElixirScope.Event`, a call, a change, a message or a cursor that stands on an event.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:limit` | 100 | how many at most |
+  | `:in` | | the recording |
+
+  Messages must have been watched, see `watch/2`; else the error has the reason `:not_watched`.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, _} = ElixirScope.watch([self(), counter], kinds: [:messages])
+      iex> GenServer.call(counter, :next)
+      iex> :ok = ElixirScope.unwatch(self())
+      iex> [change] = Enum.take(ElixirScope.state_history(counter, order: :newest), 1)
+      iex> {:ok, causes} = ElixirScope.causes(change)
+      iex> sent = Enum.find(causes.steps, &(&1.event.kind == :send))
+      iex> {sent.why, sent.event.pid == self(), elem(sent.event.data.message, 2)}
+      {:message, true, :next}
+  """
+  @spec causes(Query.Causality.place(), keyword) :: {:ok, ElixirScope.Causes.t()} | {:error, Error.t()}
+  def causes(event, options \\ []), do: Query.Causality.around(event, :causes, options)
+
+  @doc """
+  What an event led to directly, by time, as `ElixirScope.Causes`: where a message was delivered and what took it, the process that was made, what was
+  sent, made and changed within a call or until the next message was taken, who ended with a process or was told of its end, and what the
+  process did next.
+
+  Takes what `causes/2` takes.
+  """
+  @spec effects(Query.Causality.place(), keyword) :: {:ok, ElixirScope.Causes.t()} | {:error, Error.t()}
+  def effects(event, options \\ []), do: Query.Causality.around(event, :effects, options)
+
+  @doc """
+  How one thing led to another, as `ElixirScope.Causes.Way`: the way with the fewest messages, spawns and exits in it.
+
+  Happened before is: what a process did earlier; the sending of a message before what took it (where that is not recorded, before
+  its delivery); the spawn of a process before all that it does; an exit before the `:DOWN` and `:EXIT` that tell of it and
+  the exits that it causes; and so on from there. Timers and the registry are none.
+
+  `from` and `to` are as in `causes/2`. The error has the reason `:not_before` when nothing leads from the one to the other, `:lost` when
+  that is unknown: events are missing, or a message came from a process that was not watched.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, _} = ElixirScope.watch([self(), counter], kinds: [:messages])
+      iex> GenServer.call(counter, :next)
+      iex> :ok = ElixirScope.unwatch(self())
+      iex> [change] = Enum.take(ElixirScope.state_history(counter, order: :newest), 1)
+      iex> [asked] = ElixirScope.events(kind: :send, pid: self(), limit: 1, order: :newest) |> Enum.to_list()
+      iex> {:ok, path} = ElixirScope.causal_path(asked, change)
+      iex> Enum.map(path.steps, & &1.why)
+      [:message, :same_process]
+  """
+  @spec causal_path(Query.Causality.place(), Query.Causality.place(), keyword) ::
+          {:ok, ElixirScope.Causes.Way.t()} | {:error, Error.t()}
+  def causal_path(from, to, options \\ []), do: Query.Causality.path(from, to, options)
+
+  @doc """
+  Whether one thing happened before another, in the sense of `causal_path/3`: could it have had an influence on it? `:unknown` where no way
+  is recorded, and one may be among what is missing. Raises `ElixirScope.Error`.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> GenServer.call(counter, :next)
+      iex> [init, call] = ElixirScope.calls(ElixirScope.Doctest.Counter, pid: counter)
+      iex> {ElixirScope.happened_before?(init, call), ElixirScope.happened_before?(call, init)}
+      {true, false}
+  """
+  @spec happened_before?(Query.Causality.place(), Query.Causality.place(), keyword) :: boolean | :unknown
+  def happened_before?(from, to, options \\ []), do: bang(Query.Causality.before?(from, to, options))
+
+  @doc """
+  Whether neither of two things happened before the other, in the sense of `causal_path/3`: they could have happened in the other order. `:unknown`
+  as in `happened_before?/3`. Raises `ElixirScope.Error`.
+  """
+  @spec concurrent?(Query.Causality.place(), Query.Causality.place(), keyword) :: boolean | :unknown
+  def concurrent?(one, other, options \\ []), do: bang(Query.Causality.concurrent?(one, other, options))
+
+  @doc """
+  Lost updates of a server, as `ElixirScope.Race`: a client read, another one changed the state, and the first, which could not know of that, wrote
+  over it with what it had made of the older state.
+
+  Nothing is lost, and nothing reported, when the second one knew of the write before (it was told, by whatever way, or has read again), when the two
+  changed different parts of the state, and when the server made the new value of its own state (as for `{:add, 1}`).
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:since`, `:until` | all | times, both included |
+  | `:limit` | all | how many at most |
+  | `:stale` | `false` | also those where nothing is overwritten, but what a client had read, and then asked for, was no more so |
+  | `:in` | | the recording |
+
+  The server must be instrumented, and its messages and those of its clients watched, see `watch/2`. Where events are missing, an element has the
+  kind `:unknown`. Raises `ElixirScope.Error`.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, _} = ElixirScope.watch([self(), counter], kinds: [:messages])
+      iex> for _ <- 1..3, do: GenServer.call(counter, :next)
+      iex> :ok = ElixirScope.unwatch(self())
+      iex> ElixirScope.races(counter)
+      []
+  """
+  @spec races(Server.t(), keyword) :: [ElixirScope.Race.t()]
+  def races(server, options \\ []), do: bang(Query.Races.list(server, options))
+
   # Waiting and deadlocks.
+
+  @doc """
+  Circles of processes that wait for each other's answers, as `ElixirScope.Deadlock`, by time: those of the past, and in the VM that
+  records also those that are on now.
+
+  Known are calls of GenServer, `:gen_statem` and all that calls as they do, `Task.await/2`, and a message directly before an instrumented `receive`
+  that names its sender. A server that answers later, a request that is sent without waiting for its answer, and a circle that ended with an answer
+  are no deadlocks. The messages of the processes must have been watched, see `watch/2`.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:since`, `:until` | all | times within which they began to wait, both included |
+  | `:in` | | the recording |
+
+  Where events are missing there is an element with the verdict `:unknown`, which says when. Raises `ElixirScope.Error`, with the reason
+  `:not_watched` when no message was recorded.
+
+      iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
+      iex> {:ok, _} = ElixirScope.watch(counter, kinds: [:messages])
+      iex> GenServer.call(counter, :next)
+      iex> ElixirScope.deadlocks(since: {:ago, 1, :second})
+      []
+  """
+  @spec deadlocks(keyword) :: [ElixirScope.Deadlock.t()]
+  def deadlocks(options \\ []), do: bang(Query.Deadlocks.list(options))
+
+  @doc """
+  Processes that wait for an answer or in a `receive` and have done so for long, as `ElixirScope.Waiting`, the longest first: until now, or until the
+  end of a recording that is over.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:longer_than` | 5000 | for so many milliseconds at least |
+  | `:in` | | the recording |
+
+  A server that waits for its next message is not among them: only a `receive` of instrumented code is known. Messages must have been watched, as
+  for `deadlocks/1`. Raises `ElixirScope.Error`.
+
+      iex> me = self()
+      iex> {:ok, task} = Task.start(fn -> receive do: (:go -> send(me, GenServer.call(me, :never_answered, :infinity))) end)
+      iex> {:ok, _} = ElixirScope.watch(task)
+      iex> send(task, :go)
+      iex> receive do: ({:"$gen_call", from, :never_answered} -> GenServer.reply(from, :answered))
+      iex> receive do: (:answered -> ElixirScope.waiting())
+      []
+  """
+  @spec waiting(keyword) :: [ElixirScope.Waiting.t()]
+  def waiting(options \\ []), do: bang(Query.Waiting.list(options))
+
+  @doc """
+  Processes whose mailboxes have grown, the one that has grown most first, as maps: `pid`, how many messages lay there `from` the beginning `to`
+  the end of the time, `by` how many it has grown, and `since` and `until` when. `from` is `nil` where it is not known; then it counts as none.
+
+  | option | default | meaning |
+  |---|---|---|
+  | `:at_least` | 100 | by so many |
+  | `:since`, `:until` | all | the time, both ends included |
+  | `:in` | | the recording |
+
+  What was taken is known of instrumented code, see `mailbox/3`. Of other processes it is what the VM says now; they are left out where that cannot be
+  asked. Raises `ElixirScope.Error`.
+
+      iex> hoarder = spawn(fn -> receive do: (:never -> :ok) end)
+      iex> {:ok, _} = ElixirScope.watch(hoarder, kinds: [:messages])
+      iex> for n <- 1..200, do: send(hoarder, n)
+      iex> {:message_queue_len, 200} = Process.info(hoarder, :message_queue_len)
+      iex> [grown] = Enum.filter(ElixirScope.growing_mailboxes(), &(&1.pid == hoarder))
+      iex> {grown.to, grown.by >= 200}
+      {200, true}
+  """
+  @spec growing_mailboxes(keyword) :: [
+          %{
+            pid: pid,
+            from: non_neg_integer | nil,
+            to: non_neg_integer,
+            by: pos_integer,
+            since: non_neg_integer,
+            until: non_neg_integer
+          }
+        ]
+  def growing_mailboxes(options \\ []), do: bang(Query.WaitingMailboxes.list(options))
 
   # Figures.
 

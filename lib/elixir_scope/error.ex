@@ -21,6 +21,7 @@ defmodule ElixirScope.Error do
   | `:cut` | a limit kept out what is asked about |
   | `:bad_predicate` | the function that is to be asked about states failed |
   | `:no_callback` | no callback of the server is known that could be run again |
+  | `:not_before` | nothing leads from the one event to the other |
   | `:no_literal` | a recorded term, or how a call ended, cannot be written down as source |
   | `:not_found`, `:is_run`, `:in_use`, `:not_writable`, `:disk_full`, `:damaged`, `:io` | the folder or file of a recording |
   | `:other_version` | the recording is of another version of the format; the message says what opens it |

@@ -42,6 +42,20 @@ defmodule ElixirScope.Text.Help do
        {"Would the code of today have done otherwise?", "replay(server, time)"},
        {"The same as a test", "mix scope.gen.test"}
      ]},
+    {"Before and after",
+     [
+       {"What led to this directly, and what did it lead to?", "causes(event), effects(event)"},
+       {"How did the one lead to the other?", "causal_path(event, later)"},
+       {"Could the one have had an influence on the other?",
+        "happened_before?(event, later), concurrent?(event, other)"},
+       {"Who wrote over what another one had written meanwhile?", "races(server)"}
+     ]},
+    {"Waiting",
+     [
+       {"Which processes wait for each other?", "deadlocks(since: {:ago, 60, :second})"},
+       {"Who has waited for long?", "waiting(longer_than: 10_000)"},
+       {"Who is sent more than it takes?", "growing_mailboxes()"}
+     ]},
     {"Search",
      [
        {"Who called this, with what, and what came back?", "calls(&Cart.add/2, limit: 10)"},

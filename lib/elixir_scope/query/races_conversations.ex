@@ -1,0 +1,91 @@
+defmodule ElixirScope.Query.RacesConversations do
+  @moduledoc false
+  # What was asked of a server, one after the other: by whom, what it answered, and what became of its state meanwhile.
+
+  alias ElixirScope.{Difference, Event, Message}
+
+  # `state` is known from the conversation on; `before` is `:none` where no state was known yet.
+  defstruct [:client, :id, :time, :sent, :kind, :message, :reply, :replied, :before, :state, :written]
+
+  @type t :: %__MODULE__{
+          client: pid,
+          id: non_neg_integer,
+          time: non_neg_integer,
+          sent: Message.t() | map | nil,
+          kind: :call | :cast | :info,
+          message: term,
+          reply: {:ok, term} | :none,
+          replied: non_neg_integer | nil,
+          before: {:ok, term} | :none,
+          state: {:ok, term} | :none,
+          written: %{event: Event.t(), difference: Difference.t()} | nil
+        }
+
+  @doc "Of the messages to and from a server, and its states, both by their numbers."
+  @spec of([Message.t()], [Event.t()], pid) :: [t]
+  def of(messages, states, server) do
+    replies =
+      for %Message{kind: :reply, ref: ref} = reply <- messages,
+          reply.from == server,
+          into: %{},
+          do: {ref, reply}
+
+    asked =
+      messages
+      |> Enum.filter(
+        &(&1.to == server and &1.taken != nil and &1.kind in [:call, :cast, :info] and is_pid(&1.from))
+      )
+      |> Enum.sort_by(& &1.taken.id)
+
+    follow(asked, Enum.filter(states, & &1.data), :none, replies, [])
+  end
+
+  # The states until the next message is taken are the work of this one.
+  defp follow([], _states, _known, _replies, done), do: Enum.reverse(done)
+
+  defp follow([message | rest], states, known, replies, done) do
+    {earlier, states} = Enum.split_while(states, &(&1.id < message.taken.id))
+    known = last(earlier, known)
+    {own, states} = own(states, rest)
+    {noticed, written} = Enum.split_while(own, &(&1.data.origin != :callback))
+    before = last(noticed, known)
+    conversation = conversation(message, before, written, replies)
+    follow(rest, states, last(written, before), replies, [conversation | done])
+  end
+
+  defp own(states, []), do: {states, []}
+  defp own(states, [next | _]), do: Enum.split_while(states, &(&1.id < next.taken.id))
+
+  defp last([], known), do: known
+  defp last(states, _known), do: {:ok, List.last(states).data.state}
+
+  defp conversation(message, before, written, replies) do
+    state = last(written, before)
+    reply = Map.get(replies, message.kind == :call && message.ref)
+
+    %__MODULE__{
+      client: message.from,
+      id: message.taken.id,
+      time: message.taken.time,
+      sent: message.sent,
+      kind: message.kind,
+      message: asked(message.content),
+      reply: if(reply, do: {:ok, elem(reply.content, 1)}, else: :none),
+      replied: reply && reply.delivered && reply.delivered.id,
+      before: before,
+      state: state,
+      written: written(written, before, state)
+    }
+  end
+
+  defp asked({:"$gen_call", _from, request}), do: request
+  defp asked({:"$gen_cast", request}), do: request
+  defp asked(message), do: message
+
+  defp written([first | _], {:ok, before}, {:ok, state}) do
+    difference = Difference.of(before, state)
+    if Difference.empty?(difference), do: nil, else: %{event: first, difference: difference}
+  end
+
+  defp written(_states, _before, _state), do: nil
+end

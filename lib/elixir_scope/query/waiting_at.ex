@@ -1,0 +1,356 @@
+defmodule ElixirScope.Query.WaitingAt do
+  @moduledoc false
+  # Whether a process waited at a moment, for whom, and how that ended.
+  #
+  # A process that waits does nothing: its last own event is the request, or the beginning of a `receive`. What is done to it
+  # (deliveries, links of others) is none of its own.
+
+  alias ElixirScope.{Event, Waiting}
+  alias ElixirScope.Query.{HistoryCause, Past, Term}
+
+  @own [:call, :return, :raise, :tail, :binding, :state, :mark, :send, :wait, :take, :spawn] ++
+         [:spawned, :exit, :link, :name, :label, :traced]
+
+  # Between a request that is sent by hand and the `receive` for its answer, a program may call and compute.
+  @between [:call, :return, :tail, :binding, :state, :traced, :link]
+
+  # So many of its own events are looked back at, at most.
+  @back 64
+
+  # Times of two processes are not exact to each other.
+  @skew 100_000
+
+  @typedoc "A moment of a process: before the event of a number, or at the end of a time."
+  @type moment :: {:before, non_neg_integer} | {:at, non_neg_integer}
+
+  @doc "The kinds of events that a process makes itself."
+  @spec own() :: [Event.kind()]
+  def own, do: @own
+
+  @doc "How a process waited at a moment, or `nil` when it is not known to have."
+  @spec at(Past.t(), pid, moment) :: Waiting.t() | nil
+  def at(past, pid, moment) do
+    {before, until} = edge(moment)
+
+    with [_ | _] = last <- last(past, pid, before, until),
+         %Waiting{} = waiting <- waiting(last),
+         waiting = found(past, waiting),
+         false <- answered?(past, waiting, before, end_of(moment, last)) do
+      evident(past, waiting, last)
+    else
+      _does_not_wait -> nil
+    end
+  end
+
+  defp edge({:before, id}), do: {id, Past.forever()}
+  defp edge({:at, time}), do: {Past.forever(), time}
+
+  defp end_of({:before, _id}, [last | _]), do: last.time
+  defp end_of({:at, time}, _last), do: time
+
+  defp last(past, pid, before, until) do
+    past
+    |> Past.prev(pid, @own, before, until: until)
+    |> Stream.filter(&own?/1)
+    |> Enum.take(@back)
+  end
+
+  @doc "Whether an event is one that the process made itself."
+  @spec own?(Event.t()) :: boolean
+  def own?(%Event{kind: :link, data: %{action: action}}), do: action in [:link, :unlink]
+  def own?(%Event{kind: :traced, data: %{action: action}}), do: action == :call
+  def own?(%Event{kind: kind}), do: kind in @own
+
+  # From the last own events, newest first.
+  defp waiting([%Event{kind: :send, data: %{message: message}} = send | _]), do: request(send, message)
+  defp waiting([%Event{kind: :traced, mfa: {:gen, :call, _}} = call | _]), do: traced_call(call)
+  defp waiting([%Event{kind: :traced, mfa: {Task, :await, _}} = call | _]), do: traced_await(call)
+  defp waiting([%Event{kind: :wait} = wait | before]), do: receiving(wait, before)
+  defp waiting(_other), do: nil
+
+  defp request(%Event{pid: pid} = send, {:"$gen_call", {pid, tag}, request}) do
+    %Waiting{asked(send, :call) | request: request, ref: Term.reference(tag)}
+  end
+
+  # The first message to a Task says whose it is.
+  defp request(%Event{pid: pid} = send, {pid, ref, _reply_to, callers, {m, f, a}})
+       when is_reference(ref) and is_list(callers) and is_atom(m) and is_atom(f) and is_list(a) do
+    %Waiting{asked(send, :task) | request: {m, f, a}, ref: ref}
+  end
+
+  defp request(_send, _message), do: nil
+
+  defp asked(send, kind) do
+    %Waiting{pid: send.pid, kind: kind, since: send.time, id: send.id, target: send.data.to}
+  end
+
+  # The server was not there, or the messages are not recorded.
+  defp traced_call(%Event{data: %{args: [server, :"$gen_call", request, _timeout]}} = call) do
+    %Waiting{
+      pid: call.pid,
+      kind: :call,
+      since: call.time,
+      id: call.id,
+      target: server,
+      request: request,
+      evidence: :traced
+    }
+  end
+
+  defp traced_call(_call), do: nil
+
+  defp traced_await(%Event{data: %{args: [task | _timeout]}} = call) when is_map(task) do
+    %Waiting{
+      pid: call.pid,
+      kind: :task,
+      since: call.time,
+      id: call.id,
+      target: Map.get(task, :pid),
+      request: Map.get(task, :mfa),
+      ref: Map.get(task, :ref),
+      evidence: :traced
+    }
+  end
+
+  defp traced_await(_call), do: nil
+
+  defp receiving(wait, before) do
+    place = %Waiting{
+      pid: wait.pid,
+      kind: :receive,
+      since: wait.time,
+      id: wait.id,
+      file: wait.file,
+      line: wait.line,
+      evidence: :receive
+    }
+
+    case Enum.drop_while(before, &(&1.kind in @between)) do
+      [%Event{kind: :send} = send | _] -> asked_by_hand(send, place)
+      _no_request -> place
+    end
+  end
+
+  # A request says whom to answer.
+  defp asked_by_hand(%Event{data: %{message: message, to: to}} = send, place) do
+    cond do
+      asked = request(send, message) ->
+        %{asked | file: place.file, line: place.line, evidence: :receive}
+
+      Term.mentions?(message, send.pid) ->
+        %{place | kind: :request, since: send.time, id: send.id, target: to, request: message}
+
+      true ->
+        place
+    end
+  end
+
+  defp asked_by_hand(_send, place), do: place
+
+  # Whom for: the sender may have written a name.
+  defp found(past, %Waiting{target: target} = waiting) do
+    %{waiting | for: receiver(past, target, waiting.since)}
+  end
+
+  @doc "The process that a target stands for."
+  @spec receiver(Past.t(), term, non_neg_integer) :: pid | nil
+  def receiver(_past, pid, _time) when is_pid(pid), do: pid
+
+  def receiver(past, name, time) when is_atom(name) and name not in [nil, true, false],
+    do: past.named.(name, time)
+
+  def receiver(past, {name, node}, time) when is_atom(name) and node == node(),
+    do: receiver(past, name, time)
+
+  def receiver(_past, _other, _time), do: nil
+
+  # What came or was sent may be taken at any moment.
+  defp answered?(_past, %Waiting{kind: :receive}, _before, _until), do: false
+  defp answered?(_past, %Waiting{kind: :request, for: nil}, _before, _until), do: false
+
+  defp answered?(past, %Waiting{ref: ref} = waiting, before, until) when is_reference(ref) do
+    came? =
+      past
+      |> Past.next(waiting.pid, [:receive], waiting.id, until: until)
+      |> Stream.take_while(&(&1.id < before))
+      |> Enum.any?(&(answer(&1.data, ref) != nil))
+
+    came? or sent?(past, waiting, until, &(answer(&1.data, ref) == :reply))
+  end
+
+  defp answered?(past, %Waiting{kind: :request} = waiting, _before, until) do
+    own = waiting_request(past, waiting.for, until)
+    came = came(past, waiting, until)
+    sent?(past, waiting, until, &(&1.id > came and &1.id != own and to?(past, &1, waiting.pid)))
+  end
+
+  defp answered?(_past, _waiting, _before, _until), do: false
+
+  # What was sent before the request came is no answer to it. Not yet there: nothing is.
+  defp came(past, %Waiting{for: pid, request: request} = waiting, until) do
+    past
+    |> Past.next(pid, [:receive], 0, since: max(waiting.since - @skew, 0), until: until)
+    |> Enum.find_value(Past.forever(), &if(match?(%{message: ^request}, &1.data), do: &1.id))
+  end
+
+  # What the other one asks itself, and waits for, is no answer.
+  defp waiting_request(_past, nil, _until), do: nil
+
+  defp waiting_request(past, pid, until) do
+    with [_ | _] = last <- last(past, pid, Past.forever(), until),
+         %Waiting{kind: kind, id: id} when kind != :receive <- waiting(last) do
+      id
+    else
+      _does_not_wait -> nil
+    end
+  end
+
+  defp to?(past, %Event{data: %{to: to}} = send, pid), do: receiver(past, to, send.time) == pid
+  defp to?(_past, _send, _pid), do: false
+
+  defp sent?(_past, %Waiting{for: nil}, _until, _fun), do: false
+
+  defp sent?(past, %Waiting{for: pid} = waiting, until, fun) do
+    since = max(waiting.since - @skew, 0)
+
+    past
+    |> Past.next(pid, [:send], 0, since: since, until: until)
+    |> Enum.any?(&(&1.data != nil and fun.(&1)))
+  end
+
+  @doc "Whether a message answers a request with a reference: `:reply`, or `:down`."
+  @spec answer(map | nil, reference) :: :reply | :down | nil
+  def answer(%{message: {[:alias | ref], _reply}}, ref), do: :reply
+  def answer(%{message: {ref, _reply}}, ref) when is_reference(ref), do: :reply
+  def answer(%{message: {:DOWN, ref, _type, _who, _reason}}, ref), do: :down
+  def answer(_other, _ref), do: nil
+
+  # What says that it waits, and the call that it is in.
+  defp evident(past, waiting, last) do
+    call = past.open_calls.(waiting.pid, waiting.id) |> List.first()
+    waiting = if call, do: in_call(waiting, call), else: waiting
+
+    cond do
+      waiting.evidence != nil -> waiting
+      traced?(last) -> %{waiting | evidence: :traced}
+      only_waiting?(last) -> %{waiting | evidence: :request}
+      call != nil -> %{waiting | evidence: :open_call}
+      true -> waiting
+    end
+  end
+
+  defp in_call(waiting, call) do
+    %{
+      waiting
+      | call: HistoryCause.call(call, nil),
+        file: waiting.file || call.file,
+        line: waiting.line || call.line
+    }
+  end
+
+  # Between the call of `gen` and its message there may be that of the monitor.
+  defp traced?([_send | before]) do
+    before
+    |> Enum.take(2)
+    |> Enum.any?(&(&1.kind == :traced and match?({:gen, :call, _}, &1.mfa)))
+  end
+
+  # A call without a timeout has a plain reference as its tag, a request that is collected later has an alias.
+  defp only_waiting?([%Event{kind: :send, data: %{message: {:"$gen_call", {_pid, tag}, _}}} | _]),
+    do: is_reference(tag)
+
+  defp only_waiting?(_last), do: false
+
+  @doc "How waiting ended: as `ElixirScope.Waiting` says it; `nil` when it has not."
+  @spec ended(Past.t(), Waiting.t()) :: Waiting.ended() | nil
+  def ended(past, waiting), do: past |> ending(waiting) |> elem(0)
+
+  @doc "As `ended/2`, with the event of the process at which it went on, or `nil`."
+  @spec ending(Past.t(), Waiting.t()) :: {Waiting.ended() | nil, Event.t() | nil}
+  def ending(past, %Waiting{} = waiting) do
+    next =
+      past
+      |> Past.next(waiting.pid, @own, waiting.id + 1)
+      |> Stream.filter(&own?/1)
+      |> Stream.reject(&still?(&1, waiting))
+      |> Enum.at(0)
+
+    {how(past, waiting, delivered(past, waiting, next), next), next}
+  end
+
+  # Of a call that was traced the message is sent after it; of one by hand the `receive` begins after it.
+  defp still?(%Event{kind: :send, data: %{message: message}} = event, %{evidence: :traced}) do
+    match?(%Waiting{}, request(event, message))
+  end
+
+  defp still?(%Event{kind: kind}, %{evidence: :receive, kind: asked}) when asked != :receive,
+    do: kind == :wait or kind in @between
+
+  defp still?(_event, _waiting), do: false
+
+  defp delivered(_past, %{ref: nil}, _next), do: nil
+
+  defp delivered(past, %{ref: ref} = waiting, next) do
+    before = if next, do: next.id, else: Past.forever()
+
+    past
+    |> Past.next(waiting.pid, [:receive], waiting.id)
+    |> Stream.take_while(&(&1.id < before))
+    |> Enum.find_value(fn event ->
+      with how when how != nil <- answer(event.data, ref), do: {how, event}
+    end)
+  end
+
+  defp how(_past, _waiting, {how, event}, _next),
+    do: %{how: how, time: event.time, reason: reason(event.data.message)}
+
+  defp how(_past, _waiting, nil, nil), do: nil
+
+  defp how(_past, _waiting, nil, %Event{kind: :exit} = exit) do
+    reason = exit.data && exit.data.reason
+    %{how: if(timeout?(reason), do: :timeout, else: :exit), time: exit.time, reason: reason}
+  end
+
+  defp how(_past, _waiting, nil, %Event{kind: :raise, data: %{kind: :exit, reason: reason}} = raise),
+    do: %{how: if(timeout?(reason), do: :timeout, else: :down), time: raise.time, reason: reason}
+
+  defp how(_past, %{evidence: :receive}, nil, %Event{kind: :take, data: data} = take) do
+    if is_map(data) and not is_map_key(data, :message),
+      do: %{how: :timeout, time: take.time, reason: nil},
+      else: %{how: :reply, time: take.time, reason: nil}
+  end
+
+  defp how(past, waiting, nil, next) do
+    gave_up? =
+      waiting.evidence in [:traced, :request] or timed_out?(past, waiting, next) or
+        replied_late?(past, waiting, next)
+
+    %{how: if(gave_up?, do: :timeout, else: :went_on), time: next.time, reason: nil}
+  end
+
+  # The VM tells the `after` of a `receive` as a message that nobody sent.
+  defp timed_out?(past, waiting, next) do
+    case past |> Past.prev(waiting.pid, [:receive], next.id) |> Enum.take(1) do
+      [%Event{id: id, data: %{message: :timeout, from: nil}}] -> id > waiting.id
+      _a_message -> false
+    end
+  end
+
+  # The alias of a call that gave up takes no answer; that of a request which is collected later does.
+  defp replied_late?(past, %{kind: :call, ref: ref} = waiting, next) when is_reference(ref) do
+    sent?(past, %{waiting | since: next.time}, Past.forever(), &(answer(&1.data, ref) == :reply)) and
+      delivered(past, waiting, nil) == nil
+  end
+
+  defp replied_late?(_past, _waiting, _next), do: false
+
+  defp reason({:DOWN, _ref, _type, _who, reason}), do: reason
+  defp reason(_reply), do: nil
+
+  defp timeout?({:timeout, {module, function, args}})
+       when is_atom(module) and is_atom(function) and is_list(args),
+       do: true
+
+  defp timeout?({reason, stack}) when is_list(stack), do: timeout?(reason)
+  defp timeout?(_reason), do: false
+end

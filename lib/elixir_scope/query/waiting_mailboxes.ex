@@ -1,0 +1,74 @@
+defmodule ElixirScope.Query.WaitingMailboxes do
+  @moduledoc false
+  # Mailboxes that grow: more is delivered than is taken.
+
+  alias ElixirScope.{Error, Mailbox, Native, Query}
+  alias ElixirScope.Query.{Deadlocks, Past, Server}
+
+  @at_least 100
+
+  @doc "See `ElixirScope.growing_mailboxes/1`."
+  @spec list(keyword) :: {:ok, [map]} | {:error, Error.t()}
+  def list(options) do
+    with :ok <- Query.check(options, [:since, :until, :at_least, :in]),
+         {:ok, at_least} <- at_least(options),
+         {:ok, recording} <- Query.recording(options),
+         {started, last} = bounds(recording),
+         {:ok, since} <- Query.History.bound(options, :since, started),
+         {:ok, until} <- Query.History.bound(options, :until, last),
+         :ok <- Deadlocks.watched(Past.of(recording), since, until) do
+      span = {max(since, started), min(until, last)}
+
+      grown =
+        for pid <- busy(recording, span, at_least),
+            found = grown(recording, pid, span),
+            found.by >= at_least,
+            do: found
+
+      {:ok, Enum.sort_by(grown, & &1.by, :desc)}
+    end
+  end
+
+  defp at_least(options) do
+    case Keyword.get(options, :at_least, @at_least) do
+      number when is_integer(number) and number > 0 -> {:ok, number}
+      other -> Error.new(:bad_option, "expected at_least: to be an integer from 1 on, got: #{inspect(other)}")
+    end
+  end
+
+  defp bounds(recording) do
+    {state, started, last} = Native.bounds(recording.handle)
+    {started, if(recording.live? and state == :running, do: Native.now(), else: max(last, started))}
+  end
+
+  # Who was not delivered so much cannot have grown by it.
+  defp busy(recording, {since, until}, at_least) do
+    for process <- Native.processes(recording.handle),
+        pid = elem(process, 0),
+        elem(process, 3) >= at_least,
+        {:ok, numbers} = Server.numbers(pid),
+        filter = %{kinds: ["receive"], processes: [numbers], sites: nil, since: since, until: until},
+        Native.count_events(recording.handle, filter) >= at_least,
+        do: pid
+  end
+
+  defp grown(recording, pid, {since, until}) do
+    with {:ok, mailbox} <- Query.Mailbox.mailbox(pid, until, in: recording),
+         to when is_integer(to) <- known(mailbox) || mailbox.actual do
+      from = earlier(recording, pid, since)
+      %{pid: pid, from: from, to: to, by: to - (from || 0), since: since, until: until}
+    else
+      _ended_or_unknown -> nil
+    end
+  end
+
+  # It may not have been watched yet, or not have been there.
+  defp earlier(recording, pid, since) do
+    case Query.Mailbox.mailbox(pid, since, in: recording) do
+      {:ok, mailbox} -> known(mailbox)
+      _unknown -> nil
+    end
+  end
+
+  defp known(%Mailbox{length: length}), do: if(is_integer(length), do: length)
+end

@@ -1,0 +1,261 @@
+defmodule ElixirScope.CausalityTest do
+  # What happened before what. The recording is one for the VM, and each test begins a new one.
+  use ExUnit.Case, async: false
+
+  alias ElixirScope.Causes.Way
+  alias ElixirScope.{Clocked, Error, ListedPast, Query}
+  alias ElixirScope.Ledger.{Account, Teller}
+  alias ElixirScope.Query.{Causality, CausalitySearch}
+
+  @moduletag :tmp_dir
+
+  setup %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start(dir: dir, watch: :all)
+    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+    %{recording: recording}
+  end
+
+  defp one(filters), do: filters |> ElixirScope.events() |> Enum.to_list() |> hd()
+  defp why(steps), do: Enum.map(steps, & &1.why)
+
+  defp wait_for_end(pid) do
+    ref = Process.monitor(pid)
+    receive do: ({:DOWN, ^ref, :process, ^pid, _} -> :ok)
+  end
+
+  test "a way over two servers, with why each step" do
+    {:ok, account} = Account.start_link()
+    {:ok, teller} = Teller.start_link(account)
+    asked = one(kind: :mark, pid: self(), since: marked("asked"))
+    :ok = Teller.pay(teller, 7)
+    change = account |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
+    assert {:ok, %Way{from: ^asked} = path} = ElixirScope.causal_path(asked, change)
+    assert Enum.filter(why(path.steps), &(&1 != :same_process)) == [:message, :message]
+    assert [first, second] = for(%{why: :message} = step <- path.steps, do: step)
+    assert {first.from.pid, first.event.pid} == {self(), teller}
+    assert {second.from.pid, second.event.pid} == {teller, account}
+    assert second.message.content |> elem(2) == {:add, 7}
+    # Each step begins where the one before it ends.
+    ends = Enum.map(path.steps, & &1.event.id)
+    assert Enum.map(path.steps, & &1.from.id) == [asked.id | Enum.drop(ends, -1)]
+    assert List.last(ends) == change.id
+
+    assert ElixirScope.happened_before?(asked, change)
+    refute ElixirScope.happened_before?(change, asked)
+    refute ElixirScope.happened_before?(change, change)
+    refute ElixirScope.concurrent?(asked, change)
+    refute ElixirScope.concurrent?(change, change)
+    assert {:error, %Error{reason: :not_before, message: message}} = ElixirScope.causal_path(change, asked)
+    assert message =~ "nothing leads from event"
+    text = inspect(path)
+    assert text =~ "-> message"
+    assert text =~ "{:pay, 7}"
+  end
+
+  defp marked(label) do
+    time = ElixirScope.now()
+    :ok = ElixirScope.mark(label)
+    time
+  end
+
+  test "two that do not know of each other are concurrent, until one tells the other" do
+    [one, other] = for _ <- 1..2, do: elem(Account.start_link(), 1)
+    :ok = GenServer.call(one, {:add, 1})
+    :ok = GenServer.call(other, {:add, 2})
+
+    [there, here] =
+      for server <- [one, other], do: server |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
+
+    # Both were asked by this process, the other one after the first had answered.
+    assert ElixirScope.happened_before?(there, here)
+
+    me = self()
+
+    tasks =
+      for server <- [one, other],
+          do: spawn(fn -> send(me, {:done, self(), GenServer.call(server, {:add, 3})}) end)
+
+    for task <- tasks, do: assert_receive({:done, ^task, :ok})
+
+    [there, here] =
+      for server <- [one, other], do: server |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
+
+    assert ElixirScope.concurrent?(there, here)
+    assert ElixirScope.happened_before?(there, here) == false
+    assert ElixirScope.happened_before?(here, there) == false
+    # But what this process did behind both answers knows of both.
+    marked("behind")
+    mark = one(kind: :mark, order: :newest)
+    assert ElixirScope.happened_before?(there, mark)
+    assert ElixirScope.happened_before?(here, mark)
+  end
+
+  test "a spawn comes before all that the process does, and its end before what tells of it" do
+    me = self()
+    before = one(kind: :mark, since: marked("before"))
+
+    child =
+      spawn(fn ->
+        receive do: (:go -> :ok)
+        ElixirScope.mark("in the child")
+        exit(:done)
+      end)
+
+    send(child, :go)
+    wait_for_end(child)
+    within = one(kind: :mark, pid: child)
+    afterwards = one(kind: :mark, since: marked("afterwards"))
+    assert before.pid == me
+    assert {:ok, path} = ElixirScope.causal_path(before, within)
+    assert Enum.any?(why(path.steps), &(&1 in [:spawn, :message]))
+    assert {:ok, path} = ElixirScope.causal_path(within, afterwards)
+    assert :exit in why(path.steps)
+    assert ElixirScope.happened_before?(one(kind: :spawn, pid: me), within)
+  end
+
+  test "an exit that a link passed on" do
+    me = self()
+
+    linked =
+      spawn(fn ->
+        other = spawn_link(fn -> receive do: (:go -> exit(:broken)) end)
+        send(me, {:other, other})
+        receive do: (:never -> :ok)
+      end)
+
+    assert_receive {:other, other}
+    ref = Process.monitor(linked)
+    send(other, :go)
+    assert_receive {:DOWN, ^ref, _, _, :broken}
+    [there, here] = for pid <- [other, linked], do: one(kind: :exit, pid: pid)
+    assert {:ok, %Way{steps: [%{why: :exit}]}} = ElixirScope.causal_path(there, here)
+    {:ok, causes} = ElixirScope.causes(here)
+    assert Enum.any?(causes.steps, &(&1.why == :exit and &1.event.id == there.id))
+    {:ok, effects} = ElixirScope.effects(there)
+    assert Enum.any?(effects.steps, &(&1.why == :exit and &1.event.id == here.id))
+  end
+
+  test "what led to a change, and what a call led to" do
+    {:ok, account} = Account.start_link()
+    {:ok, teller} = Teller.start_link(account)
+    :ok = Teller.pay(teller, 7)
+    change = account |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
+    {:ok, causes} = ElixirScope.causes(change)
+    times = Enum.map(causes.steps, & &1.event.time)
+    assert times == Enum.sort(times, :desc)
+    assert %{event: %{pid: ^teller}} = Enum.find(causes.steps, &(&1.event.kind == :send))
+
+    assert Enum.any?(
+             causes.steps,
+             &((&1.why == :call and &1.event.mfa == {Account, :handle_call, 3}) or &1.why == :message)
+           )
+
+    assert causes.unknown == nil
+    assert inspect(causes) =~ "causes of"
+
+    [paid] = ElixirScope.calls({Teller, :handle_call}, pid: teller)
+    {:ok, effects} = ElixirScope.effects(paid)
+    sent = for %{why: :sent, event: event} <- effects.steps, do: elem(event.data.message, 0)
+    assert :"$gen_call" in sent
+    send = Enum.find(effects.steps, &(&1.why == :sent)).event
+    {:ok, effects} = ElixirScope.effects(send)
+    assert [%{why: :message, event: %{pid: ^account}} | _] = effects.steps
+    {:ok, %{steps: [_], more: true}} = ElixirScope.effects(paid, limit: 1)
+  end
+
+  test "where events are missing, what is not known to be before is unknown" do
+    [one, other] = for _ <- 1..2, do: elem(Account.start_link(), 1)
+    me = self()
+    first = spawn(fn -> send(me, {:done, GenServer.call(one, {:add, 1})}) end)
+    wait_for_end(first)
+    :ok = ElixirScope.pause()
+    :ok = ElixirScope.resume()
+    second = spawn(fn -> send(me, {:done, GenServer.call(other, {:add, 1})}) end)
+    wait_for_end(second)
+
+    [there, here] =
+      for server <- [one, other], do: server |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
+
+    assert ElixirScope.happened_before?(here, there) == false
+    answer = ElixirScope.happened_before?(there, here)
+    assert answer in [:unknown, true]
+    spawned = one(kind: :spawn, pid: me, order: :newest)
+    assert ElixirScope.happened_before?(spawned, here)
+    begin = one(kind: :spawned, pid: first)
+    last = one(kind: :exit, pid: first)
+    assert ElixirScope.happened_before?(begin, last)
+  end
+
+  test "a message from a process that is not watched may hide a way", %{tmp_dir: dir} do
+    :ok = ElixirScope.stop()
+    {:ok, _} = ElixirScope.start(dir: dir, watch: false)
+    [one, other] = for _ <- 1..2, do: elem(Account.start_link(), 1)
+    {:ok, _} = ElixirScope.watch([one, other], kinds: [:messages])
+    :ok = GenServer.call(one, {:add, 1})
+    :ok = GenServer.call(other, {:add, 1})
+
+    [there, here] =
+      for server <- [one, other], do: server |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
+
+    # This process asked the second behind the first's answer; but it is not watched.
+    assert ElixirScope.happened_before?(there, here) == :unknown
+    assert ElixirScope.concurrent?(there, here) == :unknown
+    assert {:error, %Error{reason: :lost, message: message}} = ElixirScope.causal_path(there, here)
+    assert message =~ "not watched"
+  end
+
+  test "refuses what it does not understand, and says what is expected", %{tmp_dir: dir} do
+    {:ok, account} = Account.start_link()
+    [init] = ElixirScope.calls({Account, :init}, pid: account)
+    assert {:error, %Error{reason: :bad_option, message: message}} = ElixirScope.causes(7)
+    assert message =~ "an event, a call, a change, a message, or a cursor"
+    assert {:error, %Error{reason: :bad_option}} = ElixirScope.causes(init, limit: 0)
+    assert {:error, %Error{reason: :bad_option}} = ElixirScope.effects(init, since: 0)
+    assert {:error, %Error{reason: :bad_option}} = ElixirScope.causal_path(init, init, limit: 1)
+    # Of another recording.
+    {:ok, _} = ElixirScope.start(dir: dir, watch: :all)
+    assert {:error, %Error{reason: :bad_time, message: message}} = ElixirScope.causal_path(init, init)
+    assert message =~ "must be of one recording"
+    assert %Error{reason: :bad_time} = catch_error(ElixirScope.happened_before?(init, init))
+    assert %Error{reason: :bad_option} = catch_error(ElixirScope.concurrent?(:now, init))
+  end
+
+  # Every pair of labels of random programs, against clocks that went along with the messages.
+  @programs String.to_integer(System.get_env("CAUSALITY_PROGRAMS", "12"))
+  @seed String.to_integer(System.get_env("CAUSALITY_SEED", "0"))
+
+  @tag timeout: 60_000 + @programs * 10_000
+  test "happened before is what vector clocks say", %{tmp_dir: dir} do
+    seed = if @seed == 0, do: :rand.uniform(1_000_000), else: @seed
+    for seed <- seed..(seed + @programs - 1)//1, do: compare(seed, dir)
+  end
+
+  defp compare(seed, dir) do
+    {:ok, recording} = ElixirScope.start(dir: dir, watch: :all)
+    log = Clocked.run(Clocked.generate(seed))
+    {:ok, recording} = Query.recording(in: recording)
+    assert ElixirScope.status(in: recording) |> elem(1) |> Map.fetch!(:lost) == 0
+
+    labels =
+      for event <- ElixirScope.events(kind: :call, mfa: {Clocked, :at, 1}),
+          into: %{},
+          do: {hd(event.data.args), event}
+
+    # Read once, instead of for each question.
+    {:ok, messages} = Query.Messages.list(recording)
+    past = ListedPast.of(Enum.to_list(ElixirScope.events([])), messages, recording: recording)
+    named? = Causality.named?(past)
+
+    for {label, pid, _} = one <- log,
+        {later, other_pid, _} = other <- log,
+        pid != other_pid or label == later do
+      {:ok, answer} = CausalitySearch.run(past, labels[label], labels[later], named?)
+      expected = Clocked.before?(one, other)
+
+      assert match?({:before, _edges}, answer) == expected and not match?({:unknown, _why}, answer), """
+      CAUSALITY_SEED=#{seed}: label #{label} of #{inspect(pid)} before label #{later} of #{inspect(other_pid)}:
+      the clocks say #{expected}, the recording #{inspect(answer, limit: 20)}
+      """
+    end
+  end
+end
