@@ -106,12 +106,15 @@ defmodule ElixirScope.Query.ExitsCalls do
          else: (_none -> nil)
   end
 
-  # What kept a server from answering: what it was doing when the caller gave up.
+  # What kept a server from answering: what it was doing when the caller gave up, or when the caller asked, if it gave up as well
+  # in between.
   defp timeout(chain, about, pid, exit) when node(pid) == node() do
     {:ok, process} = Server.numbers(pid)
 
     with true <- Native.has_process(about.recording.handle, process),
-         %{} = call <- Processes.open_call(about.recording, process, exit.id) do
+         %{} = call <-
+           Processes.open_call(about.recording, process, exit.id) ||
+             Processes.open_call(about.recording, process, asked(about, exit)) do
       chain
       |> add(%Step{kind: :busy, time: call.started, id: call.id, pid: pid, call: call})
       |> ends(
@@ -126,6 +129,17 @@ defmodule ElixirScope.Query.ExitsCalls do
           "#{name(about, pid, exit.time)} did not answer in time; no instrumented function was running in it, so what it did is not recorded"
         )
     end
+  end
+
+  # The last that the caller did before the call raised. What it did later belongs to its end: `terminate/2`, what it told others.
+  defp asked(about, exit) do
+    {:ok, caller} = Server.numbers(exit.pid)
+
+    about.recording
+    |> Processes.newest(["raise", "call", "wait"], [caller], 0, exit.time)
+    |> Stream.filter(&(&1.id < exit.id))
+    |> Stream.drop_while(&(&1.kind != :raise))
+    |> Enum.find_value(exit.id, &(&1.kind != :raise && &1.id))
   end
 
   defp timeout(chain, _about, pid, _exit),

@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.Messages do
   # found in `ElixirScope.Query.Takes`.
 
   alias ElixirScope.{Error, Message, Native, Query, Recording}
-  alias ElixirScope.Query.{Moment, Server, Takes}
+  alias ElixirScope.Query.{Moment, Processes, Server, Takes}
 
   @forever 0xFFFFFFFFFFFFFFFF
   @filters [:in, :since, :until, :pid, :from, :to, :between, :kind, :matching, :outcome, :limit, :order]
@@ -135,11 +135,15 @@ defmodule ElixirScope.Query.Messages do
     |> List.wrap()
     |> Enum.reduce_while({:ok, []}, fn server, {:ok, pids} ->
       case pid(recording, server, time) do
-        {:ok, pid} -> {:cont, {:ok, pids ++ [pid]}}
+        {:ok, pid} -> {:cont, {:ok, Enum.uniq(pids ++ [pid | holders(recording, server, time)])}}
         error -> {:halt, error}
       end
     end)
   end
+
+  # A server that was restarted has its name from then on: its messages are those of both.
+  defp holders(recording, name, time) when is_atom(name), do: Processes.holders(recording, name, time)
+  defp holders(_recording, _server, _time), do: []
 
   # One that is not watched makes no event, and is sent messages.
   defp pid(_recording, pid, _time) when is_pid(pid), do: {:ok, pid}
