@@ -131,6 +131,9 @@ defmodule ElixirScope.Query.ExitsCalls do
     end
   end
 
+  defp timeout(chain, _about, pid, _exit),
+    do: ends(chain, :timeout, "#{inspect(pid)}, a process of another node, did not answer in time")
+
   # The last that the caller did before the call raised. What it did later belongs to its end: `terminate/2`, what it told others.
   defp asked(about, exit) do
     {:ok, caller} = Server.numbers(exit.pid)
@@ -141,7 +144,4 @@ defmodule ElixirScope.Query.ExitsCalls do
     |> Stream.drop_while(&(&1.kind != :raise))
     |> Enum.find_value(exit.id, &(&1.kind != :raise && &1.id))
   end
-
-  defp timeout(chain, _about, pid, _exit),
-    do: ends(chain, :timeout, "#{inspect(pid)}, a process of another node, did not answer in time")
 end
