@@ -198,6 +198,93 @@ defmodule ElixirScope.MessagesTest do
     assert is_pid(reply.from) and reply.from != a
   end
 
+  test "a reply to a process that is not watched is known to be for it" do
+    {:ok, agent} = Agent.start_link(fn -> 41 end)
+    {:ok, _} = ElixirScope.watch(agent)
+    Agent.get(agent, & &1)
+    me = self()
+    assert [call] = ElixirScope.messages(to: agent, kind: :call)
+    assert %Message{sent: nil, outcome: :delivered} = call
+
+    assert [%Message{outcome: :unwatched, to: ^me, target: target}] =
+             ElixirScope.messages(from: agent, kind: :reply)
+
+    assert is_reference(target)
+  end
+
+  defmodule Selective do
+    use ElixirScope
+
+    def run(test) do
+      receive do
+        {:second, _} -> :ok
+      end
+
+      send(test, :took_the_second)
+
+      receive do
+        {:first, _} -> :ok
+      after
+        5_000 -> :late
+      end
+
+      send(test, :took_the_first)
+
+      receive do
+        :never -> :ok
+      end
+    end
+  end
+
+  test "a receive takes what it chooses" do
+    test = self()
+    {:ok, _} = ElixirScope.watch(test)
+    process = spawn_link(fn -> Selective.run(test) end)
+    {:ok, _} = ElixirScope.watch(process)
+    for message <- [{:first, 1}, {:first, 2}, {:second, 3}], do: send(process, message)
+    assert_receive :took_the_first
+    messages = ElixirScope.messages(to: process, from: test)
+    assert contents(messages) == [{:first, 1}, {:first, 2}, {:second, 3}]
+    assert [first, second, third] = messages
+    assert Enum.map(messages, & &1.outcome) == [:taken, :delivered, :taken]
+    assert third.taken.id < first.taken.id and second.taken == nil
+    assert {:ok, mailbox} = ElixirScope.mailbox(process, ElixirScope.now())
+    assert %{length: 1, actual: 1, messages: [%{content: {:first, 2}}]} = mailbox
+    Process.unlink(process)
+    Process.exit(process, :kill)
+  end
+
+  defmodule Door do
+    @behaviour :gen_statem
+    use ElixirScope
+
+    @impl true
+    def callback_mode, do: :state_functions
+
+    @impl true
+    def init(_), do: {:ok, :open, 0}
+
+    def open({:call, from}, :close, count), do: {:next_state, :closed, count + 1, [{:reply, from, :ok}]}
+    def open(:cast, :close, count), do: {:next_state, :closed, count + 1}
+    def open(:info, _message, count), do: {:keep_state, count}
+
+    def closed({:call, from}, :open, count), do: {:next_state, :open, count, [{:reply, from, count}]}
+    def closed(_type, _event, count), do: {:keep_state, count}
+  end
+
+  test "a state machine takes what its states are given" do
+    {:ok, door} = :gen_statem.start_link(Door, nil, [])
+    {:ok, _} = ElixirScope.watch([door, self()])
+    send(door, :knock)
+    :gen_statem.cast(door, :close)
+    assert :gen_statem.call(door, :open) == 1
+    messages = ElixirScope.messages(to: door, from: self())
+    assert Enum.map(messages, &{&1.kind, &1.outcome}) == [info: :taken, cast: :taken, call: :taken]
+
+    assert [%Message{outcome: :taken, content: {_, 1}}] =
+             ElixirScope.messages(from: door, to: self(), kind: :reply)
+  end
+
   test "those of a process that is not watched have no sending, and to one that is not watched no delivery" do
     [a, b] = [worker(), worker()]
     {:ok, _} = ElixirScope.watch(a)

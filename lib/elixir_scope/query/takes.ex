@@ -43,21 +43,14 @@ defmodule ElixirScope.Query.Takes do
 
   @doc "All messages that were delivered to a process, without what took them."
   @spec delivered(Recording.t(), pid) :: [Message.t()]
-  def delivered(recording, pid) do
+  def delivered(recording, pid), do: recording |> all(to: pid) |> Enum.filter(& &1.delivered)
+
+  defp sent(recording, pid), do: recording |> all(from: pid) |> Enum.filter(& &1.sent)
+
+  defp all(recording, [{side, pid}]) do
     {:ok, process} = Server.numbers(pid)
-
-    wanted = %{
-      since: 0,
-      until: @forever,
-      delivered: false,
-      from: nil,
-      to: [process],
-      with: nil,
-      limit: @forever
-    }
-
-    messages = recording.handle |> Native.messages(wanted) |> Enum.map(&Message.from_native/1)
-    Enum.filter(messages, & &1.delivered)
+    wanted = %{since: 0, until: @forever, delivered: false, from: nil, to: nil, with: nil, limit: @forever}
+    recording.handle |> Native.messages(%{wanted | side => [process]}) |> Enum.map(&Message.from_native/1)
   end
 
   @doc "All takings of a process, in their order."
@@ -112,8 +105,8 @@ defmodule ElixirScope.Query.Takes do
   defp given(_name, _args), do: []
 
   @doc """
-  What took each of the messages that were delivered to a process: `{number of the delivery, where it was taken}`. `awaits` are
-  those of Tasks by their references.
+  What took each of the messages that were delivered to a process: `{number of the delivery, where it was taken}`. `awaits` says since when
+  it waits for replies, by their references.
   """
   @spec taken([Message.t()], [take], %{reference => Message.at()}) :: [{non_neg_integer, Message.at()}]
   def taken(messages, takes, awaits) do
@@ -152,19 +145,28 @@ defmodule ElixirScope.Query.Takes do
 
   defp waited(_message, _awaits), do: nil
 
-  # Seen since OTP 27, see `ElixirScope.Watch.Kinds`.
+  # Who has called without a limit of time has a plain reference; so has a Task, whose awaiting is seen since OTP 27 (see
+  # `ElixirScope.Watch.Kinds`).
   defp awaits(recording, pid, messages) do
-    if Enum.any?(messages, &match?(%Message{kind: :reply, content: {ref, _}} when is_reference(ref), &1)) do
-      {:ok, process} = Server.numbers(pid)
+    if Enum.any?(messages, &match?(%Message{kind: :reply, content: {ref, _}} when is_reference(ref), &1)),
+      do: Map.merge(calls(recording, pid), tasks(recording, pid)),
+      else: %{}
+  end
 
-      for %Event{mfa: {Task, name, _}, data: %{action: :call, args: [tasks | _]}} = event <-
-            events(recording, ["traced"], process, nil),
-          name in @awaits,
-          %{ref: ref} <- List.wrap(tasks),
-          into: %{},
-          do: {ref, %{id: event.id, time: event.time}}
-    else
-      %{}
-    end
+  defp calls(recording, pid) do
+    for %Message{kind: :call, ref: ref, sent: at} when ref != nil <- sent(recording, pid),
+        into: %{},
+        do: {ref, at}
+  end
+
+  defp tasks(recording, pid) do
+    {:ok, process} = Server.numbers(pid)
+
+    for %Event{mfa: {Task, name, _}, data: %{action: :call, args: [tasks | _]}} = event <-
+          events(recording, ["traced"], process, nil),
+        name in @awaits,
+        %{ref: ref} <- List.wrap(tasks),
+        into: %{},
+        do: {ref, %{id: event.id, time: event.time}}
   end
 end
