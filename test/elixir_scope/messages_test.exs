@@ -296,6 +296,43 @@ defmodule ElixirScope.MessagesTest do
     assert [%Message{outcome: :unwatched, delivered: nil, from: ^a}] = ElixirScope.messages(to: b)
   end
 
+  test "equal messages of many processes at once: each pair keeps its order, and nothing is left over" do
+    workers = for _ <- 1..5, do: worker()
+    {:ok, _} = ElixirScope.watch(workers)
+
+    for {worker, seed} <- Enum.with_index(workers) do
+      send(
+        worker,
+        {:do,
+         fn ->
+           :rand.seed(:exsss, {seed, 2, 3})
+           for _ <- 1..300, do: send(Enum.random(workers), Enum.random([:tea, :cup]))
+           :sent
+         end}
+      )
+    end
+
+    for worker <- workers, do: assert_receive({:done, ^worker, :sent}, 5_000)
+
+    # Each looks into its mailbox once more, behind all of them.
+    for worker <- workers, do: tell(worker, fn -> :seen end)
+    messages = ElixirScope.messages(between: workers)
+    sent = Enum.filter(messages, & &1.sent)
+    assert length(sent) == 1_500
+    if @senders?, do: assert(Enum.all?(messages, &(&1.outcome == :delivered and &1.from != nil)))
+    assert Enum.all?(messages, &(&1.outcome in [:delivered, :unknown]))
+
+    for {{_from, _to, _content}, own} <- Enum.group_by(sent, &{&1.from, &1.to, &1.content}) do
+      delivered = for %{delivered: %{id: id}} <- own, do: id
+      assert delivered == Enum.sort(Enum.uniq(delivered))
+      assert Enum.all?(own, &(&1.delivered == nil or &1.delivered.id > &1.sent.id))
+    end
+
+    # Everything came once, whether it is known which it is or not.
+    came = Enum.filter(ElixirScope.messages(to: workers, matching: &(&1 in [:tea, :cup])), & &1.delivered)
+    assert length(came) == 1_500
+  end
+
   test "filters" do
     [a, b] = [worker(), worker()]
     {:ok, _} = ElixirScope.watch([a, b])
