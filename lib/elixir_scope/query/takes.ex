@@ -23,8 +23,8 @@ defmodule ElixirScope.Query.Takes do
     keys = keys(recording)
 
     taken =
-      for {to, own} <- messages |> Enum.filter(&(&1.outcome == :delivered)) |> Enum.group_by(& &1.to),
-          own = if(whole?, do: own, else: delivered(recording, to)),
+      for {to, own} <- messages |> Enum.filter(& &1.delivered) |> Enum.group_by(& &1.to),
+          own = if(whole?, do: own, else: recording |> to(to) |> Enum.filter(& &1.delivered)),
           pair <- taken(own, takes(recording, to, keys), awaits(recording, to, own)),
           into: %{},
           do: pair
@@ -32,18 +32,22 @@ defmodule ElixirScope.Query.Takes do
     Enum.map(messages, &marked(&1, taken))
   end
 
-  defp marked(%Message{outcome: :delivered, delivered: %{id: id}} = message, taken) do
+  defp marked(%Message{delivered: %{id: id}} = message, taken) do
     case taken do
-      %{^id => at} -> %{message | taken: at, outcome: :taken}
+      %{^id => at} -> %{message | taken: at, outcome: outcome(message.outcome)}
       _none -> message
     end
   end
 
   defp marked(message, _taken), do: message
 
-  @doc "All messages that were delivered to a process, without what took them."
-  @spec delivered(Recording.t(), pid) :: [Message.t()]
-  def delivered(recording, pid), do: recording |> all(to: pid) |> Enum.filter(& &1.delivered)
+  # Of equal messages it is not known which one it was.
+  defp outcome(:unknown), do: :unknown
+  defp outcome(:delivered), do: :taken
+
+  @doc "All messages to a process, without what took them."
+  @spec to(Recording.t(), pid) :: [Message.t()]
+  def to(recording, pid), do: all(recording, to: pid)
 
   defp sent(recording, pid), do: recording |> all(from: pid) |> Enum.filter(& &1.sent)
 
