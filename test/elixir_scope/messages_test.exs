@@ -333,6 +333,26 @@ defmodule ElixirScope.MessagesTest do
     assert length(came) == 1_500
   end
 
+  if @senders? do
+    test "by default those of processes that run instrumented code", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: Path.join(dir, "default"), watch: :instrumented)
+      {:ok, store} = Store.start_link(%{})
+      other = worker()
+      for number <- 1..3, do: Store.put(store, number)
+      for _ <- 1..3, do: GenServer.cast(store, {:put, :same})
+      send(other, :not_watched)
+      Store.put(store, :last)
+      me = self()
+      messages = ElixirScope.messages(to: store, from: me)
+
+      assert Enum.map(messages, &{&1.kind, &1.outcome}) ==
+               List.duplicate({:call, :taken}, 3) ++ List.duplicate({:cast, :taken}, 3) ++ [call: :taken]
+
+      assert Enum.all?(ElixirScope.messages(from: store, to: me, kind: :reply), &(&1.outcome == :taken))
+      assert [%Message{outcome: :unwatched}] = ElixirScope.messages(to: other)
+    end
+  end
+
   test "filters" do
     [a, b] = [worker(), worker()]
     {:ok, _} = ElixirScope.watch([a, b])
