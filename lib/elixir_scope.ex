@@ -909,7 +909,7 @@ defmodule ElixirScope do
       mailbox.length
 
   What takes messages is recorded of instrumented code. Of other processes, and where events are missing, the length is
-  `:unknown`, and `why` says why. For the present moment, `ElixirScope.now()`, `actual` is what the VM says of a process that lives. The
+  `:unknown`, and `why` says why. For a moment of the last tenth of a second `actual` is what the VM says now of a process that lives. The
   error has the reason `:not_watched` when the messages of the process are not recorded.
   """
   @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, ElixirScope.Mailbox.t()} | {:error, Error.t()}

@@ -8,7 +8,7 @@ defmodule ElixirScope.Mailbox do
   | `length` | how many messages lay in it; `:unknown` where that cannot be said, `why` says why |
   | `messages` | those that are known, as `ElixirScope.Message`, the oldest first. Where the length is not known: what is not known to be taken, the last thousand |
   | `older` | how many lay in it when it began to be watched and are not known to be taken; what they hold is not recorded |
-  | `actual` | the length that the VM says, when the moment is now and the process lives in this VM; or `nil` |
+  | `actual` | the length that the VM says now, when the moment was a tenth of a second ago at most and the process lives in this VM; or `nil` |
   | `why` | why the length is not known, or `nil` |
   """
 

@@ -10,7 +10,7 @@ defmodule ElixirScope.Query.Mailbox do
   # Where the takings are not seen, so many of the last are shown.
   @shown 1_000
   # A moment this close to that of the question is now.
-  @now 1_000_000
+  @now 100_000_000
 
   @doc "See `ElixirScope.mailbox/3`."
   @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, Mailbox.t()} | {:error, Error.t()}
