@@ -902,14 +902,14 @@ defmodule ElixirScope do
   def sequence(options \\ []), do: bang(Query.Sequence.sequence(options))
 
   @doc """
-  The mailbox of a process as it was at a time, as `ElixirScope.Mailbox`: what had been delivered by then and was not taken, the
+  The mailbox of a process as it was at a time, as `ElixirScope.Mailbox`: what had been sent to it by then and was not taken, the
   oldest first, with how long it had lain there.
 
       {:ok, mailbox} = ElixirScope.mailbox(Stock, {:ago, 1, :second})
       mailbox.length
 
   What takes messages is recorded of instrumented code. Of other processes, and where events are missing, the length is
-  `:unknown`, and `why` says why. For a moment within the last second, `actual` is what the VM says of a process that lives. The
+  `:unknown`, and `why` says why. For a moment of the last tenth of a second `actual` is what the VM says now of a process that lives. The
   error has the reason `:not_watched` when the messages of the process are not recorded.
   """
   @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, ElixirScope.Mailbox.t()} | {:error, Error.t()}

@@ -13,7 +13,8 @@ defmodule ElixirScope.Message do
   | `outcome` | see below |
 
   Delivered means that it lies in the mailbox; taken, that a `receive` or a callback took it out, which is known of instrumented code.
-  What the runtime sends (timers, ports, `:DOWN`, `:EXIT`) has no `sent`.
+  What the runtime sends (timers, ports, `:DOWN`, `:EXIT`) has no `sent`. Nor has `:timeout`, which the VM also tells when a `receive` has
+  waited as long as its `after` says, and no message came.
 
   | `outcome` | meaning |
   |---|---|

@@ -48,6 +48,16 @@ defmodule ElixirScope.MailboxTest do
       end
     end
 
+    test "holds what was sent and not yet looked at, and not a receive that gave up" do
+      on_the_way = %{message(:b, 9) | sent: %{id: 2, time: 20}}
+      pending = %{message(:c, 9) | sent: %{id: 3, time: 30}, delivered: nil, outcome: :pending}
+      unknown = %{pending | outcome: :unknown}
+      messages = [message(:a, 1, 5), message(:timeout, 1), on_the_way, pending, unknown]
+      mailbox = Query.Mailbox.at(messages, [{5, 50, :a, :callback}], {0, 0}, [], 60)
+      assert %Mailbox{length: 2, messages: [%{content: :b}, %{content: :c}]} = mailbox
+      assert [{_, 40}, {_, 30}] = Mailbox.waiting(%{mailbox | time: 60})
+    end
+
     test "counts what lay there before, until it is taken" do
       takes = [{4, 40, :unseen, :receive}, {5, 50, :a, :receive}]
       at = fn time -> Query.Mailbox.at([message(:a, 1, 5)], takes, {1, 3}, [], time) end

@@ -198,6 +198,93 @@ defmodule ElixirScope.MessagesTest do
     assert is_pid(reply.from) and reply.from != a
   end
 
+  test "a reply to a process that is not watched is known to be for it" do
+    {:ok, agent} = Agent.start_link(fn -> 41 end)
+    {:ok, _} = ElixirScope.watch(agent)
+    Agent.get(agent, & &1)
+    me = self()
+    assert [call] = ElixirScope.messages(to: agent, kind: :call)
+    assert %Message{sent: nil, outcome: :delivered} = call
+
+    assert [%Message{outcome: :unwatched, to: ^me, target: target}] =
+             ElixirScope.messages(from: agent, kind: :reply)
+
+    assert is_reference(target)
+  end
+
+  defmodule Selective do
+    use ElixirScope
+
+    def run(test) do
+      receive do
+        {:second, _} -> :ok
+      end
+
+      send(test, :took_the_second)
+
+      receive do
+        {:first, _} -> :ok
+      after
+        5_000 -> :late
+      end
+
+      send(test, :took_the_first)
+
+      receive do
+        :never -> :ok
+      end
+    end
+  end
+
+  test "a receive takes what it chooses" do
+    test = self()
+    {:ok, _} = ElixirScope.watch(test)
+    process = spawn_link(fn -> Selective.run(test) end)
+    {:ok, _} = ElixirScope.watch(process)
+    for message <- [{:first, 1}, {:first, 2}, {:second, 3}], do: send(process, message)
+    assert_receive :took_the_first
+    messages = ElixirScope.messages(to: process, from: test)
+    assert contents(messages) == [{:first, 1}, {:first, 2}, {:second, 3}]
+    assert [first, second, third] = messages
+    assert Enum.map(messages, & &1.outcome) == [:taken, :delivered, :taken]
+    assert third.taken.id < first.taken.id and second.taken == nil
+    assert {:ok, mailbox} = ElixirScope.mailbox(process, ElixirScope.now())
+    assert %{length: 1, actual: 1, messages: [%{content: {:first, 2}}]} = mailbox
+    Process.unlink(process)
+    Process.exit(process, :kill)
+  end
+
+  defmodule Door do
+    @behaviour :gen_statem
+    use ElixirScope
+
+    @impl true
+    def callback_mode, do: :state_functions
+
+    @impl true
+    def init(_), do: {:ok, :open, 0}
+
+    def open({:call, from}, :close, count), do: {:next_state, :closed, count + 1, [{:reply, from, :ok}]}
+    def open(:cast, :close, count), do: {:next_state, :closed, count + 1}
+    def open(:info, _message, count), do: {:keep_state, count}
+
+    def closed({:call, from}, :open, count), do: {:next_state, :open, count, [{:reply, from, count}]}
+    def closed(_type, _event, count), do: {:keep_state, count}
+  end
+
+  test "a state machine takes what its states are given" do
+    {:ok, door} = :gen_statem.start_link(Door, nil, [])
+    {:ok, _} = ElixirScope.watch([door, self()])
+    send(door, :knock)
+    :gen_statem.cast(door, :close)
+    assert :gen_statem.call(door, :open) == 1
+    messages = ElixirScope.messages(to: door, from: self())
+    assert Enum.map(messages, &{&1.kind, &1.outcome}) == [info: :taken, cast: :taken, call: :taken]
+
+    assert [%Message{outcome: :taken, content: {_, 1}}] =
+             ElixirScope.messages(from: door, to: self(), kind: :reply)
+  end
+
   test "those of a process that is not watched have no sending, and to one that is not watched no delivery" do
     [a, b] = [worker(), worker()]
     {:ok, _} = ElixirScope.watch(a)
@@ -207,6 +294,63 @@ defmodule ElixirScope.MessagesTest do
     assert %Message{sent: nil, delivered: %{}, outcome: :delivered} = hello
     assert hello.from == if(@senders?, do: b, else: nil)
     assert [%Message{outcome: :unwatched, delivered: nil, from: ^a}] = ElixirScope.messages(to: b)
+  end
+
+  test "equal messages of many processes at once: each pair keeps its order, and nothing is left over" do
+    workers = for _ <- 1..5, do: worker()
+    {:ok, _} = ElixirScope.watch(workers)
+
+    for {worker, seed} <- Enum.with_index(workers) do
+      send(
+        worker,
+        {:do,
+         fn ->
+           :rand.seed(:exsss, {seed, 2, 3})
+           for _ <- 1..300, do: send(Enum.random(workers), Enum.random([:tea, :cup]))
+           :sent
+         end}
+      )
+    end
+
+    for worker <- workers, do: assert_receive({:done, ^worker, :sent}, 5_000)
+
+    # Each looks into its mailbox once more, behind all of them.
+    for worker <- workers, do: tell(worker, fn -> :seen end)
+    messages = ElixirScope.messages(between: workers)
+    sent = Enum.filter(messages, & &1.sent)
+    assert length(sent) == 1_500
+    if @senders?, do: assert(Enum.all?(messages, &(&1.outcome == :delivered and &1.from != nil)))
+    assert Enum.all?(messages, &(&1.outcome in [:delivered, :unknown]))
+
+    for {{_from, _to, _content}, own} <- Enum.group_by(sent, &{&1.from, &1.to, &1.content}) do
+      delivered = for %{delivered: %{id: id}} <- own, do: id
+      assert delivered == Enum.sort(Enum.uniq(delivered))
+      assert Enum.all?(own, &(&1.delivered == nil or &1.delivered.id > &1.sent.id))
+    end
+
+    # Everything came once, whether it is known which it is or not.
+    came = Enum.filter(ElixirScope.messages(to: workers, matching: &(&1 in [:tea, :cup])), & &1.delivered)
+    assert length(came) == 1_500
+  end
+
+  if @senders? do
+    test "by default those of processes that run instrumented code", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: Path.join(dir, "default"), watch: :instrumented)
+      {:ok, store} = Store.start_link(%{})
+      other = worker()
+      for number <- 1..3, do: Store.put(store, number)
+      for _ <- 1..3, do: GenServer.cast(store, {:put, :same})
+      send(other, :not_watched)
+      Store.put(store, :last)
+      me = self()
+      messages = ElixirScope.messages(to: store, from: me)
+
+      assert Enum.map(messages, &{&1.kind, &1.outcome}) ==
+               List.duplicate({:call, :taken}, 3) ++ List.duplicate({:cast, :taken}, 3) ++ [call: :taken]
+
+      assert Enum.all?(ElixirScope.messages(from: store, to: me, kind: :reply), &(&1.outcome == :taken))
+      assert [%Message{outcome: :unwatched}] = ElixirScope.messages(to: other)
+    end
   end
 
   test "filters" do

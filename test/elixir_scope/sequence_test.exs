@@ -40,7 +40,7 @@ defmodule ElixirScope.SequenceTest do
     ref = make_ref()
 
     steps = [
-      {@second, {:message, message(a, b, {:"$gen_call", {a, [:alias | ref]}, {:take, :tea}}, 1)}},
+      {@second, {:message, message(a, b, {:"$gen_call", {a, [:alias | ref]}, {:sell, 1}}, 1)}},
       {2 * @second, {:message, message(b, a, {[:alias | ref], :ok}, 2)}},
       {3 * @second, {:message, message(c, a, :tick, 3, outcome: :pending)}},
       {4 * @second, {:message, message(nil, c, :timeout, 4, sent: nil)}},
@@ -61,7 +61,7 @@ defmodule ElixirScope.SequenceTest do
     assert stock - shop == till - stock
 
     [call, reply, pending, timer, self, spawn, exit, unknown] = rows
-    assert call =~ ~r/^  00:00:01\.000000  │─+ {:take, :tea} ─+>│ +│$/u
+    assert call =~ ~r/^  00:00:01\.000000  │─+ {:sell, 1} ─+>│ +│$/u
     assert reply =~ ~r/^  00:00:02\.000000  │<·+ :ok ·+│ +│$/u
     assert pending =~ ~r/│x─+ :tick ─+│/u
     assert timer =~ ~r/│ +│ +o :timeout$/u
@@ -101,7 +101,7 @@ defmodule ElixirScope.SequenceTest do
              participant p1 as shop
              participant p2 as stock
              participant p3 as till
-             p1->>p2: {:take, :tea}
+             p1->>p2: {:sell, 1}
              p2-->>p1: :ok
              p3-xp1: :tick
              Note right of p3: :timeout

@@ -1,19 +1,22 @@
 defmodule ElixirScope.Query.Mailbox do
   @moduledoc false
-  # What lay in a mailbox at a moment: deliveries by then that were not taken by then.
+  # What lay in a mailbox at a moment: what had come by then and was not taken by then. A message comes when it is sent: within one
+  # VM it lies with its receiver at once, and is delivered, as the VM tells it, when the receiver looks.
 
-  alias ElixirScope.{Error, Event, Mailbox, Message, Native, Query, Recording}
+  alias ElixirScope.{Error, Event, Mailbox, Message, Native, Query, Recording, Text}
   alias ElixirScope.Query.{HistoryGaps, Messages, Moment, Server, Takes}
 
   @forever 0xFFFFFFFFFFFFFFFF
   # Where the takings are not seen, so many of the last are shown.
   @shown 1_000
-  # A moment this close to now is now.
-  @now 1_000_000_000
+  # A moment this close to that of the question is now.
+  @now 100_000_000
 
   @doc "See `ElixirScope.mailbox/3`."
   @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, Mailbox.t()} | {:error, Error.t()}
   def mailbox(server, time, options) do
+    asked = Native.now()
+
     with :ok <- Query.check(options, [:in]),
          {:ok, recording} <- Query.recording(options),
          {:ok, time} <- Moment.find(recording, time),
@@ -21,12 +24,13 @@ defmodule ElixirScope.Query.Mailbox do
          {:ok, {id, serial} = process} <- Server.find(recording, server, time),
          :ok <- Messages.watched(recording),
          pid = :erlang.list_to_pid(~c"<0.#{id}.#{serial}>"),
-         delivered = Takes.delivered(recording, pid),
+         messages = Takes.to(recording, pid),
          takes = Takes.takes(recording, pid),
-         {:ok, began} <- began(recording, process, pid, delivered, time) do
-      marked = Takes.mark(recording, delivered, true)
+         {:ok, began} <- began(recording, process, pid, messages, time) do
+      marked = Takes.mark(recording, messages, true)
       found = at(marked, takes, began, gaps(recording, began, time), time)
-      {:ok, %{found | pid: pid, time: time, actual: actual(recording, pid, time)}}
+      name = Text.process(recording, pid, time)
+      {:ok, %{found | pid: pid, name: name, time: time, actual: actual(recording, pid, time >= asked - @now)}}
     end
   end
 
@@ -39,7 +43,7 @@ defmodule ElixirScope.Query.Mailbox do
   def at(messages, takes, {began, before}, gaps, time) do
     takes = Enum.filter(takes, fn {_id, at, _content, _how} -> at <= time end)
     through = through(messages, takes)
-    here = Enum.filter(messages, &(lies?(&1, time) and (&1.delivered.id > through or &1.kind == :reply)))
+    here = Enum.filter(messages, &(lies?(&1, time) and not gone?(&1, through, time)))
 
     # Takings of what had been there before.
     known = MapSet.new(for %Message{taken: %{id: id}} <- messages, do: id)
@@ -52,8 +56,21 @@ defmodule ElixirScope.Query.Mailbox do
     end
   end
 
-  defp lies?(%Message{delivered: at, taken: taken}, time),
-    do: at.time <= time and (taken == nil or taken.time > time)
+  # Of a message whose delivery is not known nobody knows when it went. What the VM tells with `:timeout` is mostly a `receive` that
+  # gave up.
+  defp lies?(%Message{sent: nil, content: :timeout}, _time), do: false
+
+  defp lies?(%Message{outcome: outcome, delivered: nil}, _time) when outcome in [:unwatched, :unknown],
+    do: false
+
+  defp lies?(%Message{outcome: :nobody, kind: :reply}, _time), do: false
+
+  defp lies?(%Message{taken: taken} = message, time),
+    do: Message.time(message) <= time and (taken == nil or taken.time > time)
+
+  defp gone?(%Message{kind: :reply}, _through, _time), do: false
+  defp gone?(%Message{delivered: %{id: id, time: at}}, through, time), do: at <= time and id <= through
+  defp gone?(_message, _through, _time), do: false
 
   # A server takes messages in their order; those of the system, which no callback is given, go on the way. The answer is the number
   # of the last delivery that is known to be gone.
@@ -74,8 +91,8 @@ defmodule ElixirScope.Query.Mailbox do
   defp why(_takes, _here, _older, []), do: nil
 
   # Since when its messages are recorded, and how many there were.
-  defp began(recording, process, pid, delivered, time) do
-    case {introduced(recording, process, time), delivered} do
+  defp began(recording, process, pid, messages, time) do
+    case {introduced(recording, process, time), Enum.filter(messages, & &1.delivered)} do
       {{since, before}, _delivered} -> {:ok, {since, before}}
       {nil, [first | _]} -> {:ok, {first.delivered.time, 0}}
       {nil, []} -> silent(recording, process, pid)
@@ -118,14 +135,12 @@ defmodule ElixirScope.Query.Mailbox do
     HistoryGaps.touching(gaps, began, time)
   end
 
-  defp actual(%Recording{live?: true}, pid, time) do
-    with true <- time >= Native.now() - @now,
-         {:message_queue_len, length} <- Process.info(pid, :message_queue_len) do
-      length
-    else
-      _then_or_dead -> nil
+  defp actual(%Recording{live?: true}, pid, true) do
+    case Process.info(pid, :message_queue_len) do
+      {:message_queue_len, length} -> length
+      nil -> nil
     end
   end
 
-  defp actual(_recording, _pid, _time), do: nil
+  defp actual(_recording, _pid, _now?), do: nil
 end

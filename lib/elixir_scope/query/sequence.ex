@@ -70,9 +70,10 @@ defmodule ElixirScope.Query.Sequence do
     {Enum.sort_by(Enum.uniq(pids), &Enum.find_index(parts, fn pid -> pid == &1 end)), others}
   end
 
-  # What nobody is known to have sent has one end.
+  # What nobody is known to have sent has one end. A `:timeout` that nobody took is a `receive` that gave up.
   defp messages(messages, pids) do
     for message <- messages,
+        not match?(%Message{sent: nil, content: :timeout, taken: nil}, message),
         message.to in pids and (message.from == nil or message.from in pids),
         do: {Message.time(message), {:message, message}}
   end

@@ -23,8 +23,8 @@ defmodule ElixirScope.Query.Takes do
     keys = keys(recording)
 
     taken =
-      for {to, own} <- messages |> Enum.filter(&(&1.outcome == :delivered)) |> Enum.group_by(& &1.to),
-          own = if(whole?, do: own, else: delivered(recording, to)),
+      for {to, own} <- messages |> Enum.filter(& &1.delivered) |> Enum.group_by(& &1.to),
+          own = if(whole?, do: own, else: recording |> to(to) |> Enum.filter(& &1.delivered)),
           pair <- taken(own, takes(recording, to, keys), awaits(recording, to, own)),
           into: %{},
           do: pair
@@ -32,32 +32,29 @@ defmodule ElixirScope.Query.Takes do
     Enum.map(messages, &marked(&1, taken))
   end
 
-  defp marked(%Message{outcome: :delivered, delivered: %{id: id}} = message, taken) do
+  defp marked(%Message{delivered: %{id: id}} = message, taken) do
     case taken do
-      %{^id => at} -> %{message | taken: at, outcome: :taken}
+      %{^id => at} -> %{message | taken: at, outcome: outcome(message.outcome)}
       _none -> message
     end
   end
 
   defp marked(message, _taken), do: message
 
-  @doc "All messages that were delivered to a process, without what took them."
-  @spec delivered(Recording.t(), pid) :: [Message.t()]
-  def delivered(recording, pid) do
+  # Of equal messages it is not known which one it was.
+  defp outcome(:unknown), do: :unknown
+  defp outcome(:delivered), do: :taken
+
+  @doc "All messages to a process, without what took them."
+  @spec to(Recording.t(), pid) :: [Message.t()]
+  def to(recording, pid), do: all(recording, to: pid)
+
+  defp sent(recording, pid), do: recording |> all(from: pid) |> Enum.filter(& &1.sent)
+
+  defp all(recording, [{side, pid}]) do
     {:ok, process} = Server.numbers(pid)
-
-    wanted = %{
-      since: 0,
-      until: @forever,
-      delivered: false,
-      from: nil,
-      to: [process],
-      with: nil,
-      limit: @forever
-    }
-
-    messages = recording.handle |> Native.messages(wanted) |> Enum.map(&Message.from_native/1)
-    Enum.filter(messages, & &1.delivered)
+    wanted = %{since: 0, until: @forever, delivered: false, from: nil, to: nil, with: nil, limit: @forever}
+    recording.handle |> Native.messages(%{wanted | side => [process]}) |> Enum.map(&Message.from_native/1)
   end
 
   @doc "All takings of a process, in their order."
@@ -112,8 +109,8 @@ defmodule ElixirScope.Query.Takes do
   defp given(_name, _args), do: []
 
   @doc """
-  What took each of the messages that were delivered to a process: `{number of the delivery, where it was taken}`. `awaits` are
-  those of Tasks by their references.
+  What took each of the messages that were delivered to a process: `{number of the delivery, where it was taken}`. `awaits` says since when
+  it waits for replies, by their references.
   """
   @spec taken([Message.t()], [take], %{reference => Message.at()}) :: [{non_neg_integer, Message.at()}]
   def taken(messages, takes, awaits) do
@@ -152,19 +149,28 @@ defmodule ElixirScope.Query.Takes do
 
   defp waited(_message, _awaits), do: nil
 
-  # Seen since OTP 27, see `ElixirScope.Watch.Kinds`.
+  # Who has called without a limit of time has a plain reference; so has a Task, whose awaiting is seen since OTP 27 (see
+  # `ElixirScope.Watch.Kinds`).
   defp awaits(recording, pid, messages) do
-    if Enum.any?(messages, &match?(%Message{kind: :reply, content: {ref, _}} when is_reference(ref), &1)) do
-      {:ok, process} = Server.numbers(pid)
+    if Enum.any?(messages, &match?(%Message{kind: :reply, content: {ref, _}} when is_reference(ref), &1)),
+      do: Map.merge(calls(recording, pid), tasks(recording, pid)),
+      else: %{}
+  end
 
-      for %Event{mfa: {Task, name, _}, data: %{action: :call, args: [tasks | _]}} = event <-
-            events(recording, ["traced"], process, nil),
-          name in @awaits,
-          %{ref: ref} <- List.wrap(tasks),
-          into: %{},
-          do: {ref, %{id: event.id, time: event.time}}
-    else
-      %{}
-    end
+  defp calls(recording, pid) do
+    for %Message{kind: :call, ref: ref, sent: at} when ref != nil <- sent(recording, pid),
+        into: %{},
+        do: {ref, at}
+  end
+
+  defp tasks(recording, pid) do
+    {:ok, process} = Server.numbers(pid)
+
+    for %Event{mfa: {Task, name, _}, data: %{action: :call, args: [tasks | _]}} = event <-
+          events(recording, ["traced"], process, nil),
+        name in @awaits,
+        %{ref: ref} <- List.wrap(tasks),
+        into: %{},
+        do: {ref, %{id: event.id, time: event.time}}
   end
 end

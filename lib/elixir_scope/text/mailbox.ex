@@ -11,15 +11,15 @@ defimpl Inspect, for: ElixirScope.Mailbox do
     {first, more} = mailbox |> Mailbox.waiting() |> Enum.split(@shown)
     rows = for {message, waited} <- first, do: row(message, waited, recording, options)
 
-    Text.view("Mailbox", [head(mailbox, recording), Text.table(rows, right: [0]), more(more), why(mailbox)])
+    Text.view("Mailbox", [head(mailbox), Text.table(rows, right: [0]), more(more), why(mailbox)])
   end
 
   # Made by hand.
   def inspect(mailbox, opts), do: Inspect.Any.inspect(mailbox, opts)
 
-  defp head(mailbox, recording) do
+  defp head(mailbox) do
     Text.columns([
-      Text.process(recording, mailbox.pid, mailbox.time),
+      mailbox.name || Kernel.inspect(mailbox.pid),
       count(mailbox) <> older(mailbox) <> actual(mailbox),
       "at #{Text.clock(mailbox.time)}"
     ])

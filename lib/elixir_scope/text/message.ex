@@ -33,10 +33,10 @@ defmodule ElixirScope.Text.Message do
   def content(%Message{kind: :system, content: {_, _, request}}, options), do: Text.short(request, options)
   def content(%Message{content: content}, options), do: Text.short(content, options)
 
-  @doc "What became of it, and how long it lay in the mailbox."
+  @doc "What became of it, and how long it lay there."
   @spec fate(Message.t()) :: String.t()
   def fate(%Message{outcome: :taken} = message),
-    do: "taken after #{Text.duration(max(message.taken.time - message.delivered.time, 0))}"
+    do: "taken after #{Text.duration(max(message.taken.time - Message.time(message), 0))}"
 
   def fate(%Message{outcome: :pending}), do: "not delivered"
   def fate(%Message{outcome: :nobody}), do: "nobody there"

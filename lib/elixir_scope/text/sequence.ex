@@ -67,7 +67,7 @@ defmodule ElixirScope.Text.Sequence do
 
   # The label lies on the arrow, whose head is where it goes; of what was not delivered it is crossed.
   defp arrow(message, length, right?) do
-    label = message |> Sequence.text(max(length - 4, 4)) |> fitted(max(length - 4, 1))
+    label = message |> Sequence.text(max(length - 5, 4)) |> fitted(max(length - 5, 1))
     line = if message.kind == :reply, do: "·", else: "─"
     head = head(message, right?)
     rest = max(length - Text.width(label) - 3, 0)

@@ -40,6 +40,14 @@ pub(super) struct Send {
     pub(super) call: Option<(u64, u32)>,
 }
 
+/// A delivery, without the message.
+pub(super) struct Receive {
+    pub(super) origin: Origin,
+    pub(super) digest: i64,
+    /// As of a send, which may not have been seen.
+    pub(super) call: Option<(u64, u32)>,
+}
+
 /// What a process was introduced as.
 #[derive(Default)]
 pub(super) struct About {
@@ -210,16 +218,18 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Whom from, and the digest.
+    /// What is read of a delivery.
     pub(super) fn receive(
         &mut self,
         payload: &[u8],
         names: &mut Names,
         processes: &mut Processes,
-    ) -> Option<(Origin, i64)> {
+    ) -> Option<Receive> {
         let mut rest = payload;
         varint::take(&mut rest).ok()?;
+        let message = rest;
         value::skip(&mut rest).ok()?;
+        let call = self.call(&message[..message.len() - rest.len()], names, processes).flatten();
         let origin = match value::take(&mut rest).ok()? {
             Token::Reference(number) => match self.word(number, names, processes) {
                 Word::Process(process) => Origin::Process(process),
@@ -228,7 +238,7 @@ impl<'a> Words<'a> {
             },
             _ => Origin::Elsewhere,
         };
-        Some((origin, digest(&mut rest)?))
+        Some(Receive { origin, digest: digest(&mut rest)?, call })
     }
 
     pub(super) fn introduction(

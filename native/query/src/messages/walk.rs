@@ -102,8 +102,9 @@ impl<'a> Walk<'a> {
                 }
             }
             Kind::Receive => {
-                if let Some((origin, digest)) = words.receive(event.payload, names, processes) {
-                    self.receive(origin, Arrival { id, time, digest, to: process });
+                if let Some(receive) = words.receive(event.payload, names, processes) {
+                    receive.call.into_iter().for_each(|(alias, owner)| processes.own(alias, owner));
+                    self.receive(receive.origin, Arrival { id, time, digest: receive.digest, to: process });
                 }
             }
             Kind::Process => {
