@@ -18,7 +18,12 @@ defmodule ElixirScope.DeadlocksTest do
 
   defp links(count), do: for(_ <- 1..count, do: elem(Link.start(), 1))
 
-  defp finish(pids), do: Enum.each(pids, &Process.exit(&1, :kill))
+  # Whoever is killed is gone afterwards.
+  defp finish(pids) do
+    refs = for pid <- pids, do: Process.monitor(pid)
+    Enum.each(pids, &Process.exit(&1, :kill))
+    for ref <- refs, do: assert_receive({:DOWN, ^ref, _, _, _})
+  end
 
   defp waiting_for(deadlock), do: for(member <- deadlock.members, into: %{}, do: {member.pid, member.for})
 
@@ -45,6 +50,7 @@ defmodule ElixirScope.DeadlocksTest do
     end
   end
 
+  @tag :capture_log
   test "one that was ended from outside, as the recording has it" do
     servers = [first, second] = links(2)
     client = client(fn -> GenServer.call(first, {:ask, [second, first], :infinity}, :infinity) end)

@@ -17,8 +17,21 @@ defmodule ElixirScope.Query.Deadlocks do
          {:ok, until} <- Query.History.bound(options, :until, @latest),
          past = Past.of(recording),
          :ok <- watched(past, since, until) do
-      {:ok, past |> find(since, until) |> Enum.flat_map(&DeadlocksLive.checked(past, &1))}
+      {:ok, past |> find(since, until) |> checked(past, since, until)}
     end
+  end
+
+  # One that was on when it was looked for, and is no more when the VM is asked, has ended by then: how is recorded.
+  defp checked(found, past, since, until) do
+    checked = Enum.map(found, &DeadlocksLive.checked(past, &1))
+
+    if :over in checked,
+      do:
+        past
+        |> find(since, until)
+        |> Enum.map(&DeadlocksLive.checked(past, &1))
+        |> Enum.reject(&(&1 == :over)),
+      else: checked
   end
 
   @doc "Whether anything of what is asked about was recorded: without messages nobody knows who waits for whom."

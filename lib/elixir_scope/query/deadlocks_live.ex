@@ -10,14 +10,14 @@ defmodule ElixirScope.Query.DeadlocksLive do
            [{Task, :await_receive}, {Task, :await_many}, {Task, :yield}, {Task, :yield_many}]
 
   @doc """
-  A deadlock that is still on, as the VM confirms it; `[]` when one of its processes does not wait, or not any more.
+  A deadlock that is still on, as the VM confirms it; `:over` when one of its processes does not wait, or not any more.
   """
-  @spec checked(Past.t(), Deadlock.t()) :: [Deadlock.t()]
+  @spec checked(Past.t(), Deadlock.t()) :: Deadlock.t() | :over
   def checked(past, %Deadlock{ended: nil, members: [_ | _] = members, gaps: []} = deadlock) do
-    if live?(past), do: confirmed(past, deadlock, members), else: [deadlock]
+    if live?(past), do: confirmed(past, deadlock, members), else: deadlock
   end
 
-  def checked(_past, deadlock), do: [deadlock]
+  def checked(_past, deadlock), do: deadlock
 
   @doc "Whether the VM of the recording can be asked."
   @spec live?(Past.t()) :: boolean
@@ -31,9 +31,10 @@ defmodule ElixirScope.Query.DeadlocksLive do
     # Asked first, then looked at again: who had been about to go on has done so by then.
     if Enum.all?(members, &waits?/1) and still?(past, members) do
       members = for member <- members, do: %{member | confirmed: true}
-      [%{deadlock | members: members, verdict: :deadlock, confirmed: true, why: nil}]
+      %{deadlock | members: members, verdict: :deadlock, confirmed: true, why: nil}
     else
-      []
+      Native.flush(past.recording.handle)
+      :over
     end
   end
 

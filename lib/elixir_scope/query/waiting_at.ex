@@ -194,8 +194,6 @@ defmodule ElixirScope.Query.WaitingAt do
   end
 
   # What the other one asks itself, and waits for, is no answer.
-  defp waiting_request(_past, nil, _until), do: nil
-
   defp waiting_request(past, pid, until) do
     with [_ | _] = last <- last(past, pid, Past.forever(), until),
          %Waiting{kind: kind, id: id} when kind != :receive <- waiting(last) do
