@@ -224,6 +224,20 @@ defmodule ElixirScope.DeadlocksTest do
     defp path(servers, n), do: servers |> Enum.drop(rem(n, 4) + 1) |> Enum.drop_every(2)
   end
 
+  if ElixirScope.Watch.Kinds.sessions?() do
+    test "with what is watched when nothing is said", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: dir, watch: :instrumented)
+      servers = [first, second] = links(2)
+      {:ok, agent} = Agent.start(fn -> 1 end)
+      assert Agent.get(agent, & &1) == 1
+      client = client(fn -> GenServer.call(first, {:ask, [second, first], :infinity}, :infinity) end)
+      all_wait(servers)
+      assert [%Deadlock{verdict: :deadlock, confirmed: true} = deadlock] = ElixirScope.deadlocks()
+      assert Enum.all?(deadlock.members, &(&1.evidence == :traced))
+      finish([client | servers])
+    end
+  end
+
   test "what is missing is unknown" do
     servers = [first, second] = links(2)
     :ok = ElixirScope.pause()

@@ -13,7 +13,7 @@ defmodule ElixirScope.DeadlocksVerdictTest do
   end
 
   # Events in their order, a microsecond apart.
-  defp past(events, options \\ []) do
+  defp past(events, options) do
     events =
       for {{pid, kind, data}, id} <- Enum.with_index(events, 1) do
         {mfa, data} = Map.pop(data, :mfa)
@@ -133,5 +133,34 @@ defmodule ElixirScope.DeadlocksVerdictTest do
 
     killed = [{one(), :exit, %{reason: :killed}}]
     assert [%Deadlock{verdict: :deadlock, ended: %{how: :exit, reason: :killed}}] = find(events ++ killed)
+  end
+
+  test "a call of a process whose messages are not recorded may have been answered", context do
+    {one, two} = {one(), two()}
+
+    # The second had asked the first once, which nobody saw being answered; the first asks the second, which is busy.
+    events =
+      traced(two, one) ++
+        callback(one, self(), make_ref()) ++ traced(one, two) ++ asks(one, two, context.first)
+
+    assert [%Deadlock{verdict: :unknown}] = find(events)
+    # The answer was seen where it was sent.
+    asked =
+      {two, :receive, %{message: call(two, [:alias | context.second], :ask), from: nil}} |> put_elem(0, one)
+
+    answered = {one, :send, %{message: {[:alias | context.second], :yes}, to: context.second}}
+
+    events =
+      traced(two, one) ++
+        [asked, answered] ++
+        callback(one, self(), make_ref()) ++ traced(one, two) ++ asks(one, two, context.first)
+
+    assert find(events) == []
+    # And that it was not.
+    events =
+      traced(two, one) ++
+        [asked] ++ callback(one, self(), make_ref()) ++ traced(one, two) ++ asks(one, two, context.first)
+
+    assert [%Deadlock{verdict: :deadlock, members: [%{pid: ^two}, %{pid: ^one}]}] = find(events)
   end
 end

@@ -4,12 +4,13 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
   # are found in one pass over the messages, which keeps nothing but requests that are open.
 
   alias ElixirScope.Event
-  alias ElixirScope.Query.{Past, Term}
+  alias ElixirScope.Query.{Past, Term, WaitingAt}
 
   @typedoc "A process, and its last event before it waited: the request, or the beginning of the `receive` behind it."
   @type seed :: {pid, non_neg_integer}
 
   @kinds [:send, :receive, :wait, :take, :traced]
+  @named_within WaitingAt.named_within()
 
   @doc "Seeds of what was asked in a span of time, oldest first."
   @spec of(Past.t(), non_neg_integer, non_neg_integer) :: [seed]
@@ -32,7 +33,7 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
         state |> open(ref, send) |> asked(pid, nil)
 
       _other ->
-        asked(state, pid, if(Term.mentions?(message, pid), do: send.id))
+        asked(state, pid, if(Term.mentions?(message, pid, @named_within), do: send.id))
     end
   end
 

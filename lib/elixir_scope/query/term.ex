@@ -24,13 +24,13 @@ defmodule ElixirScope.Query.Term do
       iex> {ElixirScope.Query.Term.mentions?({:put, %{count: [6]}}, 6), ElixirScope.Query.Term.mentions?({:put, 7}, 6)}
       {true, false}
   """
-  @spec mentions?(term, term) :: boolean
-  def mentions?(term, part), do: any?(term, &(&1 === part))
+  @spec mentions?(term, term, pos_integer) :: boolean
+  def mentions?(term, part, most \\ @parts), do: any?(term, &(&1 === part), most)
 
-  @doc "Whether a part of a term is so."
-  @spec any?(term, (term -> boolean)) :: boolean
-  def any?(term, fun) do
-    walk(term, fun, @parts)
+  @doc "Whether a part of a term is so, among the first so many."
+  @spec any?(term, (term -> boolean), pos_integer) :: boolean
+  def any?(term, fun, most \\ @parts) do
+    walk(term, fun, most)
     false
   catch
     {__MODULE__, found?} -> found?

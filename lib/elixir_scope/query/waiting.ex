@@ -51,6 +51,6 @@ defmodule ElixirScope.Query.Waiting do
   defp confirmed(found, past) do
     if DeadlocksLive.live?(past),
       do: for(waiting <- found, DeadlocksLive.waits?(waiting), do: %{waiting | confirmed: true}),
-      else: found
+      else: Enum.filter(found, & &1.evidence)
   end
 end

@@ -23,6 +23,12 @@ defmodule ElixirScope.Query.WaitingAt do
   @typedoc "A moment of a process: before the event of a number, or at the end of a time."
   @type moment :: {:before, non_neg_integer} | {:at, non_neg_integer}
 
+  # Among so many parts of a message its sender is looked for, whom the answer is to go to.
+  @named_within 200
+
+  @doc false
+  def named_within, do: @named_within
+
   @doc "The kinds of events that a process makes itself."
   @spec own() :: [Event.kind()]
   def own, do: @own
@@ -34,7 +40,7 @@ defmodule ElixirScope.Query.WaitingAt do
 
     with [_ | _] = last <- last(past, pid, before, until),
          %Waiting{} = waiting <- waiting(last),
-         waiting = found(past, waiting),
+         waiting = past |> found(waiting) |> delivered_as(past),
          false <- answered?(past, waiting, before, end_of(moment, last)) do
       evident(past, waiting, last)
     else
@@ -84,7 +90,7 @@ defmodule ElixirScope.Query.WaitingAt do
     %Waiting{pid: send.pid, kind: kind, since: send.time, id: send.id, target: send.data.to}
   end
 
-  # The server was not there, or the messages are not recorded.
+  # The server was not there, or the messages of the process are not recorded.
   defp traced_call(%Event{data: %{args: [server, :"$gen_call", request, _timeout]}} = call) do
     %Waiting{
       pid: call.pid,
@@ -92,8 +98,7 @@ defmodule ElixirScope.Query.WaitingAt do
       since: call.time,
       id: call.id,
       target: server,
-      request: request,
-      evidence: :traced
+      request: request
     }
   end
 
@@ -137,7 +142,7 @@ defmodule ElixirScope.Query.WaitingAt do
       asked = request(send, message) ->
         %{asked | file: place.file, line: place.line, evidence: :receive}
 
-      Term.mentions?(message, send.pid) ->
+      Term.mentions?(message, send.pid, @named_within) ->
         %{place | kind: :request, since: send.time, id: send.id, target: to, request: message}
 
       true ->
@@ -164,6 +169,21 @@ defmodule ElixirScope.Query.WaitingAt do
 
   def receiver(_past, _other, _time), do: nil
 
+  # A call whose message was not seen being sent may have been seen where it was delivered. Where not, nobody knows whether it has
+  # been answered.
+  defp delivered_as(%Waiting{kind: :call, ref: nil, for: pid} = waiting, past) when is_pid(pid) do
+    past
+    |> Past.next(pid, [:receive], 0, since: max(waiting.since - @skew, 0))
+    |> Enum.find_value(waiting, &call_of(&1.data, waiting))
+  end
+
+  defp delivered_as(waiting, _past), do: waiting
+
+  defp call_of(%{message: {:"$gen_call", {pid, tag}, request}}, %{pid: pid, request: request} = waiting),
+    do: %{waiting | ref: Term.reference(tag), evidence: :traced}
+
+  defp call_of(_data, _waiting), do: nil
+
   # What came or was sent may be taken at any moment.
   defp answered?(_past, %Waiting{kind: :receive}, _before, _until), do: false
   defp answered?(_past, %Waiting{kind: :request, for: nil}, _before, _until), do: false
@@ -175,7 +195,7 @@ defmodule ElixirScope.Query.WaitingAt do
       |> Stream.take_while(&(&1.id < before))
       |> Enum.any?(&(answer(&1.data, ref) != nil))
 
-    came? or sent?(past, waiting, until, &(answer(&1.data, ref) == :reply))
+    came? or sent?(past, waiting, until, &(answer(&1.data, ref) == :reply)) or ended?(past, waiting, until)
   end
 
   defp answered?(past, %Waiting{kind: :request} = waiting, _before, until) do
@@ -184,7 +204,13 @@ defmodule ElixirScope.Query.WaitingAt do
     sent?(past, waiting, until, &(&1.id > came and &1.id != own and to?(past, &1, waiting.pid)))
   end
 
-  defp answered?(_past, _waiting, _before, _until), do: false
+  defp answered?(past, waiting, _before, until), do: ended?(past, waiting, until)
+
+  # Whoever waits for it is told.
+  defp ended?(_past, %Waiting{for: nil}, _until), do: false
+
+  defp ended?(past, %Waiting{for: pid, since: since}, until),
+    do: not Enum.empty?(Past.next(past, pid, [:exit], 0, since: since, until: until))
 
   # What was sent before the request came is no answer to it. Not yet there: nothing is.
   defp came(past, %Waiting{for: pid, request: request} = waiting, until) do
@@ -230,6 +256,8 @@ defmodule ElixirScope.Query.WaitingAt do
 
     cond do
       waiting.evidence != nil -> waiting
+      # Whose messages are not recorded may have gone on.
+      match?([%Event{kind: :traced} | _], last) -> waiting
       traced?(last) -> %{waiting | evidence: :traced}
       only_waiting?(last) -> %{waiting | evidence: :request}
       call != nil -> %{waiting | evidence: :open_call}
@@ -319,12 +347,22 @@ defmodule ElixirScope.Query.WaitingAt do
   end
 
   defp how(past, waiting, nil, next) do
-    gave_up? =
-      waiting.evidence in [:traced, :request] or timed_out?(past, waiting, next) or
-        replied_late?(past, waiting, next)
+    how =
+      cond do
+        sent_before?(past, waiting, next) -> :reply
+        waiting.evidence in [:traced, :request] -> :timeout
+        timed_out?(past, waiting, next) or replied_late?(past, waiting, next) -> :timeout
+        true -> :went_on
+      end
 
-    %{how: if(gave_up?, do: :timeout, else: :went_on), time: next.time, reason: nil}
+    %{how: how, time: next.time, reason: nil}
   end
+
+  # To a process whose deliveries are not recorded.
+  defp sent_before?(past, %{ref: ref} = waiting, next) when is_reference(ref),
+    do: sent?(past, waiting, next.time, &(answer(&1.data, ref) == :reply))
+
+  defp sent_before?(_past, _waiting, _next), do: false
 
   # The VM tells the `after` of a `receive` as a message that nobody sent.
   defp timed_out?(past, waiting, next) do
