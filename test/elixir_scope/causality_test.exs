@@ -221,7 +221,7 @@ defmodule ElixirScope.CausalityTest do
   end
 
   # Every pair of labels of random programs, against clocks that went along with the messages.
-  @programs String.to_integer(System.get_env("CAUSALITY_PROGRAMS", "12"))
+  @programs String.to_integer(System.get_env("CAUSALITY_PROGRAMS", "8"))
   @seed String.to_integer(System.get_env("CAUSALITY_SEED", "0"))
 
   @tag timeout: 60_000 + @programs * 10_000

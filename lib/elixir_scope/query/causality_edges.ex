@@ -27,9 +27,15 @@ defmodule ElixirScope.Query.CausalityEdges do
   @spec messages(Past.t(), [pid] | :all, non_neg_integer, non_neg_integer) ::
           {:ok, %{pid => [Message.t()]}} | {:error, ElixirScope.Error.t()}
   def messages(past, pids, since, until) do
-    to = if pids == :all, do: [], else: [to: pids]
-    span = [since: max(since - @skew, 0), until: min(until + @skew, Past.forever())]
-    with {:ok, messages} <- past.messages.(span ++ to), do: {:ok, Enum.group_by(messages, & &1.to)}
+    # What took a message follows from all that its process was sent; so all are read, whatever the span.
+    with {:ok, messages} <- past.messages.(if(pids == :all, do: [], else: [to: pids])) do
+      {:ok, messages |> Enum.filter(&within?(&1, since - @skew, until + @skew)) |> Enum.group_by(& &1.to)}
+    end
+  end
+
+  defp within?(message, since, until) do
+    time = Message.time(message)
+    time >= since and time <= until
   end
 
   @doc "All edges into a process, by the messages to it."

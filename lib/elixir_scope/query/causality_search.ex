@@ -7,8 +7,8 @@ defmodule ElixirScope.Query.CausalitySearch do
   alias ElixirScope.Event
   alias ElixirScope.Query.{CausalityEdges, Past}
 
-  # Up to so many deliveries in the span all messages are read at once; of more, those to the processes that are come to.
-  @at_once 200_000
+  # Up to so many deliveries all messages are read at once; of more, those to the processes that are come to.
+  @at_once 300_000
 
   @enforce_keys [:past, :from, :to, :named?]
   defstruct [:past, :from, :to, :named?, :everything, reached: %{}, incoming: %{}, hidden: []]
@@ -42,8 +42,7 @@ defmodule ElixirScope.Query.CausalitySearch do
 
   # All at once when they are few, or else nothing yet.
   defp everything(past, from, to) do
-    span = [since: max(from.time - CausalityEdges.skew(), 0), until: to.time + CausalityEdges.skew()]
-    few? = past |> Past.next(nil, [:receive], 0, span) |> Stream.drop(@at_once) |> Enum.empty?()
+    few? = past |> Past.next(nil, [:receive], 0) |> Stream.drop(@at_once) |> Enum.empty?()
     if few?, do: CausalityEdges.messages(past, :all, from.time, to.time)
   end
 

@@ -29,7 +29,7 @@ defmodule ElixirScope.Query.CausalitySteps do
   end
 
   defp causes(past, %Event{kind: :receive} = event) do
-    with {:ok, messages} <- delivered(past, event) do
+    with {:ok, messages} <- to_process(past, event) do
       {:ok, messages |> Enum.filter(&at?(&1.delivered, event)) |> Enum.flat_map(&origin(past, &1))}
     end
   end
@@ -106,22 +106,16 @@ defmodule ElixirScope.Query.CausalitySteps do
     end
   end
 
-  # How far a message lay in the mailbox nobody knows before.
-  defp to_process(past, event), do: past.messages.(to: [event.pid], until: event.time)
-
-  defp delivered(past, event),
-    do: past.messages.(to: [event.pid], since: max(event.time - @skew, 0), until: event.time, delivered: true)
+  # What took a message follows from all that its process was sent.
+  defp to_process(past, event), do: past.messages.(to: [event.pid])
 
   defp at?(%{id: id}, %Event{id: id}), do: true
   defp at?(_at, _event), do: false
 
   defp origin(past, %Message{kind: kind, content: content, delivered: %{time: time}} = message)
        when kind in [:down, :exit] do
-    pid = if kind == :down, do: elem(content, 3), else: elem(content, 1)
-
-    exit =
-      if is_pid(pid), do: past |> Past.prev(pid, [:exit], Past.forever(), until: time + @skew) |> Enum.at(0)
-
+    pid = CausalityEdges.ended(content)
+    exit = if pid, do: past |> Past.prev(pid, [:exit], Past.forever(), until: time + @skew) |> Enum.at(0)
     [step(:exit, exit, message)]
   end
 
@@ -145,7 +139,7 @@ defmodule ElixirScope.Query.CausalitySteps do
   end
 
   defp effects(past, %Event{kind: :receive} = event) do
-    with {:ok, messages} <- delivered(past, event) do
+    with {:ok, messages} <- to_process(past, event) do
       taken =
         for %{taken: %{id: id}} = message <- messages,
             at?(message.delivered, event),
@@ -160,22 +154,15 @@ defmodule ElixirScope.Query.CausalitySteps do
     {:ok, [step(:spawn, spawned) | afterwards(past, event)]}
   end
 
+  # Whoever is linked may end too, or be told; whoever monitors it is told.
   defp effects(past, %Event{kind: :exit} = event) do
-    # Whoever is linked may end too, or be told; whoever monitors it is told.
-    with {:ok, messages} <-
-           past.messages.(
-             since: max(event.time - @skew, 0),
-             until: event.time + 1_000 * @skew,
-             delivered: true
-           ) do
-      told =
-        for message <- messages,
-            CausalityEdges.ended(message.content) == event.pid,
-            message.delivered,
-            do: delivery(past, message)
+    told =
+      past
+      |> Past.next(nil, [:receive], 0, since: max(event.time - @skew, 0), until: event.time + 1_000 * @skew)
+      |> Stream.filter(&(is_map(&1.data) and CausalityEdges.ended(&1.data.message) == event.pid))
+      |> Enum.map(&step(:exit, &1))
 
-      {:ok, told ++ ended_with(past, event)}
-    end
+    {:ok, told ++ ended_with(past, event)}
   end
 
   defp effects(past, %Event{kind: kind} = event) when kind in [:call, :take] do

@@ -2,11 +2,12 @@ defmodule ElixirScope.Query.Races do
   @moduledoc false
   # Lost updates: a client reads, another one writes, and the first, which does not know of that, writes over it.
 
-  alias ElixirScope.{Cut, Difference, Error, Event, Path, Query, Race, Text}
+  alias ElixirScope.{Cut, Difference, Error, Event, Message, Native, Path, Query, Race, Text}
   alias ElixirScope.Query.{Causality, HistoryGaps, Past, RacesConversations, Server, Stack, States, Term}
   alias ElixirScope.Race.{Exchange, Side}
 
   @latest 0x7FFFFFFFFFFFFFFF
+  @forever 0xFFFFFFFFFFFFFFFF
 
   @doc "See `ElixirScope.races/2`."
   @spec list(Server.t(), keyword) :: {:ok, [Race.t()]} | {:error, Error.t()}
@@ -37,10 +38,11 @@ defmodule ElixirScope.Query.Races do
   end
 
   defp conversations(past, process, pid, since, until) do
-    with {:ok, messages} <- past.messages.(pid: [pid], since: since, until: until) do
+    with {:ok, messages} <- past.messages.(to: [pid]) do
+      messages = Enum.filter(messages, &(Message.time(&1) >= since and Message.time(&1) <= until))
       states = past.recording |> States.stream(process, since, until, :oldest) |> Enum.to_list()
 
-      case RacesConversations.of(messages, states, pid) do
+      case RacesConversations.of(messages, answers(past, process), states) do
         [] ->
           if Enum.any?(messages, &(&1.to == pid and &1.delivered != nil)),
             do: {:ok, []},
@@ -50,6 +52,21 @@ defmodule ElixirScope.Query.Races do
           {:ok, found}
       end
     end
+  end
+
+  # What took them is of no interest, and would be looked for in each client.
+  defp answers(past, process) do
+    wanted = %{
+      since: 0,
+      until: @forever,
+      delivered: false,
+      from: [process],
+      to: nil,
+      with: nil,
+      limit: @forever
+    }
+
+    past.recording.handle |> Native.messages(wanted) |> Enum.map(&Message.from_native/1)
   end
 
   defp not_watched(pid) do

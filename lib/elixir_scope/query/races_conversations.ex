@@ -21,20 +21,14 @@ defmodule ElixirScope.Query.RacesConversations do
           written: %{event: Event.t(), difference: Difference.t()} | nil
         }
 
-  @doc "Of the messages to and from a server, and its states, both by their numbers."
-  @spec of([Message.t()], [Event.t()], pid) :: [t]
-  def of(messages, states, server) do
-    replies =
-      for %Message{kind: :reply, ref: ref} = reply <- messages,
-          reply.from == server,
-          into: %{},
-          do: {ref, reply}
+  @doc "Of the messages to a server, those that it sent itself, and its states by their numbers."
+  @spec of([Message.t()], [Message.t()], [Event.t()]) :: [t]
+  def of(messages, answers, states) do
+    replies = for %Message{kind: :reply, ref: ref} = reply <- answers, into: %{}, do: {ref, reply}
 
     asked =
       messages
-      |> Enum.filter(
-        &(&1.to == server and &1.taken != nil and &1.kind in [:call, :cast, :info] and is_pid(&1.from))
-      )
+      |> Enum.filter(&(&1.taken != nil and &1.kind in [:call, :cast, :info] and is_pid(&1.from)))
       |> Enum.sort_by(& &1.taken.id)
 
     follow(asked, Enum.filter(states, & &1.data), :none, replies, [])

@@ -19,13 +19,10 @@ defmodule ElixirScope.Query.WaitingMailboxes do
          :ok <- Deadlocks.watched(Past.of(recording), since, until) do
       span = {max(since, started), min(until, last)}
 
-      grown =
-        for pid <- busy(recording, span, at_least),
-            found = grown(recording, pid, span),
-            found.by >= at_least,
-            do: found
-
-      {:ok, Enum.sort_by(grown, & &1.by, :desc)}
+      with {:ok, pids} <- left(recording, busy(recording, span, at_least), span, at_least) do
+        grown = for pid <- pids, found = grown(recording, pid, span), found.by >= at_least, do: found
+        {:ok, Enum.sort_by(grown, & &1.by, :desc)}
+      end
     end
   end
 
@@ -51,6 +48,26 @@ defmodule ElixirScope.Query.WaitingMailboxes do
         Native.count_events(recording.handle, filter) >= at_least,
         do: pid
   end
+
+  # Of those, who is not known to have taken so much.
+  defp left(_recording, [], _span, _at_least), do: {:ok, []}
+
+  defp left(recording, pids, {since, until}, at_least) do
+    with {:ok, messages} <- Query.Messages.list(recording, to: pids) do
+      left =
+        for %{delivered: %{time: time}} = message <- messages,
+            time in since..until//1,
+            left?(message, until),
+            do: message.to
+
+      {:ok, for({pid, count} <- Enum.frequencies(left), count >= at_least, do: pid)}
+    end
+  end
+
+  # An answer is taken by who waits for it.
+  defp left?(%{kind: :reply}, _until), do: false
+  defp left?(%{taken: nil}, _until), do: true
+  defp left?(%{taken: %{time: time}}, until), do: time > until
 
   defp grown(recording, pid, {since, until}) do
     with {:ok, mailbox} <- Query.Mailbox.mailbox(pid, until, in: recording),
