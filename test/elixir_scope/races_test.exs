@@ -100,7 +100,7 @@ defmodule ElixirScope.RacesTest do
   test "a whole state that is written back with what another one had put there", %{server: server} do
     interleaved(server, [
       {:a, fn _ -> GenServer.call(server, :all) end},
-      {:b, fn _ -> GenServer.cast(server, {:put, :name, "b"}) && :sys.get_state(server) end},
+      {:b, fn _ -> {GenServer.cast(server, {:put, :name, "b"}), :sys.get_state(server)} end},
       {:a, fn state -> GenServer.call(server, {:replace, %{state | count: 7}}) end}
     ])
 
@@ -205,7 +205,7 @@ defmodule ElixirScope.RacesTest do
     interleaved(server, [
       {:a, get(server, :count)},
       {:b, put(server, :count, fn _ -> 5 end)},
-      {:b, fn _ -> ElixirScope.pause() && ElixirScope.resume() end},
+      {:b, fn _ -> {ElixirScope.pause(), ElixirScope.resume()} end},
       {:a, put(server, :count, plus(1))}
     ])
 
