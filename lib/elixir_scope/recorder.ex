@@ -43,12 +43,7 @@ defmodule ElixirScope.Recorder do
 
   @doc "Watches more processes."
   @spec watch(Watch.request()) :: {:ok, Watch.found()} | {:error, Error.t()}
-  def watch(request) do
-    with {:ok, found} <- call({:watch, request}) do
-      request.who |> Watch.living() |> Watch.Roll.call(&Watch.messages?(request, &1))
-      {:ok, found}
-    end
-  end
+  def watch(request), do: call({:watch, request})
 
   @doc "Watches some of them no longer."
   @spec unwatch(Watch.who()) :: :ok | {:error, Error.t()}
@@ -67,15 +62,8 @@ defmodule ElixirScope.Recorder do
     end
   end
 
-  # What is asked and answered here is no doing of the program.
   defp call(request) do
-    muted = Native.mute()
-
-    try do
-      GenServer.call(__MODULE__, request, :infinity)
-    after
-      if muted, do: Native.unmute(self())
-    end
+    GenServer.call(__MODULE__, request, :infinity)
   catch
     :exit, {reason, _} when reason in [:noproc, :normal, :shutdown] or is_tuple(reason) ->
       Error.new(
@@ -163,8 +151,13 @@ defmodule ElixirScope.Recorder do
 
   def handle_call({:watch, request}, _from, {recording, watch}) do
     case Watch.add(watch || Watch.begin(), request) do
-      {:ok, watch, found} -> {:reply, {:ok, found}, {recording, watch}}
-      error -> {:reply, error, {recording, watch}}
+      {:ok, watch, found} ->
+        # Who asks finds the processes known.
+        request.who |> Watch.living() |> Watch.Roll.call(&Watch.messages?(request, &1))
+        {:reply, {:ok, found}, {recording, watch}}
+
+      error ->
+        {:reply, error, {recording, watch}}
     end
   end
 

@@ -6,24 +6,24 @@ defmodule ElixirScope.Watch.Roll do
   alias ElixirScope.Native
 
   @doc """
-  Introduces processes, from the calling one, which is not recorded meanwhile. `told?`: whose messages the VM tells from now on; to these
-  it says since when. All that is told of any of them is told since before the first is introduced.
+  Introduces processes. `told?`: whose messages the VM tells from now on; to these it says since when. All that is told of any of them is
+  told since before the first is introduced. The calling process is one of ours: what it is answered is no doing of the program.
   """
   @spec call([pid], (pid -> boolean)) :: :ok
   def call(pids, told?) do
-    muted = Native.mute()
     since = Native.now()
-
-    try do
-      Enum.each(pids, &introduce(&1, if(told?.(&1), do: %{watched: since}, else: %{})))
-    after
-      if muted, do: Native.unmute(self())
-    end
+    Enum.each(pids, &introduce(&1, if(told?.(&1), do: %{watched: since}, else: %{})))
   end
 
   @doc "Does so in a process of its own: there may be many, and one that is busy answers late."
   @spec call_later([pid], (pid -> boolean)) :: pid
-  def call_later(pids, told?), do: spawn(fn -> call(pids, told?) end)
+  def call_later(pids, told?) do
+    spawn(fn ->
+      muted = Native.mute()
+      call(pids, told?)
+      if muted, do: Native.unmute(self())
+    end)
+  end
 
   defp introduce(pid, watched) do
     with [_ | _] = info <- info(pid), do: Native.introduce_other(pid, Map.merge(watched, about(pid, info)))

@@ -226,6 +226,11 @@ impl Session {
         })
     }
 
+    /// Tells it apart from all other sessions, as [`generation`] does while it records.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Records from now on, in place of any other session.
     pub fn resume(self: &Arc<Self>) {
         self.restate();

@@ -29,6 +29,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// The number that the tracer's state has now, as a word; 0 when nothing is watched.
 static WATCH: AtomicU64 = AtomicU64::new(0);
 
+/// The recording that it is for: an earlier one's watch says nothing to a later one.
+static RECORDING: AtomicU64 = AtomicU64::new(0);
+
 /// A bit for each number of a [`Kind`] that is recorded.
 static KINDS: AtomicU32 = AtomicU32::new(0);
 
@@ -147,7 +150,9 @@ capture!(enabled, [3], |_| words().discard, |_, args| {
     if tag == words.status {
         return words.trace;
     }
-    let wanted = generation() != 0 && meaning(tag).is_some_and(|(kind, _)| is_recorded(kind));
+    let recording = generation();
+    let recorded = recording != 0 && recording == RECORDING.load(Ordering::Relaxed);
+    let wanted = recorded && meaning(tag).is_some_and(|(kind, _)| is_recorded(kind));
     if wanted { words.trace } else { words.discard }
 });
 
@@ -163,6 +168,8 @@ capture!(trace, [5], |_| words().discard, |env, args| {
 capture!(watch, [2], |args| args[0], |env, args| {
     let kinds = env.integer(args[1]).and_then(|kinds| u32::try_from(kinds).ok()).unwrap_or(0);
     KINDS.store(kinds, Ordering::Relaxed);
+    RECORDING
+        .store(elixir_scope_capture::current().map_or(0, |session| session.generation()), Ordering::Relaxed);
     WATCH.store(vm::bits(args[0]), Ordering::Relaxed);
     args[0]
 });
@@ -222,6 +229,10 @@ impl Told<'_> {
 
     fn call(&self, number: u64) {
         let Some(&[module, function, arguments]) = self.env.tuple(self.term) else { return };
+        // A call of one of ours is no doing of the program.
+        if self.env.cell(arguments).is_some_and(|(first, _)| is_ours(vm::bits(first))) {
+            return;
+        }
         let label = number == 0 && words().labels.contains(&(module, function));
         match self.env.cell(arguments).filter(|_| label) {
             Some((label, _)) => self.values(Kind::Label, self.tracee, 0, &[label]),
