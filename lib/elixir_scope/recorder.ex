@@ -85,7 +85,16 @@ defmodule ElixirScope.Recorder do
   def init(begin?) do
     Process.flag(:trap_exit, true)
     Native.own()
-    {:ok, if(begin?, do: begin_configured(), else: {nil, nil})}
+    Watch.clear()
+    {:ok, if(begin?, do: begin_configured(), else: {running(), nil})}
+  end
+
+  # A recording outlives an error in this process.
+  defp running do
+    with %Recording{} = recording <- :persistent_term.get(@published, nil),
+         {state, _started, _last} when state in [:running, :paused] <- Native.bounds(recording.handle),
+         do: recording,
+         else: (_none -> nil)
   end
 
   # A recording that cannot begin must not keep the application from starting.
@@ -106,8 +115,8 @@ defmodule ElixirScope.Recorder do
 
   defp begin_watch(request) do
     case Watch.add(Watch.begin(), request) do
-      {:ok, watch, _found} ->
-        Watch.Roll.call_later(Watch.living(request.who), &Watch.messages?(request, &1))
+      {:ok, watch, found} ->
+        Watch.Roll.call_later(Watch.living(request.who), &Watch.messages?(request, found, &1))
         watch
 
       {:error, error} ->
@@ -152,8 +161,8 @@ defmodule ElixirScope.Recorder do
   def handle_call({:watch, request}, _from, {recording, watch}) do
     case Watch.add(watch || Watch.begin(), request) do
       {:ok, watch, found} ->
-        # Who asks finds the processes known.
-        request.who |> Watch.living() |> Watch.Roll.call(&Watch.messages?(request, &1))
+        # Who asks finds the processes known, unless there are very many.
+        request.who |> Watch.living() |> Watch.Roll.call(&Watch.messages?(request, found, &1))
         {:reply, {:ok, found}, {recording, watch}}
 
       error ->

@@ -38,6 +38,15 @@ defmodule ElixirScope.Watch do
   @spec default() :: :instrumented | false
   def default, do: if(Kinds.sessions?(), do: :instrumented, else: false)
 
+  @doc "Nothing is watched: a recorder that ended in an error has left nothing behind."
+  @spec clear() :: :ok
+  def clear do
+    :persistent_term.erase(@joining)
+    Native.watch(0, 0)
+    unless Kinds.sessions?(), do: Tracing.finish({:legacy, 0})
+    :ok
+  end
+
   @doc "Nothing is watched by it yet."
   @spec begin() :: t
   def begin do
@@ -140,11 +149,11 @@ defmodule ElixirScope.Watch do
   defp turn_on(watch, :all, request) do
     case flags(%{request | spawned: false}) do
       [] -> []
-      flags -> for who <- [:new, :existing], do: {who, Tracing.process(watch.tracing, who, true, flags)}
+      flags -> Enum.flat_map([:new, :existing], &Tracing.turn(watch.tracing, &1, true, flags))
     end
   end
 
-  defp turn_on(watch, pid, request), do: [{pid, Tracing.process(watch.tracing, pid, true, flags(request))}]
+  defp turn_on(watch, pid, request), do: Tracing.turn(watch.tracing, pid, true, flags(request))
 
   defp flags(%{kinds: kinds, calls: calls, spawned: spawned}) do
     called = if calls == [], do: [], else: [:call]
@@ -167,23 +176,24 @@ defmodule ElixirScope.Watch do
   end
 
   defp turn_off(watch, :all) do
-    for who <- [:new, :existing], do: Tracing.process(watch.tracing, who, false, [:all])
+    Enum.each([:new, :existing], &Tracing.turn(watch.tracing, &1, false, [:all]))
   end
 
-  defp turn_off(watch, pid), do: Tracing.process(watch.tracing, pid, false, [:all])
+  defp turn_off(watch, pid), do: Tracing.turn(watch.tracing, pid, false, [:all])
 
   @doc "What is watched, for people."
   @spec summary(t | nil) :: map
   def summary(nil), do: %{processes: [], kinds: [], calls: []}
 
   def summary(watch) do
-    calls = for {module, function, arity, _spec} <- watch.calls, do: {module, function, arity}
+    calls = for {module, function, arity, _spec} <- watch.calls, uniq: true, do: {module, function, arity}
     %{processes: watch.who, kinds: watch.kinds, calls: calls}
   end
 
-  @doc "Whether a request asks for the messages of a process that lives already."
-  @spec messages?(request, pid) :: boolean
-  def messages?(%{who: who, kinds: kinds}, pid), do: :messages in kinds and (:all in who or pid in who)
+  @doc "Whether the VM tells the messages of a process that lives already, as a request asks for them."
+  @spec messages?(request, found, pid) :: boolean
+  def messages?(%{who: who, kinds: kinds}, %{held: held}, pid),
+    do: :messages in kinds and (:all in who or pid in who) and not List.keymember?(held, pid, 0)
 
   @doc "The processes of a request that live already."
   @spec living([pid | :all | :instrumented]) :: [pid]

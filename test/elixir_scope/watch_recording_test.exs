@@ -99,6 +99,44 @@ defmodule ElixirScope.WatchRecordingTest do
     assert Enum.filter(messages, &(&1 in [:one, :two, :three])) == [:one, :three]
   end
 
+  test "what ElixirScope does itself is not told, from the beginning", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, watch: :all)
+    names = [ElixirScope.Recorder, ElixirScope.Supervisor, ElixirScope.Instrument.Attach]
+    own = Enum.map(names, &Process.whereis/1)
+    {:ok, _} = ElixirScope.watch(self())
+    {:ok, _} = ElixirScope.watched()
+    :ok = ElixirScope.pause()
+    :ok = ElixirScope.resume()
+
+    ours = fn event ->
+      about = [event.pid | event.data |> Map.take([:from, :to, :parent, :child]) |> Map.values()]
+      Enum.any?(about, &(&1 in own)) or match?(%{mfa: {ElixirScope.Watch.Roll, _, _}}, event.data)
+    end
+
+    told = [:send, :receive, :spawn, :spawned, :exit, :name, :process]
+    # Before OTP 27 an answer does not say whom it is from.
+    assert ElixirScope.events(kind: told) |> Enum.filter(ours) == []
+  end
+
+  test "a recorder that ended in an error leaves nothing watched", %{tmp_dir: dir} do
+    pid = spawn_link(fn -> receive do: (:stop -> :ok) end)
+    {:ok, _} = ElixirScope.start(dir: dir, watch: pid)
+    recorder = Process.whereis(ElixirScope.Recorder)
+    ref = Process.monitor(recorder)
+    Process.exit(recorder, :kill)
+    receive do: ({:DOWN, ^ref, _, _, _} -> :ok)
+    # Its supervisor answers when it has begun another one.
+    assert Enum.any?(Supervisor.which_children(ElixirScope.Supervisor), fn {id, _, _, _} ->
+             id == ElixirScope.Recorder
+           end)
+
+    assert {:ok, %{processes: []}} = ElixirScope.watched()
+    assert :erlang.trace_info(pid, :tracer) == {:tracer, []}
+    assert {:ok, %{state: :running}} = ElixirScope.status()
+    assert :ok = ElixirScope.stop()
+    send(pid, :stop)
+  end
+
   test "what cannot be watched keeps a recording from beginning", %{tmp_dir: dir} do
     for {watch, text} <- [
           {:no_such_name, ":no_such_name"},

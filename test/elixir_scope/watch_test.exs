@@ -1,6 +1,6 @@
 defmodule ElixirScope.WatchTest do
-  # What the VM tells of watched processes.
-  use ExUnit.Case, async: true
+  # What the VM tells of watched processes. Not beside others that watch: what is watched is one for all of a VM.
+  use ExUnit.Case, async: false
 
   alias ElixirScope.Error
   alias ElixirScope.Watch.Kinds
@@ -156,6 +156,19 @@ defmodule ElixirScope.WatchTest do
     assert Enum.sort(born) == Enum.sort(children)
   end
 
+  unless Kinds.sessions?() do
+    test "those that another tool traces are named, also among all" do
+      pid = idle()
+      1 = :erlang.trace(pid, true, [:receive])
+      me = self()
+      assert {:ok, %{held: held}} = ElixirScope.watch(:all, kinds: [:links])
+      :ok = ElixirScope.unwatch(:all)
+      assert {pid, me} in held
+      assert :erlang.trace_info(pid, :flags) == {:flags, [:receive]}
+      send(pid, :stop)
+    end
+  end
+
   test "what cannot be watched is an error that says so" do
     for {who, options, reason, text} <- [
           {"text", [], :bad_server, "expected :all, :instrumented, a pid"},
@@ -165,6 +178,7 @@ defmodule ElixirScope.WatchTest do
           {self(), [kinds: :life], :bad_option, "got: :life"},
           {self(), [kind: [:life]], :bad_option, "kind:"},
           {self(), [spawned: 1], :bad_option, "spawned:"},
+          {self(), [returns: 3], :bad_option, "returns:"},
           {[self() | self()], [], :bad_server, "got:"}
         ] do
       assert {:error, %Error{reason: ^reason, message: message}} = ElixirScope.watch(who, options)

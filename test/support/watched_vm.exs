@@ -196,7 +196,7 @@ defmodule Busy do
 
   defp ours?(%{pid: pid, mfa: mfa, data: data}, own) do
     pid in own or match?({ElixirScope.Recorder, _, _}, mfa) or
-      (is_map(data) and (data[:to] in own or data[:from] in own))
+      (is_map(data) and Enum.any?([:to, :from, :parent], &(data[&1] in own)))
   end
 end
 

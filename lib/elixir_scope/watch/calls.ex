@@ -10,16 +10,16 @@ defmodule ElixirScope.Watch.Calls do
 
   @doc "Checks them. `returns`: whether their returns and exceptions are wanted too."
   @spec check(term, term) :: {:ok, [Kinds.pattern()]} | {:error, Error.t()}
+  def check(_calls, returns) when not is_boolean(returns),
+    do: Error.new(:bad_option, "expected returns: to be true or false, got: #{inspect(returns)}")
+
   def check([], _returns), do: {:ok, []}
 
-  def check(calls, returns) when is_list(calls) and is_boolean(returns) do
+  def check(calls, returns) when is_list(calls) do
     if Kinds.sessions?(),
       do: patterns(calls, if(returns, do: @returning, else: []), []),
       else: unsupported(calls)
   end
-
-  def check(_calls, returns) when not is_boolean(returns),
-    do: Error.new(:bad_option, "expected returns: to be true or false, got: #{inspect(returns)}")
 
   def check(other, _returns), do: bad(other)
 
@@ -28,7 +28,8 @@ defmodule ElixirScope.Watch.Calls do
   defp patterns([call | rest], spec, found) do
     case pattern(call, spec) do
       nil -> bad(call)
-      {module, _, _, _} when module in [:_] -> bad(call)
+      :returns -> twice(call)
+      {:_, _, _, _} -> bad(call)
       pattern -> if ours?(elem(pattern, 0)), do: ours(call), else: patterns(rest, spec, [pattern | found])
     end
   end
@@ -41,6 +42,9 @@ defmodule ElixirScope.Watch.Calls do
   defp pattern({module, function, arity}, spec)
        when is_atom(module) and is_atom(function) and (arity in 0..255 or arity == :_),
        do: {module, function, arity, spec}
+
+  # What is to be told with the call stands in its own specification.
+  defp pattern({_module, _function, _arity, given}, @returning) when is_list(given), do: :returns
 
   defp pattern({module, function, arity, given}, _spec)
        when is_atom(module) and is_atom(function) and (arity in 0..255 or arity == :_) and is_list(given) do
@@ -61,6 +65,14 @@ defmodule ElixirScope.Watch.Calls do
     Error.new(
       :bad_option,
       "expected calls: of functions that are not ElixirScope's own, got: #{inspect(call)}"
+    )
+  end
+
+  defp twice(call) do
+    Error.new(
+      :bad_option,
+      "expected returns: true for functions without a match specification, got it together with #{inspect(call)}; put " <>
+        "{:exception_trace} among the actions of the specification"
     )
   end
 

@@ -5,6 +5,9 @@ defmodule ElixirScope.Watch.Roll do
 
   alias ElixirScope.Native
 
+  # Nanoseconds that who asks waits for it.
+  @patience 300_000_000
+
   @doc """
   Introduces processes. `told?`: whose messages the VM tells from now on; to these it says since when. All that is told of any of them is
   told since before the first is introduced. The calling process is one of ours: what it is answered is no doing of the program.
@@ -12,20 +15,37 @@ defmodule ElixirScope.Watch.Roll do
   @spec call([pid], (pid -> boolean)) :: :ok
   def call(pids, told?) do
     since = Native.now()
-    Enum.each(pids, &introduce(&1, if(told?.(&1), do: %{watched: since}, else: %{})))
+    call(pids, told?, since, since + @patience)
   end
 
-  @doc "Does so in a process of its own: there may be many, and one that is busy answers late."
+  # There may be many, and one that is busy answers late.
+  defp call([], _told?, _since, _until), do: :ok
+
+  defp call([pid | rest] = pids, told?, since, until) do
+    if Native.now() < until do
+      introduce(pid, told?, since)
+      call(rest, told?, since, until)
+    else
+      later(pids, told?, since)
+      :ok
+    end
+  end
+
+  @doc "Does so in a process of its own."
   @spec call_later([pid], (pid -> boolean)) :: pid
-  def call_later(pids, told?) do
+  def call_later(pids, told?), do: later(pids, told?, Native.now())
+
+  # What a process of ours makes is one of ours (`native/nif/src/tracer.rs`), but it need not be watched to be met.
+  defp later(pids, told?, since) do
     spawn(fn ->
       muted = Native.mute()
-      call(pids, told?)
+      Enum.each(pids, &introduce(&1, told?, since))
       if muted, do: Native.unmute(self())
     end)
   end
 
-  defp introduce(pid, watched) do
+  defp introduce(pid, told?, since) do
+    watched = if told?.(pid), do: %{watched: since}, else: %{}
     with [_ | _] = info <- info(pid), do: Native.introduce_other(pid, Map.merge(watched, about(pid, info)))
   end
 

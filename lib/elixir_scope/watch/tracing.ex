@@ -34,22 +34,24 @@ defmodule ElixirScope.Watch.Tracing do
     Enum.each([:new | :erlang.processes()], &process(tracing, &1, false, [:all]))
   end
 
-  @doc """
-  Turns flags on or off for a process, `:existing` or `:new` ones. Answers for how many, or who traces it already.
-  """
-  @spec process(t, pid | :existing | :new, boolean, [atom]) ::
-          {:ok, non_neg_integer} | {:held, pid | term} | :gone
-  def process({:session, session, _number}, who, on?, flags) do
+  @typedoc "For how many processes, who traces it already, or that it has ended."
+  @type turned :: {:ok, non_neg_integer} | {:held, pid | term} | :gone
+
+  @doc "Turns flags on or off for a process, or for all `:existing` or `:new` ones."
+  @spec turn(t, pid | :existing | :new, boolean, [atom]) :: [{pid | :existing | :new, turned}]
+  def turn({:legacy, _number} = tracing, :existing, on?, flags) do
+    for pid <- :erlang.processes(), do: {pid, process(tracing, pid, on?, flags)}
+  end
+
+  def turn(tracing, who, on?, flags), do: [{who, process(tracing, who, on?, flags)}]
+
+  defp process({:session, session, _number}, who, on?, flags) do
     {:ok, :trace.process(session, in_session(who), on?, flags)}
   rescue
     ArgumentError -> :gone
   end
 
-  def process({:legacy, number}, :existing, on?, flags) do
-    {:ok, Enum.count(:erlang.processes(), &match?({:ok, 1}, process({:legacy, number}, &1, on?, flags)))}
-  end
-
-  def process({:legacy, number}, who, on?, flags) do
+  defp process({:legacy, number}, who, on?, flags) do
     who = if who == :new, do: :new_processes, else: who
 
     case tracer(who) do
@@ -83,8 +85,8 @@ defmodule ElixirScope.Watch.Tracing do
   defp in_session(:new), do: :new_processes
   defp in_session(pid), do: pid
 
-  @doc "Who traces a process, or new ones: `[]` for nobody, `nil` when there is no such process."
-  def tracer(who) do
+  # Who traces a process, or new ones: `[]` for nobody, `nil` when there is no such process.
+  defp tracer(who) do
     case :erlang.trace_info(who, :tracer) do
       {:tracer, tracer} -> tracer
       :undefined -> nil

@@ -146,7 +146,7 @@ fn forget(process: u64) {
 
 /// Ends what [`mute`] began.
 pub fn unmute(process: u64) {
-    for place in &MUTED {
+    for place in MUTED.iter().filter(|place| place.load(Ordering::Relaxed) == process) {
         let _ = place.compare_exchange(process, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }

@@ -205,6 +205,15 @@ impl Told<'_> {
                     self.message(kind, number, from);
                 }
             }
+            // What a process of ours makes is one of ours. It is told where it begins, so nothing of it was recorded before.
+            Kind::Spawned if is_ours(vm::bits(self.term)) => {
+                elixir_scope_capture::mute(vm::bits(self.tracee));
+            }
+            // Another process may get its pid.
+            Kind::Exit => {
+                self.values(kind, self.tracee, number, &[self.term]);
+                elixir_scope_capture::unmute(vm::bits(self.tracee));
+            }
             Kind::Spawn | Kind::Spawned => self.values(kind, self.tracee, number, &[self.term, self.extra()]),
             Kind::Traced => self.call(number),
             // A port is no process: its opening is told of the process that opened it.
