@@ -789,7 +789,7 @@ defmodule ElixirScope do
   |---|---|---|
   | `:kinds` | see below | what is told, a list |
   | `:calls` | `[]` | calls of functions that are not instrumented: `[{:ets, :insert, 2}, {Jason, :encode!}, :queue]`, or with a match specification as fourth element. OTP 27 |
-  | `:returns` | `false` | their returns and exceptions as well. Meanwhile a tail call of such a function keeps a frame, so not for loops that never return |
+  | `:returns` | `false` | their returns and exceptions as well, of those without a match specification. Meanwhile a tail call of such a function keeps a frame, so not for loops that never return |
   | `:spawned` | `false` | processes that these make are watched as well |
 
   | kind | events | default |
