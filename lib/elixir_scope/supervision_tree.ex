@@ -21,7 +21,7 @@ defmodule ElixirScope.SupervisionTree do
     | `took` | nanoseconds from the end of the old one to the beginning of the new one |
     | `exit` | how the old one ended: `%{id:, pid:, time:, reason:}` |
     | `cause` | the exit that began it: the same, or that of a sibling, for which the supervisor ended this child too (`:one_for_all`, `:rest_for_one`) |
-    | `certain?` | whether nothing else could explain it; not so when it was taken from the order of events alone which of several equal children it was, or whether a sibling was the cause |
+    | `certain?` | whether nothing else could explain it; not so when it was taken from the order of events alone which of several equal children it was, or whether a sibling was the cause; when the child was not watched; or when messages to the supervisor are not recorded and somebody may have had it end the child and start it again |
     """
 
     @type ended :: %{

@@ -3,7 +3,7 @@ defmodule ElixirScope.SupervisionTest do
   use ExUnit.Case, async: false
 
   alias ElixirScope.{Error, Event, SupervisionTree}
-  alias ElixirScope.Mortals.Plain
+  alias ElixirScope.Mortals.{Plain, Till}
   alias ElixirScope.Query.SupervisionRestarts
   alias ElixirScope.SupervisionTree.Restart
 
@@ -208,6 +208,49 @@ defmodule ElixirScope.SupervisionTest do
       assert [%{from: ^a, to: ^new, certain?: false, cause: %{reason: :boom}}] = ElixirScope.restarts()
     end
 
+    test "are none where somebody asked for the end and the start" do
+      top = supervise(:one_for_one)
+      {:ok, _} = ElixirScope.watch(self())
+      b = Process.whereis(:mortal_b)
+      :ok = Supervisor.terminate_child(top, :mortal_b)
+      {:ok, new} = Supervisor.restart_child(top, :mortal_b)
+      assert ElixirScope.restarts() == []
+      assert ElixirScope.stats().restarts == []
+      # The next end of it is one again.
+      assert new == end_of(:mortal_b, :boom)
+      assert [%{from: ^new, certain?: true}] = ElixirScope.restarts()
+      refute b == new
+    end
+
+    test "of a child that is not watched are told by what its supervisor was told" do
+      :ok = ElixirScope.unwatch(self())
+
+      {:ok, top} =
+        Supervisor.start_link([{Till, name: :mortal_b}, {Plain, name: :mortal_a}],
+          strategy: :one_for_one,
+          name: :mortal_top
+        )
+
+      # It is instrumented, so that it is known who it is.
+      Till.pay(:mortal_b, :ok)
+      {:ok, _} = ElixirScope.watch(top, spawned: true)
+      [a, b] = pids = for name <- [:mortal_a, :mortal_b], do: Process.whereis(name)
+
+      for pid <- pids do
+        Process.exit(pid, :kill)
+        ended(pid)
+        _answered = Supervisor.which_children(top)
+      end
+
+      assert [%{from: ^a, to: new_a, certain?: false} = restart, %{from: ^b, to: new_b, certain?: false}] =
+               ElixirScope.restarts()
+
+      assert %{reason: :killed} = restart.exit
+      assert Enum.sort(Enum.map(tree(ElixirScope.now()).children, & &1.pid)) == Enum.sort([new_a, new_b])
+      assert Enum.sort([new_a, new_b]) == top |> by_id() |> Map.values() |> Enum.sort()
+      Supervisor.stop(top)
+    end
+
     test "of a DynamicSupervisor are told where messages leave no doubt; who is asked for is none" do
       {:ok, top} = DynamicSupervisor.start_link(strategy: :one_for_one, max_restarts: 10)
       {:ok, child} = DynamicSupervisor.start_child(top, {Plain, id: :same})
@@ -326,6 +369,19 @@ defmodule ElixirScope.SupervisionTest do
       assert restarts(events, nil, :not_asked) == [{pid(2), pid(4), pid(2), true}]
     end
 
+    test "equal dynamic children that end at once are started again in that order, but not for certain" do
+      events =
+        [spawned(1, pid(1), pid(0), dynamic())] ++
+          for(number <- 2..6, do: spawned(number, pid(number), pid(1), child(:same))) ++
+          [exit(7, pid(5), :killed), exit(8, pid(3), :killed)] ++
+          for(number <- 9..10, do: spawned(number, pid(number), pid(1), child(:same)))
+
+      assert restarts(events, nil, :not_asked) == [
+               {pid(5), pid(9), pid(5), false},
+               {pid(3), pid(10), pid(3), false}
+             ]
+    end
+
     test "a child that was shut down has a sibling as its cause only where the strategy says so" do
       events = [
         spawned(1, pid(1), pid(0), static()),
@@ -340,7 +396,8 @@ defmodule ElixirScope.SupervisionTest do
       for {strategy, cause, certain?} <- [
             {:one_for_all, pid(3), true},
             {:rest_for_one, pid(3), true},
-            {:one_for_one, pid(2), true},
+            # Nothing says that it was not ended, and begun again, because somebody asked for it.
+            {:one_for_one, pid(2), false},
             {nil, pid(3), false}
           ] do
         assert {pid(2), pid(4), cause, certain?} in restarts(events, strategy, :unseen)

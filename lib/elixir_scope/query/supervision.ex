@@ -16,6 +16,8 @@ defmodule ElixirScope.Query.Supervision do
   @later 100
   # Messages to a supervisor that are looked at between an exit and a start.
   @messages 10_000
+  # What a supervisor sends after a start, among which its answer is when it was asked for that.
+  @answers 100
 
   @life ["spawned", "exit", "process", "name", "label"]
 
@@ -49,10 +51,78 @@ defmodule ElixirScope.Query.Supervision do
   end
 
   defp lives(recording, until) do
-    {living, restarts} =
-      recording |> Processes.stream(@life, nil, 0, until) |> SupervisionRestarts.all(facts(recording))
+    events = Processes.stream(recording, @life, nil, 0, until)
+    {living, restarts} = SupervisionRestarts.all(events, facts(recording))
+    living = Processes.without_ghosts(living, recording, until)
 
-    {Processes.without_ghosts(living, recording, until), restarts}
+    case told_ends(recording, living, until) do
+      [] ->
+        {living, restarts}
+
+      ends ->
+        {living, restarts} = events |> with_ends(ends) |> SupervisionRestarts.all(facts(recording))
+        {Processes.without_ghosts(living, recording, until), restarts}
+    end
+  end
+
+  # A process that is not watched does not tell its end. Its supervisor, when that one is watched, was told of it. A process can send
+  # what looks like that, so nothing may be recorded of it later.
+  defp told_ends(recording, living, until) do
+    names = for {pid, %Life{name: name}} <- living, name != nil, into: %{}, do: {name, pid}
+
+    known =
+      for {_pid, %Life{spawned: nil} = life} <- living,
+          above = parent(life, names),
+          match?(%{^above => %Life{kind: :supervisor}}, living),
+          do: {life.pid, above}
+
+    linked =
+      for {above, %Life{kind: :supervisor, spawned: nil, links: links, parent: parent}} <- living,
+          pid <- links,
+          is_pid(pid) and not is_map_key(living, pid) and pid != parent and Map.get(names, parent) != pid,
+          do: {pid, above}
+
+    children = for {pid, above} <- known ++ linked, not lives?(recording, pid), into: %{}, do: {pid, above}
+
+    supervisors =
+      for {:ok, numbers} <- children |> Map.values() |> Enum.uniq() |> Enum.map(&Server.numbers/1),
+          do: numbers
+
+    if supervisors == [], do: [], else: told_ends(recording, supervisors, children, until)
+  end
+
+  defp told_ends(recording, supervisors, children, until) do
+    for %Event{} = event <- Processes.stream(recording, ["receive"], supervisors, 0, until),
+        {pid, reason} = event |> message() |> told_end(),
+        pid != nil and Map.get(children, pid) == event.pid and silent_since?(recording, pid, event.time) do
+      exit = %Event{id: event.id, time: event.time, pid: pid, kind: :exit, data: %{reason: reason}}
+      # Of a child that was never seen it is known from its supervisor alone that it is one.
+      {pid, [%{exit | kind: :process, data: %{parents: [event.pid]}}, exit]}
+    end
+    |> Enum.uniq_by(&elem(&1, 0))
+    |> Enum.flat_map(&elem(&1, 1))
+  end
+
+  defp lives?(%Recording{live?: true}, pid) when node(pid) == node(), do: Process.alive?(pid)
+  defp lives?(_recording, _pid), do: false
+
+  defp silent_since?(recording, pid, time) do
+    {:ok, process} = Server.numbers(pid)
+    Enum.take(Processes.stream(recording, [], [process], time + 1, @forever), 1) == []
+  end
+
+  # Events in their order with ends that are known from others.
+  defp with_ends(events, ends) do
+    events
+    |> Stream.concat([:end])
+    |> Stream.transform(ends, fn
+      :end, ends ->
+        {ends, []}
+
+      event, ends ->
+        {before, later} = Enum.split_while(ends, &(&1.id < event.id))
+        {before ++ [event], later}
+    end)
   end
 
   @doc """
@@ -109,27 +179,47 @@ defmodule ElixirScope.Query.Supervision do
 
   defp told(_recording, _supervisor), do: nil
 
-  # A supervisor of which messages are recorded was told of the end of its child.
+  # A supervisor of which messages are recorded was told of the end of its child; and whom it began for somebody it says in its answer.
   defp asked(recording, supervisor, exit, started) do
     {:ok, process} = Server.numbers(supervisor.pid)
+    born = started.spawned.time
 
     messages =
       recording
-      |> Processes.stream(["receive"], [process], exit.time, started.spawned.time)
+      |> Processes.stream(["receive"], [process], exit.time, born)
       |> Stream.take(@messages)
-      |> Enum.map(fn event -> event.data && event.data.message end)
+      |> Enum.map(&message/1)
+
+    sent =
+      recording
+      |> Processes.stream(["send"], [process], born, @forever)
+      |> Stream.take(@answers)
+      |> Enum.map(&message/1)
 
     cond do
-      Enum.any?(messages, &start_child?/1) -> :asked
-      Enum.any?(messages, &match?({:EXIT, pid, _reason} when pid == exit.pid, &1)) -> :not_asked
+      Enum.any?(sent, &began?(&1, started.pid)) -> :asked
+      sent == [] and Enum.any?(messages, &begins?/1) -> :asked
+      Enum.any?(messages, &(elem(told_end(&1), 0) == exit.pid)) -> :not_asked
       true -> :unseen
     end
   end
 
-  defp start_child?({:"$gen_call", _from, request}) when is_tuple(request) and tuple_size(request) > 0,
-    do: elem(request, 0) in [:start_child, :start_task]
+  defp message(%Event{data: %{message: message}}), do: message
+  defp message(_unreadable), do: nil
 
-  defp start_child?(_message), do: false
+  defp began?({_tag, {:ok, pid}}, pid), do: true
+  defp began?({_tag, {:ok, pid, _about}}, pid), do: true
+  defp began?(_message, _pid), do: false
+
+  defp begins?({:"$gen_call", _from, request}) when is_tuple(request) and tuple_size(request) > 0,
+    do: elem(request, 0) in [:start_child, :start_task, :restart_child]
+
+  defp begins?(_message), do: false
+
+  # Whose end a message tells, and why it ended.
+  defp told_end({:EXIT, pid, reason}) when is_pid(pid), do: {pid, reason}
+  defp told_end({:DOWN, _ref, :process, pid, reason}) when is_pid(pid), do: {pid, reason}
+  defp told_end(_message), do: {nil, nil}
 
   defp roots(recording, living, restarts, time, options) do
     supervised = supervised(living)

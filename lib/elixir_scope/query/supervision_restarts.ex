@@ -11,6 +11,9 @@ defmodule ElixirScope.Query.SupervisionRestarts do
   alias ElixirScope.SupervisionTree.Restart
   alias ElixirScope.Text.FirstCall
 
+  # Of equal children those that ended within that time of a start may be what it is for.
+  @at_once 1_000_000_000
+
   # Of each supervisor: who supervises what, who ended and was not replaced yet, and the turn that goes on.
   defstruct living: %{}, ended: %{}, turns: %{}, restarts: [], facts: nil
 
@@ -68,7 +71,6 @@ defmodule ElixirScope.Query.SupervisionRestarts do
   # What is needed of a child that ended. Of children that may be equal and are not started again there may be very many.
   defp exited(state, %Life{} = life) do
     with %Life{pid: parent} = supervisor <- supervisor(state, life),
-         true <- life.spawned != nil or life.initial_call != nil,
          false <- dynamic?(supervisor) == true and usual?(life.exited.reason) do
       state = if in_starts?(state, parent), do: close(state, parent), else: state
       ended = Map.put(life.exited, :pid, life.pid)
@@ -95,36 +97,66 @@ defmodule ElixirScope.Query.SupervisionRestarts do
   defp started(state, life) do
     with %Life{pid: parent} = supervisor <- supervisor(state, life),
          [_ | _] = same <- same(state, parent, life),
-         {child, certain?} when child != nil <- one_of(state, supervisor, same, life) do
-      ended = state.ended |> Map.fetch!(parent) |> List.delete(child)
-      turn = [{child, life, certain?} | Map.get(state.turns, parent, [])]
-      %{state | ended: Map.put(state.ended, parent, ended), turns: Map.put(state.turns, parent, turn)}
+         {child, certain?} <- one_of(state, supervisor, same, life) do
+      state = replaced(state, parent, child)
+      if certain? == :asked, do: state, else: turn(state, parent, {child, life, certain?})
     else
       _first_start -> state
     end
   end
 
-  # The oldest first: they are started again in the order in which they began.
+  defp replaced(state, parent, child),
+    do: %{state | ended: Map.update!(state.ended, parent, &List.delete(&1, child))}
+
+  # Of equal children that ended at once the last is as little certain as the others.
+  defp turn(state, parent, {child, life, certain?}) do
+    turn = Map.get(state.turns, parent, [])
+    other? = Enum.any?(turn, fn {before, _life, sure?} -> sure? == false and before.call == child.call end)
+
+    %{
+      state
+      | turns: Map.put(state.turns, parent, [{child, life, if(other?, do: false, else: certain?)} | turn])
+    }
+  end
+
+  # The oldest first: they are started again in the order in which they began. Of a process of which only its supervisor told the end
+  # nothing says what it ran.
   defp same(state, parent, life) do
-    state.ended |> Map.get(parent, []) |> Enum.filter(&same?(&1, life)) |> Enum.sort_by(& &1.began)
+    ended = Map.get(state.ended, parent, [])
+
+    case Enum.filter(ended, &same?(&1, life)) do
+      [] -> Enum.filter(ended, &(&1.call == nil and &1.initial_call == nil))
+      same -> Enum.sort_by(same, & &1.began)
+    end
   end
 
   # Of one whose birth was not seen the first call is not known, only what it runs.
+  defp same?(%{call: nil, initial_call: nil}, _life), do: false
   defp same?(%{call: nil, initial_call: initial}, life), do: initial == life.initial_call
   defp same?(%{call: call}, life), do: call == life.spawned.mfa
 
   defp one_of(state, supervisor, same, life) do
     dynamic? = dynamic?(supervisor)
-    child = if dynamic? == true, do: Enum.max_by(same, & &1.exit.id), else: hd(same)
-    only? = length(same) == 1
+    child = if dynamic? == true, do: of_equals(same, life), else: hd(same)
+    sure? = length(same) == 1 and child.call != nil
 
     case {dynamic?, state.facts.asked.(supervisor, child.exit, life)} do
-      {_any, :asked} -> {nil, false}
-      {true, :not_asked} when only? -> {child, child.call != nil}
-      {true, _unseen_or_several} -> {nil, false}
+      # Of equal ones somebody may have wanted one more, which is in the place of none.
+      {true, :asked} -> nil
+      {_any, :asked} -> {child, :asked}
+      {true, :not_asked} -> {child, sure?}
+      {true, :unseen} -> nil
       {:unknown, :unseen} -> {child, false}
-      {_not_or_unknown, _answer} -> {child, only? and child.call != nil}
+      {false, :unseen} -> {child, if(sure?, do: :unless_asked, else: false)}
+      {_not_or_unknown, :not_asked} -> {child, sure?}
     end
+  end
+
+  # Its messages are taken in their order, so that of those that ended at once the first is started first. Others ended long
+  # before, and were not to be started again.
+  defp of_equals(same, life) do
+    same = Enum.sort_by(same, & &1.exit.id)
+    Enum.find(same, List.last(same), &(life.spawned.time - &1.exit.time < @at_once))
   end
 
   defp dynamic?(%Life{spawned: spawned, initial_call: initial}),
@@ -162,13 +194,18 @@ defmodule ElixirScope.Query.SupervisionRestarts do
       took: max(life.spawned.time - child.exit.time, 0),
       exit: child.exit,
       cause: cause,
-      certain?: certain? and sure?
+      certain?: sure? and certain?(certain?, child.exit, cause)
     }
   end
 
+  # Whoever tells a supervisor to end a child may tell it to start that again; not so one that ended for another's sake or by a fault.
+  defp certain?(:unless_asked, exit, exit), do: not (usual?(exit.reason) or exit.reason == :killed)
+  defp certain?(:unless_asked, _exit, _cause), do: true
+  defp certain?(certain?, _exit, _cause), do: certain?
+
   # A supervisor ends children by `:shutdown`, and kills those that do not end.
   defp cause(state, supervisor, %{reason: reason} = exit, first) when reason in [:shutdown, :killed] do
-    case {exit, state.facts.strategy.(supervisor)} do
+    case {exit, if(dynamic?(supervisor) == true, do: :one_for_one, else: state.facts.strategy.(supervisor))} do
       {^first, _strategy} -> {exit, true}
       {_later, strategy} when strategy in [:one_for_all, :rest_for_one] -> {first, true}
       {_later, nil} -> {first, false}
