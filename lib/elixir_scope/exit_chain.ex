@@ -38,7 +38,7 @@ defmodule ElixirScope.ExitChain do
     | `:limit` | the supervisor `pid` gave up: its children ended more often than it restarts them |
     | `:failed_call` | `pid` had called `other`, which did not answer; `message` is the request |
     | `:busy` | what `pid`, which did not answer, was doing: `call` |
-    | `:down` | `pid` was told that `other` had ended, by its monitor or as an exit that it traps |
+    | `:down` | `pid` was told that `other` had ended, by its monitor or as an exit that it traps, or because it is its supervisor and could not start it |
 
     `time` is when it happened; `inferred?` that it was concluded from the order of events, because the signal itself was not recorded.
     `text` says more, for people.

@@ -416,7 +416,101 @@ defmodule ElixirScope.ExitsTest do
     end
   end
 
+  describe "a supervisor of which a child cannot be started" do
+    test "ended because of the end of that child" do
+      bad = %{id: :bad, start: {GenServer, :start_link, [Till, 7]}}
+      children = [{Plain, name: :mortal_a}, bad]
+      {:error, _reason} = Supervisor.start_link(children, strategy: :one_for_one)
+      assert_received {:EXIT, top, {:shutdown, {:failed_to_start_child, :bad, _why}}}
+      assert {%{ends: :raised} = chain, [:exit, :down, :exit, :raised | _]} = why(top)
+      assert [_exit, %Step{other: child}, %Step{pid: child} | _] = chain.steps
+
+      assert inspect(chain) =~
+               "it could not start its child :bad: ElixirScope.Mortals.Till #{inspect(child)} had ended"
+    end
+
+    test "and that began no process ended for that alone" do
+      children = [{Plain, name: :mortal_a}, %{id: :bad, start: {Till, :start_link, [:no_list]}}]
+      {:error, _reason} = Supervisor.start_link(children, strategy: :one_for_one)
+      assert_received {:EXIT, top, {:shutdown, {:failed_to_start_child, :bad, _why}}}
+      assert {%{ends: :signal_unseen, why: text}, [:exit]} = why(top)
+      assert text =~ "it could not start its child :bad"
+    end
+  end
+
+  describe "a process without instrumented code that was told of an end" do
+    # Ends with what `end?` makes of the reason that it is told.
+    defp follower(peer, trap?, reason) do
+      me = self()
+
+      pid =
+        spawn(fn ->
+          if trap?, do: Process.flag(:trap_exit, true)
+          if trap?, do: Process.link(peer), else: Process.monitor(peer)
+          send(me, :ready)
+          receive(do: (message -> exit(reason.(message |> Tuple.to_list() |> List.last()))))
+        end)
+
+      receive(do: (:ready -> pid))
+    end
+
+    test "ended for that, as it seems" do
+      for trap? <- [true, false], reason <- [&{:peer, &1}, &{:peer, {:deep, &1}}, fn _ -> :enough end] do
+        peer = spawn(fn -> receive(do: (:die -> exit(:peer_died))) end)
+        pid = follower(peer, trap?, reason)
+        send(peer, :die)
+        assert {chain, [:exit, :down, :exit | _]} = why(ended(pid))
+
+        assert [_exit, %Step{other: ^peer, inferred?: true}, %Step{pid: ^peer, reason: :peer_died} | _] =
+                 chain.steps
+
+        assert inspect(chain) =~ "had ended, as it seems"
+      end
+    end
+
+    test "before another message did not" do
+      peer = spawn(fn -> :ok end)
+      ended(peer)
+      pid = spawn(fn -> receive(do: (:go -> exit(:oops))) end)
+      send(pid, {:DOWN, make_ref(), :process, peer, :normal})
+      send(pid, :go)
+      assert {%{ends: :signal_unseen}, [:exit]} = why(ended(pid))
+    end
+  end
+
+  if Kinds.sessions?() do
+    test "where the signals of all are recorded and none was sent to it, a process ended itself" do
+      {:ok, _watched} = ElixirScope.watch(:all, kinds: [:life, :signals])
+      assert {%{ends: :signal_unseen, why: text}, [:exit]} = why(ended(spawn(fn -> exit(:oops) end)))
+      assert text =~ "it ended itself in code that is not instrumented"
+      refute text =~ "either"
+    end
+  end
+
+  test "who is killed by an unknown signal is not said to have been ended by a supervisor that was told nothing" do
+    {:ok, top} = Supervisor.start_link([{Plain, name: :mortal_a}], strategy: :one_for_one)
+    a = Process.whereis(:mortal_a)
+    # Nobody who is watched kills it.
+    :ok = ElixirScope.unwatch(self())
+    Process.exit(a, :kill)
+    ended(a)
+    Supervisor.which_children(top)
+    assert {%{ends: :signal_unseen, why: text}, [:exit]} = why(a)
+    refute text =~ "Its supervisor"
+  end
+
   describe "what cannot be said is an error" do
+    test "of a time before the recording, and of a process that lives and is not watched" do
+      {:ok, till} = Till.start()
+      Till.tell(till, :stop)
+      ended(till)
+      assert {:error, %Error{reason: :before_recording}} = ElixirScope.why_exited(till, before: 0)
+      assert {:error, %Error{reason: :not_exited}} = ElixirScope.why_exited(Process.whereis(:kernel_sup))
+      assert {:error, %Error{reason: :not_exited}} = ElixirScope.why_exited(:kernel_sup)
+      assert {:error, %Error{message: message}} = ElixirScope.process(Process.whereis(:kernel_sup))
+      assert message =~ "ElixirScope.watch(pid)"
+    end
+
     test "of a process that lives, and of one of which nothing is known" do
       {:ok, till} = Till.start()
       assert {:error, %Error{reason: :not_exited, message: message}} = ElixirScope.why_exited(till)

@@ -32,8 +32,13 @@ defmodule ElixirScope.Query.Exits do
 
   defp before(recording, options) do
     case Keyword.fetch(options, :before) do
-      :error -> {:ok, @latest}
-      {:ok, time} -> Moment.find(recording, time)
+      :error ->
+        {:ok, @latest}
+
+      {:ok, time} ->
+        with {:ok, time} <- Moment.find(recording, time),
+             :ok <- Query.within(recording, time),
+             do: {:ok, time}
     end
   end
 
@@ -42,18 +47,24 @@ defmodule ElixirScope.Query.Exits do
     case recording
          |> Processes.holders(name, before)
          |> Enum.find_value(&Processes.exit_of(recording, &1, before)) do
-      nil ->
-        with {:ok, process} <- Server.find(recording, name, before),
-             do: ended_process(recording, name, process, before, gaps)
-
-      exit ->
-        {:ok, exit}
+      nil -> ended_by_now(recording, name, before, gaps)
+      exit -> {:ok, exit}
     end
   end
 
-  defp ended(recording, server, before, gaps) do
-    with {:ok, process} <- Server.find(recording, server, before),
-         do: ended_process(recording, server, process, before, gaps)
+  defp ended(recording, server, before, gaps), do: ended_by_now(recording, server, before, gaps)
+
+  defp ended_by_now(recording, server, before, gaps) do
+    case Server.find(recording, server, before) do
+      {:ok, process} -> ended_process(recording, server, process, before, gaps)
+      # Of one of which nothing is recorded it is known that it lives.
+      {:error, %Error{reason: :not_instrumented}} -> lives(server)
+      error -> error
+    end
+  end
+
+  defp lives(server) do
+    Error.new(:not_exited, "expected a process that has ended, got: #{inspect(server)}, which lives")
   end
 
   defp ended_process(recording, server, process, before, gaps) do
@@ -69,7 +80,7 @@ defmodule ElixirScope.Query.Exits do
 
     cond do
       life.status == :alive and before >= @latest ->
-        Error.new(:not_exited, "expected a process that has ended, got: #{inspect(server)}, which lives")
+        lives(server)
 
       life.status == :alive ->
         Error.new(

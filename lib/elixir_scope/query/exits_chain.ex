@@ -57,6 +57,7 @@ defmodule ElixirScope.Query.ExitsChain do
       &ExitsSignal.link/3,
       &ExitsCalls.failed/3,
       &ExitsSupervised.gave_up/3,
+      &ExitsSupervised.not_begun/3,
       &ExitsSupervised.shut_down/3,
       &crash/3,
       &ExitsSignal.told/3,

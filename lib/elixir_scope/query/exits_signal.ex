@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.ExitsSignal do
 
   import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3, since: 1]
 
-  alias ElixirScope.{Event, ExitChain, Life, Recording, Text}
+  alias ElixirScope.{Event, ExitChain, Life, Recorder, Recording, Text, Watch}
   alias ElixirScope.ExitChain.Step
 
   alias ElixirScope.Query.{
@@ -22,8 +22,12 @@ defmodule ElixirScope.Query.ExitsSignal do
   @forever 0xFFFFFFFFFFFFFFFF
   # An exit signal is older than the exit by the time that the process took to see it.
   @signal 60_000_000_000
+  # What a process does so soon after it was told something is likely done for that.
+  @directly 100_000_000
   # Calls of `exit/2` that are looked at.
   @signals 50_000
+  # Messages to a supervisor behind the end of its child that are looked at.
+  @messages 1_000
 
   @doc """
   An exit signal whose sending was seen.
@@ -114,7 +118,8 @@ defmodule ElixirScope.Query.ExitsSignal do
   end
 
   @doc """
-  Not instrumented, but the last that it was given was that another one had ended with this reason.
+  Not instrumented, but the last that it was given was that another one had ended: with this reason, with one that stands in it,
+  or just before.
   """
   @spec told(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
   def told(chain, {about, life, process}, exit) do
@@ -126,13 +131,29 @@ defmodule ElixirScope.Query.ExitsSignal do
 
     with [%Event{data: %{message: message}} = event] <- last,
          {pid, reason} when is_pid(pid) <- ended_in(message),
-         true <- ExitsReason.same?(reason, exit.data.reason) and reason != :normal do
+         since = if(life.kind != :supervisor, do: exit.time - event.time),
+         true <- because?(reason, exit.data.reason, since) do
       step = %Step{kind: :message, time: event.time, id: event.id, pid: exit.pid, message: message}
       ExitsBegun.told_of(chain, about, step, pid, :signal_unseen) |> inferred(step)
     else
       _other -> nil
     end
   end
+
+  # Reasons that signals bring, too, need more than that it was told something before; so do supervisors, which are told of every child.
+  defp because?(_told, :normal, _since), do: false
+
+  # `since`: how long before; `nil` for a supervisor.
+  defp because?(told, reason, since) do
+    (told != :normal and ExitsReason.same?(told, reason)) or
+      (is_integer(since) and not ExitsReason.shutdown?(reason) and
+         (since <= @directly or within?(told, reason)))
+  end
+
+  defp within?(told, reason) when is_tuple(reason) and not is_atom(told),
+    do: reason |> Tuple.to_list() |> Enum.any?(&(ExitsReason.same?(told, &1) or within?(told, &1)))
+
+  defp within?(_told, _reason), do: false
 
   defp ended_in({:DOWN, _ref, :process, pid, reason}), do: {pid, reason}
   defp ended_in({:EXIT, pid, reason}), do: {pid, reason}
@@ -171,7 +192,7 @@ defmodule ElixirScope.Query.ExitsSignal do
         ends(
           chain,
           :signal_unseen,
-          by_whom(exit.data.reason) <> seen_or_not(about, exit) <> supervisor(about, life, exit)
+          by_whom(about, exit.data.reason) <> seen_or_not(about, exit) <> supervisor(about, life, exit)
         )
     end
   end
@@ -179,20 +200,47 @@ defmodule ElixirScope.Query.ExitsSignal do
   defp gone_unwatched?(recording, pid),
     do: unwatched?(recording, pid) and not (recording.live? and Process.alive?(pid))
 
+  # Where its messages are recorded they do not say so: that is looked for before.
   defp supervisor(about, life, exit) do
     with true <- ExitsReason.shutdown?(exit.data.reason),
-         %Life{pid: pid} <- ExitsSupervisor.of(about.recording, life, exit.time) do
+         %Life{pid: pid} <- ExitsSupervisor.of(about.recording, life, exit.time),
+         false <- told_anything?(about, pid, exit) do
       ". Its supervisor #{name(about, pid, exit.time)} may have been told to end it, which its messages would say"
     else
       _no_supervisor -> ""
     end
   end
 
-  defp by_whom(:killed), do: "an exit signal that cannot be trapped (:kill) ended it: "
+  # It is told of the end of each child.
+  defp told_anything?(about, pid, exit) do
+    {:ok, process} = Server.numbers(pid)
 
-  defp by_whom(_reason) do
-    "either it ended itself in code that is not instrumented, or another process sent it an exit signal: "
+    about.recording
+    |> Processes.stream(["receive"], [process], exit.time, exit.time + @signal)
+    |> Stream.take(@messages)
+    |> Enum.any?(&match?(%Event{data: %{message: message}} when elem(message, 0) in [:EXIT, :DOWN], &1))
   end
+
+  defp by_whom(_about, :killed), do: "an exit signal that cannot be trapped (:kill) ended it: "
+
+  defp by_whom(about, _reason) do
+    if signals_of_all?(about.recording),
+      do: "it ended itself in code that is not instrumented, as it seems: ",
+      else:
+        "either it ended itself in code that is not instrumented, or another process sent it an exit signal: "
+  end
+
+  # Each process that could have sent one in this VM is watched.
+  defp signals_of_all?(%Recording{live?: true} = recording) do
+    with {:ok, ^recording} <- Recorder.current(),
+         {:ok, %Watch{who: who, kinds: kinds}} <- Recorder.watched() do
+      :all in who and :signals in kinds
+    else
+      _nothing -> false
+    end
+  end
+
+  defp signals_of_all?(_recording), do: false
 
   # Nothing that could have ended it is older than what it did last.
   defp before_last(about, exit, life) do
@@ -209,7 +257,7 @@ defmodule ElixirScope.Query.ExitsSignal do
   end
 
   defp seen_or_not(about, exit) do
-    if signals_seen?(about, exit),
+    if signals_seen?(about, exit) or signals_of_all?(about.recording),
       do: "such calls are recorded of processes that are watched, and none of them made one",
       else: "who sends such signals is recorded since OTP 27, of processes that are watched"
   end

@@ -4,9 +4,21 @@ defmodule ElixirScope.Query.ExitsSupervised do
 
   import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3]
 
-  alias ElixirScope.{Event, ExitChain, Life}
+  alias ElixirScope.{Event, ExitChain, Life, Text}
   alias ElixirScope.ExitChain.Step
-  alias ElixirScope.Query.{ExitsBegun, ExitsChain, ExitsReason, ExitsSteps, ExitsSupervisor, Server}
+
+  alias ElixirScope.Query.{
+    ExitsBegun,
+    ExitsChain,
+    ExitsReason,
+    ExitsSteps,
+    ExitsSupervisor,
+    Processes,
+    Server
+  }
+
+  # Children of a supervisor that are looked at for the one that could not be started.
+  @children 100
 
   @doc """
   A supervisor whose children ended more often than it starts them again.
@@ -41,6 +53,55 @@ defmodule ElixirScope.Query.ExitsSupervised do
 
   defp restarted(count, %{intensity: intensity, period: period}),
     do: "it had restarted children #{count} times within #{period} s, and max_restarts is #{intensity}"
+
+  @doc """
+  A supervisor of which a child could not be started: that one ended in its `init` with the reason that the supervisor gives.
+  """
+  @spec not_begun(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) ::
+          ExitChain.t() | nil
+  def not_begun(
+        chain,
+        {about, life, process},
+        %Event{data: %{reason: {:shutdown, {:failed_to_start_child, child, reason}}}} = exit
+      ) do
+    about.recording
+    |> Processes.newest(["spawn"], [process], ExitsSteps.since(life), exit.time)
+    |> Stream.take(@children)
+    |> Enum.find_value(&ended_with(about, &1, reason, exit))
+    |> case do
+      nil ->
+        ends(
+          chain,
+          :signal_unseen,
+          "it could not start its child #{Text.short(child)}, for which no process that ended with that reason is recorded"
+        )
+
+      ended ->
+        chain
+        |> add(%Step{
+          kind: :down,
+          time: ended.time,
+          pid: exit.pid,
+          other: ended.pid,
+          text: "it could not start its child #{Text.short(child)}"
+        })
+        |> ExitsChain.explain(about, ended)
+    end
+  end
+
+  def not_begun(_chain, _about, _exit), do: nil
+
+  defp ended_with(about, %Event{time: began, data: %{child: child}}, reason, exit) do
+    with %Event{time: time, data: %{reason: own}} = ended when time >= began <-
+           Processes.exit_of(about.recording, child, exit.time),
+         true <- ExitsReason.same?(own, reason) do
+      ended
+    else
+      _another -> nil
+    end
+  end
+
+  defp ended_with(_about, _unreadable, _reason, _exit), do: nil
 
   @doc """
   Its supervisor ended it: because a sibling had ended, because it ended itself, or because it was told to.

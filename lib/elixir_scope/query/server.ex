@@ -216,8 +216,9 @@ defmodule ElixirScope.Query.Server do
       recording.live? and node(server) == node() and Process.alive?(server) ->
         Error.new(
           :not_instrumented,
-          "#{inspect(server)} is alive, but no event of it was recorded: no instrumented function ran in it since the " <>
-            "recording began. Let it do something, or put `use ElixirScope` into its module#{running(server)}"
+          "#{inspect(server)} is alive, but no event of it was recorded: it is not watched, and no instrumented function ran in it " <>
+            "since the recording began. Watch it with ElixirScope.watch(pid); or put `use ElixirScope` into its module" <>
+            "#{running(server)}, and let it do something"
         )
 
       true ->

@@ -77,6 +77,9 @@ defmodule ElixirScope.Text.ExitChain do
 
   defp what(%{kind: :busy} = step, it, _recording, options), do: ["#{it} was in #{call(step, options)}"]
 
+  defp what(%{kind: :down, text: text} = step, _it, recording, _options) when is_binary(text),
+    do: ["#{text}: #{other(step, recording)} had ended"]
+
   defp what(%{kind: :down} = step, _it, recording, _options),
     do: ["which told it that #{other(step, recording)} had ended"]
 
