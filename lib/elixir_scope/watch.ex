@@ -220,13 +220,29 @@ defmodule ElixirScope.Watch do
     end
   end
 
+  defp processes([text | rest], found) when is_binary(text) do
+    case pid(text) do
+      pid when is_pid(pid) -> processes([pid | rest], found)
+      nil -> bad(text)
+    end
+  end
+
   defp processes([other | _rest], _found), do: bad(other)
   defp processes(other, _found), do: bad(other)
+
+  # The text of a pid of this node.
+  defp pid(text) do
+    pid = text |> String.replace_prefix("#PID", "") |> String.to_charlist() |> :erlang.list_to_pid()
+    if node(pid) == node(), do: pid
+  rescue
+    # No text of a pid.
+    _error in [ArgumentError, UnicodeConversionError] -> nil
+  end
 
   defp bad(other) do
     Error.new(
       :bad_server,
-      "expected :all, :instrumented, a pid of this node, a registered name, or a list of these, got: #{inspect(other)}"
+      "expected :all, :instrumented, a pid of this node or its text, a registered name, or a list of these, got: #{inspect(other)}"
     )
   end
 

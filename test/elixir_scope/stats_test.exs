@@ -380,4 +380,10 @@ defmodule ElixirScope.StatsTest do
     refute inspect(many, limit: :infinity) =~ "more"
     assert inspect(%Stats{}) =~ "%ElixirScope.Stats{"
   end
+
+  test "of a recording without events say that nothing was recorded", %{tmp_dir: dir} do
+    {:ok, _recording} = ElixirScope.start(dir: dir <> "_empty", watch: false)
+    assert inspect(ElixirScope.stats()) =~ "#ElixirScope.Stats<nothing was recorded"
+    assert inspect(ElixirScope.flame_graph()) =~ "#ElixirScope.FlameGraph<nothing was recorded"
+  end
 end

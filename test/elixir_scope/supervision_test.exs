@@ -98,6 +98,7 @@ defmodule ElixirScope.SupervisionTest do
                ElixirScope.supervision_tree_at(time, app: :mortal)
 
       assert message =~ "expected app: an application with a supervisor at that time, got: :mortal"
+      assert message =~ "ElixirScope.watch(:all"
 
       assert {:error, %Error{reason: :bad_option}} =
                ElixirScope.supervision_tree_at(time, root: agent_of(top))
@@ -161,7 +162,7 @@ defmodule ElixirScope.SupervisionTest do
       assert [%{from: ^a}] = ElixirScope.restarts(limit: 1)
       assert [%{from: ^c}] = ElixirScope.restarts(since: List.last(restarts).time)
       assert [%{from: ^a}] = ElixirScope.restarts(until: hd(restarts).time, supervisor: :mortal_top)
-      assert inspect(hd(restarts)) =~ "ElixirScope.Mortals.Plain by :mortal_top, #{inspect(a)} -> "
+      assert inspect(hd(restarts)) =~ "ElixirScope.Mortals.Plain :mortal_a by :mortal_top, #{inspect(a)} -> "
     end
 
     test "of one_for_all are of the exit of the one that ended by itself" do
@@ -206,6 +207,16 @@ defmodule ElixirScope.SupervisionTest do
       a = end_of(:mortal_a, :boom)
       new = Process.whereis(:mortal_a)
       assert [%{from: ^a, to: ^new, certain?: false, cause: %{reason: :boom}}] = ElixirScope.restarts()
+    end
+
+    test "are not asked of a range that is none, or of a time outside of the recording" do
+      supervise(:one_for_one)
+      now = ElixirScope.now()
+      reason = fn options -> catch_error(ElixirScope.restarts(options)).reason end
+      assert reason.(since: now + 1_000_000_000_000) == :after_recording
+      assert reason.(until: 5) == :before_recording
+      assert reason.(since: now, until: now - 1) == :bad_option
+      assert ElixirScope.restarts(since: 0, until: now) == []
     end
 
     test "are none where somebody asked for the end and the start" do

@@ -163,6 +163,17 @@ defmodule ElixirScope.WatchTest do
     end
   end
 
+  test "the text of a pid stands for the pid" do
+    pid = idle()
+    {:ok, _} = ElixirScope.watch(inspect(pid), kinds: [:messages])
+    send(pid, :stop)
+    wait_for_end(pid)
+    assert [{:receive, %{message: :stop}}] = told(pid, [:receive])
+    # One of another node, and one that has ended.
+    assert {:error, %ElixirScope.Error{reason: :bad_server}} = ElixirScope.watch("#PID<9.1.0>")
+    assert {:error, %ElixirScope.Error{reason: :unknown_process}} = ElixirScope.watch([inspect(pid)])
+  end
+
   test "what cannot be watched is an error that says so" do
     for {who, options, reason, text} <- [
           {"text", [], :bad_server, "expected :all, :instrumented, a pid"},

@@ -14,10 +14,16 @@ defmodule ElixirScope.Query.Range do
     with {:ok, recording} <- Query.recording(options),
          {:ok, filter} <- Query.filter(recording, Keyword.take(options, [:since, :until, :pid])),
          {:ok, filter} <- some(filter, options),
-         :ok <- forward(filter),
-         :ok <- reaches(recording, filter) do
+         :ok <- within(recording, filter) do
       {:ok, recording, filter, reached(recording, asked)}
     end
+  end
+
+  @doc "Whether a range is one, and touches the recording: what lies outside is no empty range."
+  @spec within(Recording.t(), %{:since => non_neg_integer, :until => non_neg_integer, optional(atom) => term}) ::
+          :ok | {:error, Error.t()}
+  def within(recording, range) do
+    with :ok <- forward(range), do: reaches(recording, range)
   end
 
   # The recording of this VM holds all that was captured before the question, but for a flight recording.
@@ -42,7 +48,6 @@ defmodule ElixirScope.Query.Range do
 
   defp forward(_filter), do: :ok
 
-  # A range that lies outside is no empty one.
   defp reaches(recording, %{since: since, until: until}) do
     {_state, started, _last} = Native.bounds(recording.handle)
     if until < started, do: Query.within(recording, until), else: Query.within(recording, max(since, started))

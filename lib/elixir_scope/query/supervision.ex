@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Supervision do
   # Supervisors, their children, and what they started again.
 
   alias ElixirScope.{Error, Event, Life, Query, Recording, SupervisionTree}
-  alias ElixirScope.Query.{HistoryGaps, Moment, Processes, Server, SupervisionRestarts}
+  alias ElixirScope.Query.{HistoryGaps, Moment, Processes, Range, Server, SupervisionRestarts}
   alias ElixirScope.SupervisionTree.{Node, Restart}
   alias ElixirScope.Text.FirstCall
 
@@ -361,7 +361,8 @@ defmodule ElixirScope.Query.Supervision do
 
         Error.new(
           :bad_option,
-          "expected app: an application with a supervisor at that time, got: #{inspect(app)}; known are: #{inspect(known)}"
+          "expected app: an application with a supervisor at that time, got: #{inspect(app)}; known are: #{inspect(known)}. " <>
+            "Supervisors are known when they are watched: ElixirScope.watch(:all, kinds: [:life, :links, :names])"
         )
 
       some ->
@@ -377,6 +378,7 @@ defmodule ElixirScope.Query.Supervision do
          {:ok, recording} <- Query.recording(options),
          {:ok, since} <- bound(recording, options, :since, 0),
          {:ok, until} <- bound(recording, options, :until, @latest),
+         :ok <- Range.within(recording, %{since: since, until: until}),
          {:ok, supervisor} <- supervisor(recording, options, until),
          :ok <- watched(recording, "restarts") do
       {_living, restarts} = lives(recording, until)

@@ -14,6 +14,9 @@ defmodule ElixirScope.Text.FlameGraph do
     [head(graph), missing(graph, options), rows(graph, opts, options)]
   end
 
+  # Without a first event there is no beginning.
+  defp head(%{since: 0, total: 0}), do: "nothing was recorded"
+
   defp head(graph) do
     "#{Text.clock(graph.since)} to #{Text.clock(graph.until)}, #{Text.duration(graph.until - graph.since)}: " <>
       if(graph.total == 0,

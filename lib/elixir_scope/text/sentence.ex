@@ -3,6 +3,7 @@ defmodule ElixirScope.Text.Sentence do
   # What happened, in a line. Options are those of `ElixirScope.Text.short/2`.
 
   alias ElixirScope.{Event, Text}
+  alias ElixirScope.Text.FirstCall
 
   @doc "An event, without its kind, time, process and place."
   @spec of(Event.t(), keyword) :: String.t()
@@ -33,6 +34,60 @@ defmodule ElixirScope.Text.Sentence do
   def of(%{kind: :wait, data: %{}}, _options), do: "waits for a message"
   def of(%{kind: :take, data: %{message: message}}, options), do: "takes #{short(message, "takes", options)}"
   def of(%{kind: :take, data: %{}}, _options), do: "stops waiting"
+
+  def of(%{kind: :send, data: %{message: message, to: to} = data}, options) do
+    to = "to #{process(to)}#{if data[:exists] == false, do: ", which was not there", else: ""}"
+    "sends #{short(message, "sends " <> to, options)} #{to}"
+  end
+
+  def of(%{kind: :receive, data: %{message: message} = data}, options) do
+    from = if data[:from], do: " from #{process(data.from)}", else: ""
+    "is given #{short(message, "is given" <> from, options)}#{from}"
+  end
+
+  def of(%{kind: :spawn, data: %{child: child, mfa: first}}, options),
+    do: "makes #{inspect(child)}, which runs #{first_call(first, options)}"
+
+  def of(%{kind: :spawned, data: %{parent: parent, mfa: first}}, options),
+    do: "is made by #{process(parent)} to run #{first_call(first, options)}"
+
+  def of(%{kind: :exit, data: %{reason: reason}}, options),
+    do: "exits: #{Text.Life.reason(reason, wide(options))}"
+
+  def of(%{kind: :link, data: %{action: action, other: other}}, _options),
+    do: "#{link(action)} #{process(other)}"
+
+  def of(%{kind: :name, data: %{action: :register, name: name}}, _options),
+    do: "takes the name #{inspect(name)}"
+
+  def of(%{kind: :name, data: %{action: :unregister, name: name}}, _options),
+    do: "gives the name #{inspect(name)} back"
+
+  def of(%{kind: :label, data: %{label: label}}, options), do: "is labelled #{Text.short(label, options)}"
+
+  def of(%{kind: :traced, mfa: {_, _, _} = mfa, data: %{action: :call, args: args}}, options),
+    do: "calls #{Text.call(mfa, if(is_list(args), do: args), options)}"
+
+  def of(%{kind: :traced, mfa: {_, _, _} = mfa, data: %{action: :return, value: value}}, options),
+    do: "#{Text.mfa(mfa)} -> #{short(value, Text.mfa(mfa), options)}"
+
+  def of(
+        %{kind: :traced, mfa: {_, _, _} = mfa, data: %{action: :raise, kind: kind, reason: reason}},
+        options
+      ),
+      do: "#{Text.mfa(mfa)} #{Text.exception(kind, reason, options)}"
+
+  def of(%{kind: :schedule, data: %{action: action, at: at}}, _options),
+    do: "#{scheduled(action)}#{if at, do: " in #{Text.mfa(at)}", else: ""}"
+
+  def of(%{kind: :collect, data: %{action: action} = data}, options),
+    do: "#{collection(action)}#{sizes(data[:sizes], options)}"
+
+  def of(%{kind: :port, data: %{action: :open, port: port, about: about}}, options),
+    do: "opens #{inspect(port)}: #{Text.short(about, options)}"
+
+  def of(%{kind: :port, data: %{action: :closed, port: port, about: reason}}, options),
+    do: "#{inspect(port)} is closed: #{Text.short(reason, options)}"
 
   def of(%{kind: :mark, data: %{label: label}}, _options), do: Kernel.inspect(label)
   def of(%{kind: :pause}, _options), do: "nothing is recorded from here on"
@@ -85,6 +140,54 @@ defmodule ElixirScope.Text.Sentence do
   @spec place(%{file: String.t() | nil, line: non_neg_integer | nil}) :: String.t()
   def place(%{file: file, line: line}) when file in [nil, ""] or line == nil, do: ""
   def place(%{file: file, line: line}), do: "#{file}:#{line}"
+
+  # As it stands in the event: whom a name or an alias leads to others say.
+  defp process(pid) when is_pid(pid) or is_port(pid), do: inspect(pid)
+  defp process({name, node}) when is_atom(name) and is_atom(node), do: "#{inspect(name)} on #{node}"
+  defp process(reference) when is_reference(reference), do: "the alias #{inspect(reference)}"
+  defp process(other), do: Text.short(other, width: 60)
+
+  defp first_call(first, options) do
+    case {FirstCall.of(first), first} do
+      {{{_, _, _} = mfa, _kind}, _first} ->
+        Text.mfa(mfa)
+
+      {_unknown, {module, name, args}} when is_atom(module) and is_list(args) ->
+        Text.mfa({module, name, length(args)})
+
+      {_unknown, first} ->
+        Text.short(first, options)
+    end
+  end
+
+  defp link(:link), do: "links to"
+  defp link(:unlink), do: "unlinks from"
+  defp link(:linked), do: "is linked to by"
+  defp link(:unlinked), do: "is no longer linked to"
+
+  defp scheduled(:in), do: "begins to run"
+  defp scheduled(:out), do: "stops running"
+  defp scheduled(:ended), do: "stops running, as it ends"
+
+  defp collection(:minor_start), do: "begins a minor garbage collection"
+  defp collection(:minor_end), do: "ends a minor garbage collection"
+  defp collection(:major_start), do: "begins a major garbage collection"
+  defp collection(:major_end), do: "ends a major garbage collection"
+
+  # Of words of the VM.
+  defp sizes([{_key, _size} | _] = sizes, _options) do
+    case for key <- [:heap_size, :old_heap_size, :recent_size],
+             size = sizes[key],
+             do: "#{key}: #{Text.number(size)} words" do
+      [] -> ""
+      some -> ", " <> Enum.join(some, ", ")
+    end
+  end
+
+  defp sizes(_none, _options), do: ""
+
+  # A reason says most of a line.
+  defp wide(options), do: Keyword.update(options, :width, 80, &if(is_integer(&1), do: max(&1, 80), else: &1))
 
   # The line begins with the function.
   defp short(value, before, options) do

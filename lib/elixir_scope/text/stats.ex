@@ -24,7 +24,10 @@ defmodule ElixirScope.Text.Stats do
 
   defp head(stats) do
     count = stats.events |> Map.values() |> Enum.sum()
+    if count == 0 and stats.since == 0, do: "nothing was recorded", else: head(stats, count)
+  end
 
+  defp head(stats, count) do
     "#{Text.clock(stats.since)} to #{Text.clock(stats.until)}, #{Text.duration(stats.until - stats.since)}: " <>
       "#{Text.number(count)} events of #{Text.number(length(stats.processes))} processes"
   end

@@ -148,17 +148,29 @@ end
 
 defimpl Inspect, for: ElixirScope.SupervisionTree.Restart do
   alias ElixirScope.Text
+  alias ElixirScope.Text.Names
 
   def inspect(%{supervisor: supervisor, exit: %{}, cause: %{}} = restart, opts) when is_pid(supervisor) do
     name = if restart.name, do: Kernel.inspect(restart.name), else: Kernel.inspect(supervisor)
     child = Text.Life.runs(%{initial_call: restart.child, kind: nil})
 
     Text.view("SupervisionTree.Restart", [
-      "#{child} by #{name}, #{Kernel.inspect(restart.from)} -> #{Kernel.inspect(restart.to)} in #{Text.duration(restart.took)}",
+      "#{child}#{named(restart)} by #{name}, #{Kernel.inspect(restart.from)} -> #{Kernel.inspect(restart.to)} in #{Text.duration(restart.took)}",
       Text.SupervisionTree.because(restart, Text.options(opts))
     ])
   end
 
   # Made by hand.
   def inspect(restart, opts), do: Inspect.Any.inspect(restart, opts)
+
+  # Children that run the same function may have names.
+  defp named(%{exit: %{id: id, pid: pid, time: time}}) do
+    with recording when recording != nil <- Names.origin(id, pid, time),
+         %{name: name} when is_atom(name) and name not in [nil, :undefined] <-
+           Names.about(recording, pid, time) do
+      " #{Kernel.inspect(name)}"
+    else
+      _unknown -> ""
+    end
+  end
 end
