@@ -955,7 +955,8 @@ defmodule ElixirScope do
   Each child knows its restarts before that moment (`ElixirScope.SupervisionTree.Restart`), and each of these the exit that
   caused it: its own, or that of a sibling for which the supervisor ended it too. A child counts as restarted when its supervisor began it with the
   same first call after the end of the one before, and nobody had asked for it. Of children that are equal (those of a
-  `DynamicSupervisor`) that is told only where the messages to the supervisor are recorded and leave no doubt.
+  `DynamicSupervisor`) that is told only where the messages to the supervisor are recorded; where several of them ended at once it is not
+  certain which one it was.
 
   | option | meaning |
   |---|---|

@@ -99,6 +99,80 @@ defmodule ElixirScope.InspectTest do
       said.(:resume, "recording goes on>")
     end
 
+    test "of a watched process says what it did, with the names of others" do
+      {:ok, server} = Store.start_link(1, name: :elixir_scope_inspected)
+      {:ok, _} = ElixirScope.watch(self(), kinds: [:life, :links, :names, :messages])
+      send(server, {:put, 1})
+      child = spawn_link(fn -> :ok end)
+      Process.register(self(), :elixir_scope_caller)
+      Process.unregister(:elixir_scope_caller)
+      send(self(), {:b, 2})
+      :ok = ElixirScope.unwatch(self())
+
+      lines =
+        for event <- ElixirScope.events(pid: self(), kind: [:send, :receive, :spawn, :link, :name]),
+            do: event |> inspect() |> String.split("\n  ") |> List.last()
+
+      for line <- [
+            "sends {:put, 1} to :elixir_scope_inspected>",
+            "links to #{inspect(child)}>",
+            "takes the name :elixir_scope_caller>",
+            "gives the name :elixir_scope_caller back>"
+          ],
+          do: assert(line in lines, inspect(lines))
+
+      assert Enum.any?(
+               lines,
+               &(&1 =~ "makes #{inspect(child)}, which runs anonymous fn/0 in ElixirScope.InspectTest")
+             )
+
+      assert Enum.any?(lines, &(&1 =~ "is given {:b, 2}"))
+    end
+
+    test "of each kind that the VM tells says what happened" do
+      Echo.echo(1)
+      [event | _] = Enum.to_list(ElixirScope.events(kind: :call))
+      me = self()
+      port = hd(Port.list())
+      alias = make_ref()
+      insert = {:ets, :insert, 2}
+
+      for {kind, data, said} <- [
+            {:send, %{message: :a, to: :shop, exists: false}, "sends :a to :shop, which was not there"},
+            {:send, %{message: :a, to: {:shop, :n@h}, exists: true}, "sends :a to :shop on n@h"},
+            {:send, %{message: :a, to: alias, exists: true}, "sends :a to the alias #{inspect(alias)}"},
+            {:receive, %{message: {:a, 1}, from: nil}, "is given {:a, 1}"},
+            {:receive, %{message: {:a, 1}, from: :shop}, "is given {:a, 1} from :shop"},
+            {:spawned, %{parent: :top, mfa: {:lists, :seq, [1, 2]}}, "is made by :top to run :lists.seq/2"},
+            {:exit, %{reason: :normal}, "exits: :normal"},
+            {:link, %{action: :unlink, other: port}, "unlinks from #{inspect(port)}"},
+            {:link, %{action: :linked, other: port}, "is linked to by #{inspect(port)}"},
+            {:link, %{action: :unlinked, other: port}, "is no longer linked to #{inspect(port)}"},
+            {:label, %{label: {:till, 1}}, "is labelled {:till, 1}"},
+            {:traced, %{action: :call, args: [:t, {1, 2}]}, "calls :ets.insert(:t, {1, 2})"},
+            {:traced, %{action: :call, args: 2}, "calls :ets.insert/2"},
+            {:traced, %{action: :return, value: true}, ":ets.insert/2 -> true"},
+            {:traced, %{action: :raise, kind: :error, reason: :badarg},
+             ":ets.insert/2 ** (ArgumentError) argument error"},
+            {:schedule, %{action: :in, at: insert}, "begins to run in :ets.insert/2"},
+            {:schedule, %{action: :out, at: nil}, "stops running"},
+            {:schedule, %{action: :ended, at: nil}, "stops running, as it ends"},
+            {:collect, %{action: :minor_start, sizes: [heap_size: 1_234]},
+             "begins a minor garbage collection, heap_size: 1,234 words"},
+            {:collect, %{action: :minor_end, sizes: []}, "ends a minor garbage collection"},
+            {:collect, %{action: :major_start, sizes: []}, "begins a major garbage collection"},
+            {:collect, %{action: :major_end, sizes: []}, "ends a major garbage collection"},
+            {:port, %{action: :open, port: port, about: "cat"}, ~s|opens #{inspect(port)}: "cat"|},
+            {:port, %{action: :closed, port: port, about: :normal}, "#{inspect(port)} is closed: :normal"},
+            {:wait, %{}, "waits for a message"},
+            {:take, %{message: :a}, "takes :a"},
+            {:take, %{}, "stops waiting"}
+          ] do
+        text = inspect(%{event | kind: kind, mfa: insert, data: data, pid: me})
+        assert String.ends_with?(text, "\n  #{said}>"), text
+      end
+    end
+
     test "whose bytes could not be read says so" do
       Echo.echo(1)
       [event | _] = Enum.to_list(ElixirScope.events(kind: :call))

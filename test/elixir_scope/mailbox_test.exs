@@ -152,6 +152,13 @@ defmodule ElixirScope.MailboxTest do
              ElixirScope.mailbox(store, ElixirScope.now())
 
     assert message =~ "ElixirScope.watch(#{inspect(store)})"
+    # Of which nothing at all is recorded.
+    kernel = Process.whereis(:kernel_sup)
+
+    assert {:error, %Error{reason: :not_watched, message: message}} =
+             ElixirScope.mailbox(kernel, ElixirScope.now())
+
+    assert message =~ "ElixirScope.watch(#{inspect(kernel)})"
     assert {:error, %Error{reason: :bad_option}} = ElixirScope.mailbox(store, ElixirScope.now(), limit: 1)
     assert {:error, %Error{reason: :bad_time}} = ElixirScope.mailbox(store, :"no mark" |> Atom.to_charlist())
   end

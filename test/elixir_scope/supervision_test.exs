@@ -262,6 +262,22 @@ defmodule ElixirScope.SupervisionTest do
       Supervisor.stop(top)
     end
 
+    test "of equal children of a DynamicSupervisor that end at once are told, and not for certain" do
+      {:ok, top} = DynamicSupervisor.start_link(strategy: :one_for_one, max_restarts: 10)
+      children = for _ <- 1..5, do: elem(DynamicSupervisor.start_child(top, {Plain, id: :same}), 1)
+      [first, second] = killed = Enum.take(children, 2)
+      :ok = :sys.suspend(top)
+      for pid <- killed, do: Process.exit(pid, :kill)
+      for pid <- killed, do: ended(pid)
+      :ok = :sys.resume(top)
+      assert %{active: 5} = DynamicSupervisor.count_children(top)
+      assert [one, other] = ElixirScope.restarts()
+      assert Enum.sort([one.from, other.from]) == Enum.sort([first, second])
+      refute one.certain? or other.certain?
+      now = for {_id, pid, _type, _modules} <- DynamicSupervisor.which_children(top), do: pid
+      assert Enum.sort([one.to, other.to]) == Enum.sort(now -- children)
+    end
+
     test "of a DynamicSupervisor are told where messages leave no doubt; who is asked for is none" do
       {:ok, top} = DynamicSupervisor.start_link(strategy: :one_for_one, max_restarts: 10)
       {:ok, child} = DynamicSupervisor.start_child(top, {Plain, id: :same})

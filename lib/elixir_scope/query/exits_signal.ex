@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.ExitsSignal do
 
   import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3, since: 1]
 
-  alias ElixirScope.{Event, ExitChain, Life, Recorder, Recording, Text, Watch}
+  alias ElixirScope.{Event, ExitChain, Life, Recorder, Recording, Text}
   alias ElixirScope.ExitChain.Step
 
   alias ElixirScope.Query.{
@@ -233,7 +233,7 @@ defmodule ElixirScope.Query.ExitsSignal do
   # Each process that could have sent one in this VM is watched.
   defp signals_of_all?(%Recording{live?: true} = recording) do
     with {:ok, ^recording} <- Recorder.current(),
-         {:ok, %Watch{who: who, kinds: kinds}} <- Recorder.watched() do
+         {:ok, %{who: who, kinds: kinds}} <- Recorder.watched() do
       :all in who and :signals in kinds
     else
       _nothing -> false

@@ -21,7 +21,7 @@ defmodule ElixirScope.Query.Mailbox do
          {:ok, recording} <- Query.recording(options),
          {:ok, time} <- Moment.find(recording, time),
          :ok <- Query.within(recording, time),
-         {:ok, {id, serial} = process} <- Server.find(recording, server, time),
+         {:ok, {id, serial} = process} <- find(recording, server, time),
          :ok <- Messages.watched(recording),
          pid = :erlang.list_to_pid(~c"<0.#{id}.#{serial}>"),
          messages = Takes.to(recording, pid),
@@ -31,6 +31,17 @@ defmodule ElixirScope.Query.Mailbox do
       found = at(marked, takes, began, gaps(recording, began, time), time)
       name = Text.process(recording, pid, time)
       {:ok, %{found | pid: pid, name: name, time: time, actual: actual(recording, pid, time >= asked - @now)}}
+    end
+  end
+
+  # Of a process that lives and of which nothing is recorded, messages are what is wanted.
+  defp find(recording, server, time) do
+    with {:error, %Error{reason: :not_instrumented}} <- Server.find(recording, server, time) do
+      Error.new(
+        :not_watched,
+        "no message of #{inspect(server)} was recorded: it is not watched. Say ElixirScope.watch(#{inspect(server)}), and ask about " <>
+          "a time from then on"
+      )
     end
   end
 

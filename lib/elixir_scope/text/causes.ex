@@ -63,6 +63,11 @@ defmodule ElixirScope.Text.Causes do
   defp what(%Event{kind: :state} = event, _recording, options),
     do: "has the state " <> Sentence.of(event, options)
 
+  # What begins with its verb.
+  defp what(%Event{kind: kind} = event, _recording, options)
+       when kind in [:link, :name, :label, :traced, :schedule, :collect, :port],
+       do: Sentence.of(event, options)
+
   defp what(%Event{} = event, _recording, options), do: "#{event.kind} " <> Sentence.of(event, options)
 
   # What OTP puts around it says nothing to people.

@@ -3,7 +3,7 @@ defmodule ElixirScope.Text.Sentence do
   # What happened, in a line. Options are those of `ElixirScope.Text.short/2`.
 
   alias ElixirScope.{Event, Text}
-  alias ElixirScope.Text.FirstCall
+  alias ElixirScope.Text.{FirstCall, Names}
 
   @doc "An event, without its kind, time, process and place."
   @spec of(Event.t(), keyword) :: String.t()
@@ -35,27 +35,29 @@ defmodule ElixirScope.Text.Sentence do
   def of(%{kind: :take, data: %{message: message}}, options), do: "takes #{short(message, "takes", options)}"
   def of(%{kind: :take, data: %{}}, _options), do: "stops waiting"
 
-  def of(%{kind: :send, data: %{message: message, to: to} = data}, options) do
-    to = "to #{process(to)}#{if data[:exists] == false, do: ", which was not there", else: ""}"
+  def of(%{kind: :send, data: %{message: message, to: to} = data} = event, options) do
+    who = who(event, options)
+    to = "to #{process(to, who)}#{if data[:exists] == false, do: ", which was not there", else: ""}"
     "sends #{short(message, "sends " <> to, options)} #{to}"
   end
 
-  def of(%{kind: :receive, data: %{message: message} = data}, options) do
-    from = if data[:from], do: " from #{process(data.from)}", else: ""
+  def of(%{kind: :receive, data: %{message: message} = data} = event, options) do
+    who = who(event, options)
+    from = if data[:from], do: " from #{process(data.from, who)}", else: ""
     "is given #{short(message, "is given" <> from, options)}#{from}"
   end
 
   def of(%{kind: :spawn, data: %{child: child, mfa: first}}, options),
     do: "makes #{inspect(child)}, which runs #{first_call(first, options)}"
 
-  def of(%{kind: :spawned, data: %{parent: parent, mfa: first}}, options),
-    do: "is made by #{process(parent)} to run #{first_call(first, options)}"
+  def of(%{kind: :spawned, data: %{parent: parent, mfa: first}} = event, options),
+    do: "is made by #{process(parent, who(event, options))} to run #{first_call(first, options)}"
 
   def of(%{kind: :exit, data: %{reason: reason}}, options),
     do: "exits: #{Text.Life.reason(reason, wide(options))}"
 
-  def of(%{kind: :link, data: %{action: action, other: other}}, _options),
-    do: "#{link(action)} #{process(other)}"
+  def of(%{kind: :link, data: %{action: action, other: other}} = event, options),
+    do: "#{link(action)} #{process(other, who(event, options))}"
 
   def of(%{kind: :name, data: %{action: :register, name: name}}, _options),
     do: "takes the name #{inspect(name)}"
@@ -141,11 +143,20 @@ defmodule ElixirScope.Text.Sentence do
   def place(%{file: file, line: line}) when file in [nil, ""] or line == nil, do: ""
   def place(%{file: file, line: line}), do: "#{file}:#{line}"
 
-  # As it stands in the event: whom a name or an alias leads to others say.
-  defp process(pid) when is_pid(pid) or is_port(pid), do: inspect(pid)
-  defp process({name, node}) when is_atom(name) and is_atom(node), do: "#{inspect(name)} on #{node}"
-  defp process(reference) when is_reference(reference), do: "the alias #{inspect(reference)}"
-  defp process(other), do: Text.short(other, width: 60)
+  # The names of the processes of an event: of the recording that is given, or of the one that it comes from.
+  defp who(%{id: id, pid: pid, time: time}, options) do
+    fn other ->
+      recording = Keyword.get_lazy(options, :recording, fn -> Names.origin(id, pid, time) end)
+      Text.process(recording, other, time)
+    end
+  end
+
+  # Whom a name or an alias leads to others say.
+  defp process(pid, who) when is_pid(pid), do: who.(pid)
+  defp process(port, _who) when is_port(port), do: inspect(port)
+  defp process({name, node}, _who) when is_atom(name) and is_atom(node), do: "#{inspect(name)} on #{node}"
+  defp process(reference, _who) when is_reference(reference), do: "the alias #{inspect(reference)}"
+  defp process(other, _who), do: Text.short(other, width: 60)
 
   defp first_call(first, options) do
     case {FirstCall.of(first), first} do
