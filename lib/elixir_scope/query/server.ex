@@ -34,12 +34,12 @@ defmodule ElixirScope.Query.Server do
 
   def find(recording, pid, _time) when is_pid(pid) do
     {:ok, process} = numbers(pid)
-    if Native.has_process(recording.handle, process), do: {:ok, process}, else: unknown(recording, pid)
+    if recorded?(recording, process), do: {:ok, process}, else: unknown(recording, pid)
   end
 
   def find(recording, text, _time) when is_binary(text) do
     with {:ok, process} <- numbers(text) do
-      if Native.has_process(recording.handle, process), do: {:ok, process}, else: unknown(recording, text)
+      if recorded?(recording, process), do: {:ok, process}, else: unknown(recording, text)
     else
       :error -> bad(text)
     end
@@ -66,6 +66,15 @@ defmodule ElixirScope.Query.Server do
 
   def find(_recording, other, _time), do: bad(other)
 
+  # The number of a process may be known before anything of it is.
+  defp recorded?(recording, process),
+    do: Native.has_process(recording.handle, process) and any?(recording, [], process)
+
+  defp any?(recording, kinds, process) do
+    filter = %{kinds: kinds, processes: [process], sites: nil, since: 0, until: 0xFFFFFFFFFFFFFFFF}
+    Native.events(recording.handle, filter, 0, 1) |> elem(0) != []
+  end
+
   # Another one that is not watched may have taken it since, for which the VM of the recording can be asked.
   defp find_told(recording, holder, pid, time) do
     if pid != nil and pid != holder and now?(time) and untold_since?(recording, pid),
@@ -82,8 +91,7 @@ defmodule ElixirScope.Query.Server do
   # Whether nothing was told of the names of a process.
   defp untold_since?(recording, pid) do
     {:ok, process} = numbers(pid)
-    filter = %{kinds: ["name"], processes: [process], sites: nil, since: 0, until: 0xFFFFFFFFFFFFFFFF}
-    Native.events(recording.handle, filter, 0, 1) |> elem(0) == []
+    not any?(recording, ["name"], process)
   end
 
   defp ended(name, holder, until, how, time) do
