@@ -1,7 +1,8 @@
 //! How long mailboxes were: deliveries that nothing had taken yet.
 //!
 //! What takes a message is seen of instrumented code: a `receive`, or the outermost call of a callback that is given one. A reply is
-//! taken by the call that waits for it, and some messages by OTP, all unseen; so they do not count. What was there before the process
+//! taken by the call that waits for it, and some messages by OTP, all unseen; so they do not count. Nor does `:timeout` from nobody,
+//! which the VM tells when a `receive` gives up. What was there before the process
 //! was watched is not known, and after a gap nothing is: the count begins anew, so it is a lower bound, but for what other code that is not
 //! instrumented takes.
 
@@ -85,9 +86,17 @@ pub(crate) fn post(volume: &Volume, event: &Event<'_>) -> Option<Post> {
 /// writes, reads files and loads code.
 const UNSEEN: [(u64, &str); 4] = [(3, "system"), (3, "io_reply"), (3, "file_reply"), (2, "code_server")];
 
-/// Whether a message is taken where nobody sees it: one of these, or `{reference, reply}`, `{[:alias | reference], reply}`.
+/// Whether a message is taken where nobody sees it: one of these, or `{reference, reply}`, `{[:alias | reference], reply}`. Or none
+/// at all: `:timeout`, with nobody or nothing behind it.
 fn is_unseen(volume: &Volume, mut rest: &[u8]) -> bool {
-    let Ok(Token::Tuple(size)) = value::take(&mut rest) else { return false };
+    let size = match value::take(&mut rest) {
+        Ok(Token::Tuple(size)) => size,
+        Ok(token) if atom(volume, token) == Some("timeout") => {
+            let sender = value::take(&mut rest).ok().and_then(|token| atom(volume, token));
+            return matches!(sender, Some("nil" | "undefined"));
+        }
+        _ => return false,
+    };
     match value::take(&mut rest) {
         Ok(Token::External(bytes)) => size == 2 && is_reference(bytes),
         Ok(Token::List) => {

@@ -12,6 +12,9 @@
 //! - before OTP 27 no delivery says whom it is from. Then it is the only process with such a message on the way to
 //!   there; of several nobody knows.
 //!
+//! The VM tells a `receive` that gives up as a delivery of the atom `timeout` from nobody. It is no message, unless one of that
+//! content may be on the way.
+//!
 //! A message that holds what is made once (the tag of a call, the alias that it is sent to) is its own proof. Once a pair is
 //! sure, whatever the same process had sent to the other one before is delivered, or never will be.
 //!
@@ -36,9 +39,9 @@ use walk::Walk;
 pub enum Outcome {
     /// It was delivered.
     Delivered,
-    /// It was not, by the end of the recording.
+    /// It was not, by the end of the recording or of its receiver, which may have ended without looking at it.
     Pending,
-    /// There is no such process, or it ended before.
+    /// There is no such process, or it ended before the sending.
     Nobody,
     /// Deliveries to its receiver are not recorded.
     Unwatched,

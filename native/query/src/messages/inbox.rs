@@ -17,6 +17,8 @@ pub(super) struct Sent {
     /// What it holds is made once.
     pub(super) unique: bool,
     pub(super) alias: bool,
+    /// The alias was used before, so it may not be in use any more.
+    pub(super) again: bool,
     /// Whether it may be asked for.
     pub(super) open: bool,
 }
@@ -71,6 +73,11 @@ pub(super) struct Muddle {
 impl Line {
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.loose.is_none() && self.muddle.is_none()
+    }
+
+    /// Whether one may be on the way.
+    pub(super) fn is_open(&self) -> bool {
+        !self.waiting.is_empty() || self.muddle.is_some()
     }
 
     /// How many are on the way.

@@ -46,6 +46,8 @@ pub(super) struct Receive {
     pub(super) digest: i64,
     /// As of a send, which may not have been seen.
     pub(super) call: Option<(u64, u32)>,
+    /// It is the atom `timeout` alone, which the VM also tells when a `receive` gives up.
+    pub(super) timeout: bool,
 }
 
 /// What a process was introduced as.
@@ -53,6 +55,8 @@ pub(super) struct Receive {
 pub(super) struct About {
     /// Since when its messages are recorded.
     pub(super) watched: Option<Nanos>,
+    /// Since when they are not.
+    pub(super) unwatched: Option<Nanos>,
     pub(super) name: Option<u32>,
 }
 
@@ -63,15 +67,18 @@ pub(super) struct Names {
 }
 
 /// The first atoms that there are. A node that has no name yet has the last of these.
-const ATOMS: [&str; 7] = ["nil", "undefined", "$gen_call", "alias", "name", "watched", "nonode@nohost"];
+const ATOMS: [&str; 9] =
+    ["nil", "undefined", "$gen_call", "alias", "name", "watched", "unwatched", "timeout", "nonode@nohost"];
 const NIL: u32 = 0;
 const UNDEFINED: u32 = 1;
 const GEN_CALL: u32 = 2;
 const ALIAS: u32 = 3;
 const NAME: u32 = 4;
 const WATCHED: u32 = 5;
-const NO_NODE: u32 = 6;
-const NODE: u32 = 7;
+const UNWATCHED: u32 = 6;
+const TIMEOUT: u32 = 7;
+const NO_NODE: u32 = 8;
+const NODE: u32 = 9;
 
 impl Names {
     /// With the name of the node that recorded.
@@ -230,6 +237,7 @@ impl<'a> Words<'a> {
         let message = rest;
         value::skip(&mut rest).ok()?;
         let call = self.call(&message[..message.len() - rest.len()], names, processes).flatten();
+        let timeout = self.atom(&mut &message[..], names, processes) == Some(TIMEOUT);
         let origin = match value::take(&mut rest).ok()? {
             Token::Reference(number) => match self.word(number, names, processes) {
                 Word::Process(process) => Origin::Process(process),
@@ -238,7 +246,7 @@ impl<'a> Words<'a> {
             },
             _ => Origin::Elsewhere,
         };
-        Some(Receive { origin, digest: digest(&mut rest)?, call })
+        Some(Receive { origin, digest: digest(&mut rest)?, call, timeout })
     }
 
     pub(super) fn introduction(
@@ -258,6 +266,11 @@ impl<'a> Words<'a> {
                 Some(WATCHED) => {
                     if let Ok(Token::Integer(time)) = value::take(&mut &rest[..]) {
                         about.watched = Some(Nanos(time as u64));
+                    }
+                }
+                Some(UNWATCHED) => {
+                    if let Ok(Token::Integer(time)) = value::take(&mut &rest[..]) {
+                        about.unwatched = Some(Nanos(time as u64));
                     }
                 }
                 Some(NAME) => {

@@ -4,7 +4,7 @@ use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Pid;
 
-/// Aliases of which no answer came are kept in two lots of so many; the older lot is forgotten when the newer one is full.
+/// Aliases are kept in two lots of so many.
 const ALIASES: usize = 1 << 18;
 
 /// A process.
@@ -13,6 +13,10 @@ struct Known {
     pid: Pid,
     /// Since when its messages are recorded; `None`: not by now.
     since: Option<Nanos>,
+    /// Since when they were recorded without a break; `None`: they are not.
+    told: Option<Nanos>,
+    /// It is not watched any more, until an introduction says that it is again.
+    dismissed: bool,
     /// When it was made.
     made: Option<Nanos>,
     /// Whether its messages are recorded since it was made.
@@ -33,6 +37,8 @@ impl Known {
         Known {
             pid,
             since,
+            told: None,
+            dismissed: false,
             made,
             whole: false,
             introduced,
@@ -53,7 +59,35 @@ pub(super) struct Processes {
     holders: AHashMap<u32, Option<u32>>,
     /// The end of the last gap.
     pub(super) broken: Option<Nanos>,
-    aliases: [AHashMap<u64, u32>; 2],
+    /// Whose the aliases of calls are that are not answered yet.
+    aliases: Aliases,
+    /// The same of aliases that something was sent to.
+    used: Aliases,
+}
+
+/// In two lots: the older one is forgotten when the newer one is full.
+#[derive(Default)]
+struct Aliases([AHashMap<u64, u32>; 2]);
+
+impl Aliases {
+    fn insert(&mut self, alias: u64, owner: u32) {
+        let [newer, older] = &mut self.0;
+        if newer.len() >= ALIASES {
+            std::mem::swap(newer, older);
+            newer.clear();
+        }
+        newer.insert(alias, owner);
+    }
+
+    fn get(&self, alias: u64) -> Option<u32> {
+        let [newer, older] = &self.0;
+        newer.get(&alias).or_else(|| older.get(&alias)).copied()
+    }
+
+    fn remove(&mut self, alias: u64) -> Option<u32> {
+        let [newer, older] = &mut self.0;
+        newer.remove(&alias).or_else(|| older.remove(&alias))
+    }
 }
 
 impl Processes {
@@ -87,7 +121,12 @@ impl Processes {
 
     /// It sent a message, or was delivered one.
     pub(super) fn active(&mut self, number: u32, time: Nanos) {
-        self.known_mut(number).since.get_or_insert(time);
+        let known = self.known_mut(number);
+        known.since.get_or_insert(time);
+        if !known.dismissed {
+            let since = known.made.filter(|_| known.whole).unwrap_or(time);
+            known.told.get_or_insert(since);
+        }
     }
 
     /// It was made. Its messages are recorded since then, unless an introduction says that it is watched later.
@@ -100,6 +139,14 @@ impl Processes {
     pub(super) fn introduced(&mut self, number: u32, since: Nanos, time: Nanos) {
         let known = self.known_mut(number);
         (known.since, known.introduced, known.whole) = (Some(since), Some(time), false);
+        known.dismissed = false;
+        known.told.get_or_insert(since);
+    }
+
+    /// It is not watched any more. What follows was recorded before the VM heard of that.
+    pub(super) fn dismissed(&mut self, number: u32) {
+        let known = self.known_mut(number);
+        (known.told, known.whole, known.dismissed) = (None, false, true);
     }
 
     pub(super) fn end(&mut self, number: u32) {
@@ -120,10 +167,10 @@ impl Processes {
         self.known(number).since.is_some()
     }
 
-    /// Whether its deliveries were recorded at a time.
-    pub(super) fn watched_at(&self, number: u32, time: Nanos) -> bool {
+    /// Whether its deliveries are recorded since a time.
+    pub(super) fn watched_since(&self, number: u32, time: Nanos) -> bool {
         let known = self.known(number);
-        known.since.is_some_and(|since| known.whole || since <= time)
+        known.told.is_some_and(|told| known.whole || told <= time)
     }
 
     /// Until when it may have sent what was lost.
@@ -181,17 +228,23 @@ impl Processes {
 
     /// An alias leads to a process.
     pub(super) fn own(&mut self, alias: u64, owner: u32) {
-        if self.aliases[0].len() >= ALIASES {
-            self.aliases.swap(0, 1);
-            self.aliases[0].clear();
-        }
-        self.aliases[0].insert(alias, owner);
+        self.aliases.insert(alias, owner);
     }
 
-    /// Where an alias leads. It is forgotten: one that belongs to a call is answered once.
-    pub(super) fn owner(&mut self, alias: u64) -> Option<u32> {
-        let [newer, older] = &mut self.aliases;
-        newer.remove(&alias).or_else(|| older.remove(&alias))
+    /// Something was delivered through an alias.
+    pub(super) fn used(&mut self, alias: u64, owner: u32) {
+        self.used.insert(alias, owner);
+    }
+
+    /// Where an alias leads, and whether it was used before: one that belongs to a call is answered once, so it may lead nowhere.
+    pub(super) fn owner(&mut self, alias: u64) -> Option<(u32, bool)> {
+        match self.aliases.remove(alias) {
+            Some(owner) => {
+                self.used(alias, owner);
+                Some((owner, false))
+            }
+            None => self.used.get(alias).map(|owner| (owner, true)),
+        }
     }
 }
 

@@ -24,6 +24,8 @@ struct Floating {
     sent: Sent,
     /// The name that it went to; `None`: an alias.
     name: Option<u32>,
+    /// The alias.
+    alias: Option<u64>,
     /// It may be one that was delivered.
     doubted: bool,
 }
@@ -35,6 +37,8 @@ struct Arrival {
     time: Nanos,
     digest: i64,
     to: u32,
+    /// Perhaps no message: see [`super::parse::Receive::timeout`].
+    timeout: bool,
 }
 
 pub(super) struct Walk<'a> {
@@ -104,11 +108,15 @@ impl<'a> Walk<'a> {
             Kind::Receive => {
                 if let Some(receive) = words.receive(event.payload, names, processes) {
                     receive.call.into_iter().for_each(|(alias, owner)| processes.own(alias, owner));
-                    self.receive(receive.origin, Arrival { id, time, digest: receive.digest, to: process });
+                    let (digest, timeout) = (receive.digest, receive.timeout);
+                    self.receive(receive.origin, Arrival { id, time, digest, to: process, timeout });
                 }
             }
             Kind::Process => {
                 let about = words.introduction(event.payload, names, processes);
+                if about.unwatched.is_some() {
+                    processes.dismissed(process);
+                }
                 about.watched.into_iter().for_each(|since| processes.introduced(process, since, time));
                 about.name.into_iter().for_each(|name| processes.register(process, name));
             }
@@ -128,15 +136,21 @@ impl<'a> Walk<'a> {
         if let Some((alias, owner)) = send.call {
             self.processes.own(alias, owner);
         }
-        let to = match send.target {
-            Target::Process(to) => Some(to),
-            Target::Name(name) => self.processes.holder(name),
-            Target::Alias(alias) => self.processes.owner(alias),
-            Target::Elsewhere => None,
+        let (to, again) = match send.target {
+            Target::Process(to) => (Some(to), false),
+            Target::Name(name) => (self.processes.holder(name), false),
+            Target::Alias(alias) => match self.processes.owner(alias) {
+                // Without a proof of its own it would be taken for one that comes in another way.
+                Some((_, true)) if !send.unique => (None, true),
+                Some((owner, again)) => (Some(owner), again),
+                None => (None, false),
+            },
+            Target::Elsewhere => (None, false),
         };
         let open = self.may_want(from, to, time);
-        let alias = matches!(send.target, Target::Alias(_));
-        let sent = Sent { id, time, digest: send.digest, from, unique: send.unique, alias, open };
+        let alias = if let Target::Alias(alias) = send.target { Some(alias) } else { None };
+        let (digest, unique) = (send.digest, send.unique);
+        let sent = Sent { id, time, digest, from, unique, alias: alias.is_some(), again, open };
         self.open += usize::from(open);
         // Whom it is to may be seen later.
         let known = to.is_some() || (self.wanted.to.is_none() && self.wanted.with.is_none());
@@ -152,8 +166,10 @@ impl<'a> Walk<'a> {
                 self.settle(&sent, None, None, Outcome::Unwatched);
             }
             (Some(to), _) => self.hold(sent, to),
-            (None, Target::Name(name)) => self.float(Floating { sent, name: Some(name), doubted: false }),
-            (None, _) => self.float(Floating { sent, name: None, doubted: false }),
+            (None, Target::Name(name)) => {
+                self.float(Floating { sent, name: Some(name), alias, doubted: false });
+            }
+            (None, _) => self.float(Floating { sent, name: None, alias, doubted: false }),
         }
     }
 
@@ -221,9 +237,11 @@ impl<'a> Walk<'a> {
         Some(found)
     }
 
-    /// The receiver of a message did not show by a time: its deliveries are not recorded, or were not seen.
+    /// The receiver of a message did not show by a time: its deliveries are not recorded, or were not seen. An alias whose owner is
+    /// not known may have led nowhere.
     fn lose(&mut self, floating: &Floating, time: Nanos) {
-        let unknown = floating.doubted || self.index.has_gap(floating.sent.time, time);
+        let unknown =
+            floating.doubted || floating.alias.is_some() || self.index.has_gap(floating.sent.time, time);
         let outcome = if unknown { Outcome::Unknown } else { Outcome::Unwatched };
         self.settle(&floating.sent, None, None, outcome);
     }
@@ -233,6 +251,7 @@ impl<'a> Walk<'a> {
         match origin {
             Origin::Process(from) => self.deliver(from, arrival),
             Origin::Elsewhere => self.appear(None, arrival, Outcome::Delivered),
+            Origin::Unknown if arrival.timeout && !self.is_expected(arrival) => {}
             Origin::Unknown => {
                 let (inbox, named) = (self.inboxes.get_mut(&arrival.to), self.named);
                 let senders = inbox.map(|inbox| inbox.senders(arrival.digest, named)).unwrap_or_default();
@@ -244,6 +263,23 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a message of that content may be on the way to the process from one that would not be named.
+    fn is_expected(&mut self, arrival: Arrival) -> bool {
+        let Arrival { digest, to, .. } = arrival;
+        if self.named {
+            return false;
+        }
+        let lot = self.floating.get(&digest).map_or(&[][..], Vec::as_slice);
+        if lot.iter().any(|one| self.may_reach(one, to)) {
+            return true;
+        }
+        let Some(inbox) = self.inboxes.get_mut(&to) else { return false };
+        inbox
+            .senders(digest, false)
+            .into_iter()
+            .any(|from| inbox.stream(from).line(digest).is_some_and(|line| line.is_open()))
     }
 
     /// The VM says of all but some whom they are from: of timers and its own, which nobody has sent.
@@ -435,6 +471,7 @@ impl<'a> Walk<'a> {
             return self.appear(from, arrival, Outcome::Unknown);
         }
         self.land(arrival.digest, first.sent.id);
+        first.alias.into_iter().for_each(|alias| self.processes.used(alias, to));
         if first.sent.unique || from.is_some() {
             self.refresh(to, first.sent.time);
         }
@@ -446,14 +483,15 @@ impl<'a> Walk<'a> {
         let Some(mut inbox) = self.inboxes.remove(&process) else { return };
         for sent in inbox.drain() {
             self.held -= 1;
-            let outcome = self.fate(&sent, process, time, Outcome::Nobody);
+            // It came to a process that lived, and that has not looked at it.
+            let outcome = self.fate(&sent, process, time, pending(&sent));
             self.settle(&sent, Some(process), None, outcome);
         }
     }
 
     /// What became of a message that was not delivered by a time, where nothing is missing `otherwise`.
     fn fate(&self, sent: &Sent, to: u32, time: Nanos, otherwise: Outcome) -> Outcome {
-        if !self.processes.watched_at(to, sent.time) {
+        if !self.processes.watched_since(to, sent.time) {
             Outcome::Unwatched
         } else if self.index.has_gap(sent.time, time) {
             Outcome::Unknown
@@ -507,7 +545,7 @@ impl<'a> Walk<'a> {
         let end = self.index.until();
         for (to, mut inbox) in std::mem::take(&mut self.inboxes) {
             for sent in inbox.drain() {
-                let outcome = self.fate(&sent, to, end, Outcome::Pending);
+                let outcome = self.fate(&sent, to, end, pending(&sent));
                 self.settle(&sent, Some(to), None, outcome);
             }
         }
@@ -518,4 +556,9 @@ impl<'a> Walk<'a> {
         self.answer.truncate(self.wanted.limit);
         self.answer
     }
+}
+
+/// What became of a message that was not delivered: through an alias that was used before it may have come to nobody.
+fn pending(sent: &Sent) -> Outcome {
+    if sent.again { Outcome::Unknown } else { Outcome::Pending }
 }
