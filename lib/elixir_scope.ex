@@ -859,18 +859,20 @@ defmodule ElixirScope do
   | `:since`, `:until` | times, both included: when it was sent, or delivered where its sending was not seen |
   | `:pid` | one server, or a list: at one end, whichever |
   | `:from`, `:to` | likewise, at that end |
-  | `:between` | a list of servers: both ends are among these |
+  | `:between` | a list of two servers or more: both ends are among these |
   | `:kind` | one or some of `:call`, `:reply`, `:cast`, `:info`, `:down`, `:exit`, `:system` |
-  | `:matching` | a function of the message; one whose clauses match none says no |
+  | `:matching` | a function of what the message holds (its `content`, not the struct); one whose clauses match none says no |
   | `:outcome` | one or some of `:taken`, `:delivered`, `:pending`, `:nobody`, `:unwatched`, `:unknown` |
   | `:limit` | how many at most |
   | `:order` | `:oldest` (the default) or `:newest` first |
   | `:in` | the recording |
 
+      # What a call holds is {:"$gen_call", from, request}, and what a cast holds {:"$gen_cast", request}.
       ElixirScope.messages(to: Stock, kind: :call, matching: fn {_, _, {:take, _, _}} -> true end)
+      ElixirScope.messages(to: Stock, matching: fn {:order, _, _} -> true end)
 
   Messages are those of processes that are watched, see `ElixirScope.watch/2`; where none was recorded, `ElixirScope.Error` is raised with the
-  reason `:not_watched`. No pair is a guess: what cannot be known has the outcome `:unknown`. That is so where events are missing, until
+  reason `:not_watched`; so it is where no message of the processes that are asked for could have been seen. No pair is a guess: what cannot be known has the outcome `:unknown`. That is so where events are missing, until
   anything comes that can be told apart, and before OTP 27, where a delivery does not say whom it is from, for equal messages of several
   processes that were on the way to one at once. (There, what a timer brings can also be taken for the equal message of
   a process that is on the way.)

@@ -14,7 +14,7 @@ defmodule ElixirScope.Event do
   | `:binding` | `%{bindings: keyword}`: variables by the names that they have in the source, in the order in which they stand there, with the values that they were bound to. Recorded with `locals: true` |
   | `:tail` | `%{}`: the function gave its frame to the one that it called last |
   | `:state` | `%{state: term, origin: :init \\| :callback \\| :noticed \\| :restated}`; noticed: something that is not instrumented had changed it; restated: nothing changed, it is told again because events are missing. `nil` where what it is made of is missing |
-  | `:process` | who the process is: `%{name:, label:, initial_call:, ancestors:, callers:, parents:}`; of one that is watched from here on also `messages:`, the length of its mailbox, and where its messages are recorded `watched:`, since when |
+  | `:process` | who the process is: `%{name:, label:, initial_call:, ancestors:, callers:, parents:}`; of one that is watched from here on also `messages:`, the length of its mailbox, and where its messages are recorded `watched:`, since when; of one that is not watched any more `unwatched:`, since when |
   | `:gap` | events are missing: `%{cause:, count:, from:, to:}` |
   | `:count` | `%{count: number}`: calls of a function that is counted, not recorded, since its last such event. They lie up to 10 ms before the event |
   | `:mark` | `%{label: label}`: a bookmark, see `ElixirScope.mark/2` |

@@ -54,6 +54,7 @@ defmodule ElixirScope.FlameGraph do
   """
   @spec folded(t) :: String.t()
   def folded(%__MODULE__{} = graph), do: Folded.text(graph)
+  def folded(other), do: no_graph(other)
 
   @doc """
   The graph as a picture: one SVG that needs nothing else. Whatever draws it shows the times of a place when the mouse rests on it.
@@ -64,4 +65,10 @@ defmodule ElixirScope.FlameGraph do
   """
   @spec svg(t) :: String.t()
   def svg(%__MODULE__{} = graph), do: Svg.text(graph)
+  def svg(other), do: no_graph(other)
+
+  defp no_graph(other) do
+    raise ArgumentError,
+          "expected an ElixirScope.FlameGraph, as ElixirScope.flame_graph/1 gives it, got: #{inspect(other, limit: 5, printable_limit: 100)}"
+  end
 end

@@ -13,15 +13,15 @@ defmodule ElixirScope.Message do
   | `outcome` | see below |
 
   Delivered means that it lies in the mailbox; taken, that a `receive` or a callback took it out, which is known of instrumented code.
-  What the runtime sends (timers, ports, `:DOWN`, `:EXIT`) has no `sent`. Nor has `:timeout`, which the VM also tells when a `receive` has
-  waited as long as its `after` says, and no message came.
+  What the runtime sends (timers, ports, `:DOWN`, `:EXIT`) has no `sent`. Of these `:timeout` is left out: the VM tells the same
+  when a `receive` has waited as long as its `after` says and no message came, and nobody can tell them apart.
 
   | `outcome` | meaning |
   |---|---|
   | `:taken` | something took it |
   | `:delivered` | it was delivered; nothing is known that took it |
-  | `:pending` | it was sent, and not delivered by the end of the recording |
-  | `:nobody` | there was no such process, or it ended before; of an alias: it was no more in use |
+  | `:pending` | it was sent, and not delivered by the end of the recording, or its receiver ended without looking at it |
+  | `:nobody` | there was no such process, or it had ended before; of an alias: it was no more in use |
   | `:unwatched` | the deliveries of its receiver are not recorded: see `ElixirScope.watch/2` |
   | `:unknown` | events are missing, or equal messages were on the way and nobody knows which of them this is; a delivery and a sending of this kind are messages of their own |
   """

@@ -173,9 +173,16 @@ defmodule ElixirScope.Recorder do
   def handle_call({:unwatch, _who}, _from, {_recording, nil} = state), do: {:reply, :ok, state}
 
   def handle_call({:unwatch, who}, _from, {recording, watch} = state) do
+    told? = &Watch.Roll.told?(watch.tracing, &1)
+    told = Enum.filter(:erlang.processes(), told?)
+
     case Watch.remove(watch, who) do
-      {:ok, watch} -> {:reply, :ok, {recording, watch}}
-      error -> {:reply, error, state}
+      {:ok, watch} ->
+        Watch.Roll.dismiss(told, told?)
+        {:reply, :ok, {recording, watch}}
+
+      error ->
+        {:reply, error, state}
     end
   end
 

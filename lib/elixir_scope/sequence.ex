@@ -40,7 +40,9 @@ defmodule ElixirScope.Sequence do
   was not delivered. `limit:` is how many steps are written at most, 500 if it is not said; a note says when there are more.
   """
   @spec mermaid(t, keyword) :: String.t()
-  def mermaid(%__MODULE__{} = sequence, options \\ []) do
+  def mermaid(sequence, options \\ [])
+
+  def mermaid(%__MODULE__{} = sequence, options) do
     limit = Keyword.get(options, :limit, 500)
     numbers = sequence.processes |> Enum.with_index(1) |> Map.new()
     {steps, more} = Enum.split(sequence.steps, limit)
@@ -54,6 +56,11 @@ defmodule ElixirScope.Sequence do
       ["sequenceDiagram"] ++ Enum.map(participants ++ lines ++ more(more, sequence), &("  " <> &1)),
       "\n"
     ) <> "\n"
+  end
+
+  def mermaid(other, _options) do
+    raise ArgumentError,
+          "expected an ElixirScope.Sequence, as ElixirScope.sequence/1 gives it, got: #{Kernel.inspect(other, limit: 5, printable_limit: 100)}"
   end
 
   defp line({:message, %{from: nil} = message}, numbers, _sequence),

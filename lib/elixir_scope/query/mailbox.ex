@@ -26,11 +26,13 @@ defmodule ElixirScope.Query.Mailbox do
          pid = :erlang.list_to_pid(~c"<0.#{id}.#{serial}>"),
          messages = Takes.to(recording, pid),
          takes = Takes.takes(recording, pid),
-         {:ok, began} <- began(recording, process, pid, messages, time) do
-      marked = Takes.mark(recording, messages, true)
-      found = at(marked, takes, began, gaps(recording, began, time), time)
-      name = Text.process(recording, pid, time)
-      {:ok, %{found | pid: pid, name: name, time: time, actual: actual(recording, pid, time >= asked - @now)}}
+         {:ok, began, since} <- began(recording, process, pid, messages, time) do
+      marked = recording |> Takes.mark(messages, true) |> Enum.filter(&(Message.time(&1) >= since))
+      seen? = takes != [] or waits?(recording, process)
+      found = at(marked, takes, began, gaps(recording, began, time), time, seen?)
+      actual = actual(recording, pid, time >= asked - @now)
+      found = if moved?(marked, takes, time), do: found, else: compared(found, actual)
+      {:ok, %{found | pid: pid, name: Text.process(recording, pid, time), time: time, actual: actual}}
     end
   end
 
@@ -45,13 +47,39 @@ defmodule ElixirScope.Query.Mailbox do
     end
   end
 
+  # An instrumented `receive` that waits would say what it takes.
+  defp waits?(recording, process) do
+    filter = %{kinds: ["wait"], processes: [process], sites: nil, since: 0, until: @forever}
+    match?({[_event], _next}, Native.events(recording.handle, filter, 0, 1))
+  end
+
+  # Whether anything came or went after the moment: then the length that the VM says later may be another one.
+  defp moved?(messages, takes, time) do
+    Enum.any?(takes, fn {_id, at, _content, _how} -> at > time end) or
+      Enum.any?(messages, fn message ->
+        Enum.any?([message.sent, message.delivered, message.taken], &(&1 != nil and &1.time > time))
+      end)
+  end
+
+  defp compared(%Mailbox{length: length} = mailbox, actual)
+       when not is_integer(length) or actual in [nil, length],
+       do: mailbox
+
+  defp compared(%Mailbox{length: length} = mailbox, actual) do
+    why =
+      "#{length} are known, and the VM says #{actual}: what processes that are not watched, timers or the VM have sent is recorded when the " <>
+        "process looks at it, and what OTP or code that is not instrumented takes is not recorded"
+
+    %{mailbox | length: :unknown, why: why}
+  end
+
   @doc """
   The mailbox by what was delivered to a process, with what took it, by its takings, and by when it began to be watched with how many
-  messages in it; `gaps` are those since.
+  messages in it; `gaps` are those since. `seen?`: what it takes is seen.
   """
-  @spec at([Message.t()], [Takes.take()], {non_neg_integer, non_neg_integer}, list, non_neg_integer) ::
+  @spec at([Message.t()], [Takes.take()], {non_neg_integer, non_neg_integer}, list, non_neg_integer, boolean) ::
           Mailbox.t()
-  def at(messages, takes, {began, before}, gaps, time) do
+  def at(messages, takes, {began, before}, gaps, time, seen? \\ false) do
     takes = Enum.filter(takes, fn {_id, at, _content, _how} -> at <= time end)
     through = through(messages, takes)
     here = Enum.filter(messages, &(lies?(&1, time) and not gone?(&1, through, time)))
@@ -59,18 +87,38 @@ defmodule ElixirScope.Query.Mailbox do
     # Takings of what had been there before.
     known = MapSet.new(for %Message{taken: %{id: id}} <- messages, do: id)
     gone = Enum.count(takes, fn {id, at, _content, _how} -> at >= began and id not in known end)
-    older = if through > 0, do: 0, else: max(before - gone, 0)
+    # Of what lay there when it began the messages may be known: it was watched before.
+    lay = Enum.count(messages, &(Message.time(&1) < began and lies?(&1, began)))
+    older = if through > 0, do: 0, else: max(before - gone - lay, 0)
+    doubtful = doubtful(messages, time)
 
-    case why(takes, here, older, gaps) do
+    case why(seen? or takes != [], here, older, gaps, doubtful) do
       nil -> %Mailbox{length: length(here) + older, messages: here, older: older}
       why -> %Mailbox{length: :unknown, messages: Enum.take(here, -@shown), older: older, why: why}
     end
   end
 
-  # Of a message whose delivery is not known nobody knows when it went. What the VM tells with `:timeout` is mostly a `receive` that
-  # gave up.
-  defp lies?(%Message{sent: nil, content: :timeout}, _time), do: false
+  # How many were sent of which nobody knows whether they came, beyond those that came and nobody knows which these are. What a
+  # process had sent before something else of it came is not there any more, or was counted as what came.
+  defp doubtful(messages, time) do
+    came = for %Message{delivered: %{time: at}} = message <- messages, at <= time, do: message
 
+    last =
+      for %Message{sent: %{id: id}, from: from} <- came, reduce: %{} do
+        last -> Map.update(last, from, id, &max(&1, id))
+      end
+
+    unpaired = for %Message{sent: nil, outcome: :unknown, content: content} <- came, do: content
+
+    sent =
+      for %Message{outcome: :unknown, delivered: nil, sent: %{id: id, time: at}} = message <- messages,
+          at <= time and id > Map.get(last, message.from, -1),
+          do: message.content
+
+    length(sent -- unpaired)
+  end
+
+  # Of a message whose delivery is not known nobody knows when it went.
   defp lies?(%Message{outcome: outcome, delivered: nil}, _time) when outcome in [:unwatched, :unknown],
     do: false
 
@@ -91,37 +139,57 @@ defmodule ElixirScope.Query.Mailbox do
     Enum.max(gone, fn -> 0 end)
   end
 
-  defp why(_takes, _here, _older, [gap | _] = gaps) when is_map(gap),
+  defp why(_seen?, _here, _older, [gap | _] = gaps, _doubtful) when is_map(gap),
     do: "events are missing #{HistoryGaps.text(gaps)}: deliveries or takings may be among them"
 
-  defp why([], here, older, []) when here != [] or older > 0 do
+  defp why(_seen?, _here, _older, [], doubtful) when doubtful > 0,
+    do: "of #{doubtful} that were sent nobody knows whether they came"
+
+  defp why(false, here, older, [], _doubtful) when here != [] or older > 0 do
     "nothing is known that took a message out of it: its module is not instrumented, or it has taken none since it is watched. " <>
       "ElixirScope.instrument/2 or `use ElixirScope` record what its callbacks and `receive`s take"
   end
 
-  defp why(_takes, _here, _older, []), do: nil
+  defp why(_seen?, _here, _older, [], _doubtful), do: nil
 
-  # Since when its messages are recorded, and how many there were.
+  # When it was known how many there were and how many, and since when those are told that came before.
   defp began(recording, process, pid, messages, time) do
     case {introduced(recording, process, time), Enum.filter(messages, & &1.delivered)} do
-      {{since, before}, _delivered} -> {:ok, {since, before}}
-      {nil, [first | _]} -> {:ok, {first.delivered.time, 0}}
+      {{:unwatched, since}, _delivered} -> dismissed(pid, since)
+      {{began, before, since}, _delivered} -> {:ok, {began, before}, since}
+      {nil, [first | _]} -> {:ok, {first.delivered.time, 0}, 0}
       {nil, []} -> silent(recording, process, pid)
     end
   end
 
-  # The last introduction by then that says how many messages there were.
+  defp dismissed(pid, since) do
+    Error.new(
+      :not_watched,
+      "the messages of #{inspect(pid)} are not recorded since #{Moment.format(since)} (#{since}), when ElixirScope.unwatch/1 was called. " <>
+        "Ask about a time before, or say ElixirScope.watch(#{inspect(pid)}) and ask about one from then on"
+    )
+  end
+
+  # The last introduction by then that says how many messages there were. What was told before the process was not watched for a
+  # while may have been taken in that while.
   defp introduced(recording, process, time) do
     filter = %{kinds: ["process"], processes: [process], sites: nil, since: 0, until: time}
     {events, _next} = Native.events(recording.handle, filter, 0, @forever)
 
-    events
-    |> Enum.map(&Event.from_native/1)
-    |> Enum.reverse()
-    |> Enum.find_value(fn
-      %Event{time: since, data: %{watched: _, messages: before}} when is_integer(before) -> {since, before}
-      _other -> nil
+    Enum.reduce(events, {nil, 0}, fn event, {last, since} ->
+      case Event.from_native(event) do
+        %Event{data: %{unwatched: since}} ->
+          {{:unwatched, since}, :again}
+
+        %Event{time: began, data: %{watched: watched, messages: before}} when is_integer(before) ->
+          since = if since == :again, do: watched, else: since
+          {{began, before, since}, since}
+
+        _other ->
+          {last, since}
+      end
     end)
+    |> elem(0)
   end
 
   # One that was never delivered anything but has sent is watched.
@@ -130,7 +198,7 @@ defmodule ElixirScope.Query.Mailbox do
 
     case Native.events(recording.handle, filter, 0, 1) do
       {[event], _next} ->
-        {:ok, {elem(event, 1), 0}}
+        {:ok, {elem(event, 1), 0}, 0}
 
       {[], _next} ->
         Error.new(

@@ -3,8 +3,8 @@ defmodule ElixirScope.Query.Messages do
   # Messages by filters. The native library pairs sends with deliveries (`native/query/src/messages.rs`); what took them is
   # found in `ElixirScope.Query.Takes`.
 
-  alias ElixirScope.{Error, Message, Native, Query, Recording}
-  alias ElixirScope.Query.{Moment, Processes, Server, Takes}
+  alias ElixirScope.{Error, Event, Message, Native, Query, Recording}
+  alias ElixirScope.Query.{Moment, Processes, Range, Server, Takes}
 
   @forever 0xFFFFFFFFFFFFFFFF
   @filters [:in, :since, :until, :pid, :from, :to, :between, :kind, :matching, :outcome, :limit, :order]
@@ -90,6 +90,7 @@ defmodule ElixirScope.Query.Messages do
          {:ok, wanted?} <- wanted?(filters),
          first = if(order == :oldest and not narrowed?(filters), do: limit, else: :infinity),
          {:ok, messages} <- list(recording, [limit: first] ++ chosen),
+         :ok <- seen(recording, chosen, messages),
          {:ok, messages} <- filter(messages, wanted?) do
       {:ok, messages |> ordered(order) |> limited(limit)}
     end
@@ -107,14 +108,85 @@ defmodule ElixirScope.Query.Messages do
   @spec choice(Recording.t(), keyword) :: {:ok, keyword} | {:error, Error.t()}
   def choice(recording, filters) do
     with {:ok, since} <- bound(recording, filters, :since),
-         {:ok, until} <- bound(recording, filters, :until) do
+         {:ok, until} <- bound(recording, filters, :until),
+         :ok <- Range.within(recording, %{since: since || 0, until: until || @forever}),
+         :ok <- two(filters) do
       Enum.reduce_while([:pid, :from, :to, :between], {:ok, [since: since, until: until]}, fn key,
                                                                                               {:ok, chosen} ->
-        case pids(recording, Keyword.get(filters, key), until || @forever) do
+        case asked(recording, filters, key, until || @forever) do
           {:ok, pids} -> {:cont, {:ok, [{key, pids} | chosen]}}
           error -> {:halt, error}
         end
       end)
+    end
+  end
+
+  defp two(filters) do
+    case Keyword.fetch(filters, :between) do
+      {:ok, [_, _ | _]} ->
+        :ok
+
+      :error ->
+        :ok
+
+      {:ok, other} ->
+        Error.new(
+          :bad_option,
+          "expected :between to be a list of two servers or more, got: #{inspect(other)}"
+        )
+    end
+  end
+
+  @doc "The pids that an option names, or `nil` without it."
+  @spec asked(Recording.t(), keyword, atom, non_neg_integer) :: {:ok, [pid] | nil} | {:error, Error.t()}
+  def asked(recording, options, key, time) do
+    case Keyword.fetch(options, key) do
+      :error ->
+        {:ok, nil}
+
+      {:ok, none} when none in [nil, []] ->
+        Error.new(
+          :bad_option,
+          "expected #{inspect(key)} to be a server or a list of some, got: #{inspect(none)}"
+        )
+
+      {:ok, servers} ->
+        pids(recording, servers, time)
+    end
+  end
+
+  # Where nothing could have been seen, none is no answer: of processes that are asked for, some must have been watched.
+  defp seen(recording, chosen, []) do
+    asked = for key <- [:pid, :from, :to, :between], pids = chosen[key], do: pids
+
+    case Enum.find(asked, fn pids -> not Enum.any?(pids, &may_be_seen?(recording, &1)) end) do
+      nil ->
+        :ok
+
+      [pid | _] ->
+        Error.new(
+          :not_watched,
+          "no message from or to #{inspect(pid)} was recorded, and its messages were not watched. Say ElixirScope.watch(#{inspect(pid)}), and ask " <>
+            "about what happens from then on"
+        )
+    end
+  end
+
+  defp seen(_recording, _chosen, _messages), do: :ok
+
+  # A process that was made while others were watched may have been watched too, and said nothing.
+  defp may_be_seen?(recording, pid) do
+    with {:ok, process} <- Server.numbers(pid) do
+      filter = &%{kinds: &1, processes: [process], sites: nil, since: 0, until: @forever}
+      told = filter.(["send", "receive", "spawned"])
+
+      match?({[_event], _next}, Native.events(recording.handle, told, 0, 1)) or
+        recording.handle
+        |> Native.events(filter.(["process"]), 0, @forever)
+        |> elem(0)
+        |> Enum.any?(&match?(%Event{data: %{watched: _}}, Event.from_native(&1)))
+    else
+      _of_another_node -> false
     end
   end
 
@@ -192,7 +264,8 @@ defmodule ElixirScope.Query.Messages do
   defp matching(other) do
     Error.new(
       :bad_option,
-      "expected :matching to be a function of a message such as fn {:order, _} -> true end, got: #{inspect(other)}"
+      "expected :matching to be a function of what a message holds (its content, not the %ElixirScope.Message{}) such as " <>
+        "fn {:order, _} -> true end, got: #{inspect(other)}"
     )
   end
 
@@ -203,8 +276,8 @@ defmodule ElixirScope.Query.Messages do
     {__MODULE__, message, exception} ->
       Error.new(
         :bad_predicate,
-        "the function of :matching failed with #{ElixirScope.Text.exception(:error, exception)} for the message " <>
-          ElixirScope.Text.short(message.content)
+        "the function of :matching, which is given what a message holds and not the %ElixirScope.Message{}, failed with " <>
+          "#{ElixirScope.Text.exception(:error, exception)} for #{ElixirScope.Text.short(message.content)}"
       )
   end
 

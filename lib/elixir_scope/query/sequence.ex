@@ -17,7 +17,7 @@ defmodule ElixirScope.Query.Sequence do
          {:ok, columns} <- columns(options),
          {:ok, recording} <- Query.recording(options),
          {:ok, chosen} <- Messages.choice(recording, Keyword.take(options, [:since, :until])),
-         {:ok, asked} <- Messages.pids(recording, Keyword.get(options, :pid), chosen[:until] || @forever),
+         {:ok, asked} <- Messages.asked(recording, options, :pid, chosen[:until] || @forever),
          {:ok, messages} <- Messages.list(recording, [delivered: true, pid: asked] ++ chosen) do
       {pids, left_out} = cast(messages, asked, columns)
       steps = Enum.sort_by(messages(messages, pids) ++ life(recording, pids, chosen), &elem(&1, 0))
@@ -70,10 +70,9 @@ defmodule ElixirScope.Query.Sequence do
     {Enum.sort_by(Enum.uniq(pids), &Enum.find_index(parts, fn pid -> pid == &1 end)), others}
   end
 
-  # What nobody is known to have sent has one end. A `:timeout` that nobody took is a `receive` that gave up.
+  # What nobody is known to have sent has one end.
   defp messages(messages, pids) do
     for message <- messages,
-        not match?(%Message{sent: nil, content: :timeout, taken: nil}, message),
         message.to in pids and (message.from == nil or message.from in pids),
         do: {Message.time(message), {:message, message}}
   end

@@ -2,10 +2,11 @@ defmodule ElixirScope.Query.WaitingMailboxes do
   @moduledoc false
   # Mailboxes that grow: more is delivered than is taken.
 
-  alias ElixirScope.{Error, Mailbox, Native, Query}
+  alias ElixirScope.{Error, Mailbox, Message, Native, Query}
   alias ElixirScope.Query.{Deadlocks, Past, Server}
 
   @at_least 100
+  @forever 0xFFFFFFFFFFFFFFFF
 
   @doc "See `ElixirScope.growing_mailboxes/1`."
   @spec list(keyword) :: {:ok, [map]} | {:error, Error.t()}
@@ -38,8 +39,30 @@ defmodule ElixirScope.Query.WaitingMailboxes do
     {started, if(recording.live? and state == :running, do: Native.now(), else: max(last, started))}
   end
 
-  # Who was not delivered so much cannot have grown by it.
-  defp busy(recording, {since, until}, at_least) do
+  # Who was not sent or delivered so much cannot have grown by it. What is sent lies there before it is delivered, which a process
+  # that is busy has not seen to.
+  defp busy(recording, span, at_least),
+    do: Enum.uniq(delivered(recording, span, at_least) ++ sent(recording, span, at_least))
+
+  defp sent(recording, {since, until}, at_least) do
+    sends = %{kinds: ["send"], processes: nil, sites: nil, since: since, until: until}
+
+    if Native.count_events(recording.handle, sends) >= at_least do
+      wanted = %{since: since, until: until, delivered: false, from: nil, to: nil, with: nil}
+      pairs = Native.message_pairs(recording.handle, Map.put(wanted, :limit, @forever))
+
+      counts =
+        for {_from, to, count} <- pairs, is_pid(to), reduce: %{} do
+          counts -> Map.update(counts, to, count, &(&1 + count))
+        end
+
+      for {pid, count} <- counts, count >= at_least, do: pid
+    else
+      []
+    end
+  end
+
+  defp delivered(recording, {since, until}, at_least) do
     for process <- Native.processes(recording.handle),
         pid = elem(process, 0),
         elem(process, 3) >= at_least,
@@ -55,8 +78,9 @@ defmodule ElixirScope.Query.WaitingMailboxes do
   defp left(recording, pids, {since, until}, at_least) do
     with {:ok, messages} <- Query.Messages.list(recording, to: pids) do
       left =
-        for %{delivered: %{time: time}} = message <- messages,
-            time in since..until//1,
+        for message <- messages,
+            message.delivered != nil or message.outcome == :pending,
+            Message.time(message) in since..until//1,
             left?(message, until),
             do: message.to
 

@@ -4,6 +4,9 @@ defmodule ElixirScope.Watch.Roll do
   # themselves, with their first call.
 
   alias ElixirScope.Native
+  alias ElixirScope.Watch.Tracing
+
+  @compile {:no_warn_undefined, :trace}
 
   # Nanoseconds that who asks waits for it.
   @patience 300_000_000
@@ -15,38 +18,68 @@ defmodule ElixirScope.Watch.Roll do
   @spec call([pid], (pid -> boolean)) :: :ok
   def call(pids, told?) do
     since = Native.now()
-    call(pids, told?, since, since + @patience)
+    call(pids, &watched(told?, &1, since), since + @patience)
   end
 
   # There may be many, and one that is busy answers late.
-  defp call([], _told?, _since, _until), do: :ok
+  defp call([], _watched, _until), do: :ok
 
-  defp call([pid | rest] = pids, told?, since, until) do
+  defp call([pid | rest] = pids, watched, until) do
     if Native.now() < until do
-      introduce(pid, told?, since)
-      call(rest, told?, since, until)
+      introduce(pid, watched)
+      call(rest, watched, until)
     else
-      later(pids, told?, since)
+      later(pids, watched)
       :ok
     end
   end
 
-  @doc "Does so in a process of its own."
+  @doc """
+  Says of processes whose messages were told that they are not any more. Those of which another request has them told are left out.
+  """
+  @spec dismiss([pid], (pid -> boolean)) :: :ok
+  def dismiss(pids, told?) do
+    since = Native.now()
+    pids |> Enum.reject(told?) |> call(&unwatched(told?, &1, since), since + @patience)
+  end
+
+  # Those that are introduced later may be watched again by then.
+  defp unwatched(told?, pid, since), do: if(told?.(pid), do: %{}, else: %{unwatched: since})
+
+  @doc "Whether the VM tells the messages of a process to this tracing. Before OTP 27 a process has one tracer, which may be another one."
+  @spec told?(Tracing.t(), pid) :: boolean
+  def told?({:session, session, _number}, pid), do: receives?(:trace.info(session, pid, :flags))
+
+  def told?({:legacy, number}, pid) do
+    receives?(:erlang.trace_info(pid, :flags)) and
+      :erlang.trace_info(pid, :tracer) == {:tracer, {Native, number}}
+  end
+
+  defp receives?({:flags, flags}), do: :receive in flags
+  # It has ended.
+  defp receives?(:undefined), do: false
+
+  @doc "Introduces them in a process of its own."
   @spec call_later([pid], (pid -> boolean)) :: pid
-  def call_later(pids, told?), do: later(pids, told?, Native.now())
+  def call_later(pids, told?) do
+    since = Native.now()
+    later(pids, &watched(told?, &1, since))
+  end
+
+  defp watched(told?, pid, since), do: if(told?.(pid), do: %{watched: since}, else: %{})
 
   # What a process of ours makes is one of ours (`native/nif/src/tracer.rs`), but it need not be watched to be met.
-  defp later(pids, told?, since) do
+  defp later(pids, watched) do
     spawn(fn ->
       muted = Native.mute()
-      Enum.each(pids, &introduce(&1, told?, since))
+      Enum.each(pids, &introduce(&1, watched))
       if muted, do: Native.unmute(self())
     end)
   end
 
-  defp introduce(pid, told?, since) do
-    watched = if told?.(pid), do: %{watched: since}, else: %{}
-    with [_ | _] = info <- info(pid), do: Native.introduce_other(pid, Map.merge(watched, about(pid, info)))
+  defp introduce(pid, watched) do
+    since = watched.(pid)
+    with [_ | _] = info <- info(pid), do: Native.introduce_other(pid, Map.merge(since, about(pid, info)))
   end
 
   @items [:registered_name, :initial_call, :links, :message_queue_len, :parent]
