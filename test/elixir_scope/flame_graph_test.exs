@@ -203,4 +203,11 @@ defmodule ElixirScope.FlameGraphTest do
     assert %{reason: :after_recording} =
              assert_raise(Error, fn -> ElixirScope.flame_graph(since: now + 60_000_000_000) end)
   end
+
+  test "what is none is refused with what was expected" do
+    for function <- [&ElixirScope.FlameGraph.svg/1, &ElixirScope.FlameGraph.folded/1] do
+      error = assert_raise ArgumentError, fn -> function.(nil) end
+      assert error.message =~ "expected an ElixirScope.FlameGraph" and error.message =~ "got: nil"
+    end
+  end
 end

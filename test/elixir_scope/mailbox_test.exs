@@ -48,14 +48,33 @@ defmodule ElixirScope.MailboxTest do
       end
     end
 
-    test "holds what was sent and not yet looked at, and not a receive that gave up" do
+    test "holds what was sent and not yet looked at" do
       on_the_way = %{message(:b, 9) | sent: %{id: 2, time: 20}}
       pending = %{message(:c, 9) | sent: %{id: 3, time: 30}, delivered: nil, outcome: :pending}
       unknown = %{pending | outcome: :unknown}
-      messages = [message(:a, 1, 5), message(:timeout, 1), on_the_way, pending, unknown]
+      messages = [message(:a, 1, 5), on_the_way, pending]
       mailbox = Query.Mailbox.at(messages, [{5, 50, :a, :callback}], {0, 0}, [], 60)
       assert %Mailbox{length: 2, messages: [%{content: :b}, %{content: :c}]} = mailbox
       assert [{_, 40}, {_, 30}] = Mailbox.waiting(%{mailbox | time: 60})
+
+      # Of what was sent nobody knows whether it came, unless something came that was sent later, or it is what came from one of some.
+      at = &Query.Mailbox.at(messages ++ [unknown | &1], [{5, 50, :a, :callback}], {0, 0}, [], 60)
+      assert %Mailbox{length: :unknown, why: "of 1 that were sent" <> _} = at.([])
+      later = %{message(:d, 5, 6) | sent: %{id: 4, time: 40}}
+      assert %Mailbox{length: 2} = at.([later])
+      assert %Mailbox{length: 3} = at.([%{message(:c, 5) | outcome: :unknown}])
+    end
+
+    test "is known of one that waits in a receive that is seen, and has taken nothing yet" do
+      messages = [message(:a, 1), message(:b, 2)]
+      assert %Mailbox{length: :unknown} = Query.Mailbox.at(messages, [], {0, 0}, [], 60)
+      assert %Mailbox{length: 2} = Query.Mailbox.at(messages, [], {0, 0}, [], 60, true)
+    end
+
+    test "counts once what had come when it was introduced again" do
+      messages = [message(:a, 1), message(:b, 2), message(:c, 9)]
+      assert %Mailbox{length: 3, older: 0} = Query.Mailbox.at(messages, [], {50, 2}, [], 95, true)
+      assert %Mailbox{length: 4, older: 1} = Query.Mailbox.at(messages, [], {50, 3}, [], 95, true)
     end
 
     test "counts what lay there before, until it is taken" do
@@ -122,6 +141,124 @@ defmodule ElixirScope.MailboxTest do
     for number <- 3..4 do
       assert_receive {:"$gen_call", from, {:in, ^number}}
       GenServer.reply(from, :go_on)
+    end
+  end
+
+  # It does not look at its mailbox until it is told to, in a way that is no message.
+  defmodule Busy do
+    use GenServer
+    use ElixirScope
+
+    def init(gate), do: {:ok, gate}
+    def handle_call(:hello, _from, gate), do: {:reply, :hello, gate}
+
+    def handle_cast({:spin, number}, gate) do
+      :counters.add(gate, 1, 1)
+      spin(gate, number)
+      {:noreply, gate}
+    end
+
+    def handle_cast({:sleep, times}, gate) do
+      for _ <- 1..times, do: Process.sleep(1)
+      {:noreply, gate}
+    end
+
+    def handle_info(_message, gate), do: {:noreply, gate}
+
+    @scope false
+    defp spin(gate, number), do: if(:counters.get(gate, 2) < number, do: spin(gate, number))
+  end
+
+  defp busy do
+    gate = :counters.new(2, [])
+    {:ok, server} = GenServer.start_link(Busy, gate)
+    {:ok, _} = ElixirScope.watch([server, self()])
+    :hello = GenServer.call(server, :hello)
+    {server, gate}
+  end
+
+  defp spin(server, gate, number) do
+    GenServer.cast(server, {:spin, number})
+    wait(fn -> :counters.get(gate, 1) == number end)
+  end
+
+  defp wait(done?), do: unless(done?.(), do: wait(done?))
+
+  test "of a server that does not look at what is sent to it" do
+    {server, gate} = busy()
+    spin(server, gate, 1)
+    for number <- 1..150, do: send(server, number)
+    time = ElixirScope.now()
+    assert {:ok, %Mailbox{length: 150, actual: 150}} = ElixirScope.mailbox(server, time)
+    assert [%{pid: ^server, to: 150}] = ElixirScope.growing_mailboxes(until: time)
+    :counters.add(gate, 2, 1)
+    :hello = GenServer.call(server, :hello)
+    assert {:ok, %Mailbox{length: 150}} = ElixirScope.mailbox(server, time)
+  end
+
+  test "is not known where the VM says another length and nothing explains it" do
+    {server, gate} = busy()
+    spin(server, gate, 1)
+    for number <- 1..5, do: spawn_and_wait(fn -> send(server, number) end)
+
+    assert {:ok, %Mailbox{length: :unknown, actual: 5} = mailbox} =
+             ElixirScope.mailbox(server, ElixirScope.now())
+
+    assert mailbox.why =~ "the VM says 5"
+    :counters.add(gate, 2, 1)
+    :hello = GenServer.call(server, :hello)
+    assert {:ok, %Mailbox{length: 0, actual: 0}} = ElixirScope.mailbox(server, ElixirScope.now())
+  end
+
+  defp spawn_and_wait(action) do
+    {pid, monitor} = spawn_monitor(action)
+    assert_receive {:DOWN, ^monitor, :process, ^pid, _}
+  end
+
+  test "has nothing of receives that gave up" do
+    {server, _gate} = busy()
+    GenServer.cast(server, {:sleep, 120})
+    :hello = GenServer.call(server, :hello)
+    assert {:ok, %Mailbox{length: 0}} = ElixirScope.mailbox(server, ElixirScope.now())
+    assert ElixirScope.growing_mailboxes() == []
+    assert ElixirScope.messages(to: server, matching: fn :timeout -> true end) == []
+    refute Enum.any?(ElixirScope.stats().mailboxes, &(&1.pid == server and &1.most > 2))
+
+    # A message that says so is one.
+    send(server, :timeout)
+    :hello = GenServer.call(server, :hello)
+    assert [%Message{outcome: :taken}] = ElixirScope.messages(to: server, matching: fn :timeout -> true end)
+  end
+
+  test "of a process that is not watched any more, and again later" do
+    {server, _gate} = busy()
+    before = ElixirScope.now()
+    :ok = ElixirScope.unwatch(server)
+    send(server, :unseen)
+
+    assert {:error, %Error{reason: :not_watched, message: text}} =
+             ElixirScope.mailbox(server, ElixirScope.now())
+
+    assert text =~ "unwatch"
+
+    assert [%Message{outcome: :unwatched}] =
+             ElixirScope.messages(to: server, matching: fn :unseen -> true end)
+
+    assert {:ok, %Mailbox{length: 0}} = ElixirScope.mailbox(server, before)
+    {:ok, _} = ElixirScope.watch(server)
+    :hello = GenServer.call(server, :hello)
+    assert {:ok, %Mailbox{length: 0}} = ElixirScope.mailbox(server, ElixirScope.now())
+  end
+
+  if String.to_integer(System.otp_release()) < 27 do
+    test "of a process that another tool traces" do
+      {:ok, store} = Store.start_link(%{})
+      1 = :erlang.trace(store, true, [:procs])
+      {:ok, _} = ElixirScope.watch(:all)
+      {:ok, _} = ElixirScope.watch(self())
+      Store.put(store, %{tea: 1})
+      assert {:error, %Error{reason: :not_watched}} = ElixirScope.mailbox(store, ElixirScope.now())
+      assert [%Message{outcome: :unwatched}] = ElixirScope.messages(to: store)
     end
   end
 

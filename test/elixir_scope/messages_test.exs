@@ -403,4 +403,78 @@ defmodule ElixirScope.MessagesTest do
     assert shown =~ inspect(a) and shown =~ inspect(b)
     assert inspect(%Message{}) =~ "%ElixirScope.Message{"
   end
+
+  test "a process that ended without looking at a message was there" do
+    {:ok, _} = ElixirScope.watch(self(), spawned: true)
+    gate = :counters.new(1, [])
+    # Sleeping it does not look at its mailbox; a monitor would have it do so.
+    pid = spawn(fn -> sleep(gate) end)
+    send(pid, :while_it_lives)
+    :counters.add(gate, 1, 1)
+    wait_for_end(pid)
+    send(pid, :afterwards)
+
+    assert [{:while_it_lives, :pending}, {:afterwards, :nobody}] =
+             for(message <- ElixirScope.messages(to: pid), do: {message.content, message.outcome})
+  end
+
+  defp sleep(gate) do
+    Process.sleep(1)
+    if :counters.get(gate, 1) == 0, do: sleep(gate)
+  end
+
+  defp wait_for_end(pid), do: if(pid in Process.list(), do: wait_for_end(pid))
+
+  test "what goes to an alias that is no more in use is not said to be to one that is not watched" do
+    {:ok, _} = ElixirScope.watch(self())
+    once = :erlang.alias([:reply])
+    never = :erlang.alias()
+    :erlang.unalias(never)
+    send(once, {:first, once})
+    assert_receive {:first, _}
+    send(once, {:second, once})
+    send(never, {:third, never})
+    send(self(), {:last, make_ref()})
+    assert_receive {:last, _}
+
+    outcomes =
+      for %Message{target: target} = message when is_reference(target) <- ElixirScope.messages(from: self()),
+          do: {elem(message.content, 0), message.outcome}
+
+    assert [{:first, first}, {:second, second}, {:third, :unknown}] = outcomes
+    assert first in [:delivered, :taken]
+    assert second in [:unknown, :nobody]
+  end
+
+  test "what could not be answered is an error" do
+    {:ok, _} = ElixirScope.watch(self())
+    send(self(), :hello)
+    future = ElixirScope.now() + 3_600_000_000_000
+
+    for {reason, filters} <- [
+          after_recording: [since: future],
+          before_recording: [until: 5],
+          bad_option: [since: 10, until: 5],
+          bad_option: [pid: []],
+          bad_option: [to: nil],
+          bad_option: [between: self()],
+          bad_option: [between: [self()]],
+          not_watched: [to: Process.whereis(:code_server)]
+        ] do
+      error = assert_raise Error, fn -> ElixirScope.messages(filters) end
+      assert {error.reason, filters} == {reason, filters}
+    end
+
+    for {reason, options} <- [
+          after_recording: [since: future],
+          before_recording: [until: 5],
+          bad_option: [pid: nil]
+        ] do
+      error = assert_raise Error, fn -> ElixirScope.sequence(options) end
+      assert {error.reason, options} == {reason, options}
+    end
+
+    error = assert_raise Error, fn -> ElixirScope.messages(matching: fn _ -> raise "no" end) end
+    assert error.message =~ "what a message holds"
+  end
 end

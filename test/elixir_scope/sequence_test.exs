@@ -163,4 +163,9 @@ defmodule ElixirScope.SequenceTest do
       assert %Error{reason: :not_watched} = assert_raise(Error, fn -> ElixirScope.sequence() end)
     end
   end
+
+  test "what is none is refused with what was expected" do
+    error = assert_raise ArgumentError, fn -> ElixirScope.Sequence.mermaid(nil) end
+    assert error.message =~ "expected an ElixirScope.Sequence" and error.message =~ "got: nil"
+  end
 end

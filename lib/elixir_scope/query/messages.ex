@@ -276,8 +276,8 @@ defmodule ElixirScope.Query.Messages do
     {__MODULE__, message, exception} ->
       Error.new(
         :bad_predicate,
-        "the function of :matching, which is given what a message holds and not the %ElixirScope.Message{}, failed with " <>
-          "#{ElixirScope.Text.exception(:error, exception)} for #{ElixirScope.Text.short(message.content)}"
+        "the function of :matching failed with #{ElixirScope.Text.exception(:error, exception)} for what a message holds (it is not " <>
+          "given the %ElixirScope.Message{}): #{ElixirScope.Text.short(message.content)}"
       )
   end
 
