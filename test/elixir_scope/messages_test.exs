@@ -414,8 +414,11 @@ defmodule ElixirScope.MessagesTest do
     wait_for_end(pid)
     send(pid, :afterwards)
 
-    assert [{:while_it_lives, :pending}, {:afterwards, :nobody}] =
+    assert [{:while_it_lives, first}, {:afterwards, :nobody}] =
              for(message <- ElixirScope.messages(to: pid), do: {message.content, message.outcome})
+
+    # Newer VMs look when a sleep is over.
+    assert first in [:pending, :delivered]
   end
 
   defp sleep(gate) do

@@ -162,6 +162,8 @@ struct Truth {
     delivered: Option<u64>,
     /// Whether it was delivered, seen or not.
     came: bool,
+    /// Whether it went to one that had ended, or to an alias, which may not be in use.
+    nobody: bool,
     from: Option<usize>,
     to: Option<usize>,
 }
@@ -389,7 +391,8 @@ impl World {
         payload.extend_from_slice(target);
         value::put(&mut payload, Token::Integer(digest));
         let sent = self.event(from, Kind::Send, &payload);
-        self.truth.push(Truth { sent, from: Some(from), to, ..Truth::default() });
+        let nobody = missing || answer.is_some();
+        self.truth.push(Truth { sent, from: Some(from), to, nobody, ..Truth::default() });
         let on_the_way = OnTheWay { message: self.truth.len() - 1, digest, call, answer };
         if let Some(to) = to.filter(|_| !missing) {
             self.queues.entry((from, to)).or_default().push_back(on_the_way);
@@ -496,7 +499,8 @@ fn holds(truth: &[Truth], found: &[Message], given: Given) {
             (Some(send), None) => {
                 let true_one = sent[&send];
                 match message.outcome {
-                    Outcome::Pending | Outcome::Nobody => assert!(!true_one.came, "{message:?}"),
+                    Outcome::Pending => assert!(!true_one.came, "{message:?}"),
+                    Outcome::Nobody => assert!(!true_one.came && true_one.nobody, "{message:?}"),
                     Outcome::Unwatched => assert_eq!(true_one.delivered, None, "{message:?}"),
                     Outcome::Unknown => assert!(given.losses || given.late || !given.named, "{message:?}"),
                     Outcome::Delivered => panic!("delivered without an event: {message:?}"),
