@@ -911,8 +911,8 @@ defmodule ElixirScope do
       mailbox.length
 
   What takes messages is recorded of instrumented code. Of other processes, and where events are missing, the length is
-  `:unknown`, and `why` says why. For a moment of the last tenth of a second `actual` is what the VM says now of a process that lives. The
-  error has the reason `:not_watched` when the messages of the process are not recorded.
+  `:unknown`, and `why` says why. For a moment of the last tenth of a second `actual` is what the VM says now of a process that lives;
+  where that is another number and nothing that came or went since explains it, the length is `:unknown` too. The error has the reason `:not_watched` when the messages of the process are not recorded.
   """
   @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, ElixirScope.Mailbox.t()} | {:error, Error.t()}
   def mailbox(server, time, options \\ []), do: Query.Mailbox.mailbox(server, time, options)

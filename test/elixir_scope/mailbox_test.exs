@@ -262,6 +262,25 @@ defmodule ElixirScope.MailboxTest do
     end
   end
 
+  defmodule Picky do
+    use ElixirScope
+
+    def loop do
+      receive do
+        :the_one -> :ok
+      end
+    end
+  end
+
+  test "of a process that waits in an instrumented receive and has taken nothing yet" do
+    {:ok, _} = ElixirScope.watch(self(), spawned: true)
+    pid = spawn_link(&Picky.loop/0)
+    for number <- 1..3, do: send(pid, number)
+    wait(fn -> Enum.any?(ElixirScope.events(pid: pid), &(&1.kind == :wait)) end)
+    assert {:ok, %Mailbox{length: 3, actual: 3}} = ElixirScope.mailbox(pid, ElixirScope.now())
+    send(pid, :the_one)
+  end
+
   test "of an instrumented server between calls" do
     {:ok, store} = Store.start_link(%{})
     {:ok, _} = ElixirScope.watch([store, self()])
