@@ -71,6 +71,11 @@ defmodule ElixirScope.MailboxTest do
       assert %Mailbox{length: 2} = Query.Mailbox.at(messages, [], {0, 0}, [], 60, true)
     end
 
+    test "has no answer to who asks about a process" do
+      messages = [message({make_ref(), {:parent, self()}}, 1), message({make_ref(), {:ok, 1}}, 2)]
+      assert %Mailbox{length: 1} = Query.Mailbox.at(messages, [], {0, 0}, [], 60, true)
+    end
+
     test "counts once what had come when it was introduced again" do
       messages = [message(:a, 1), message(:b, 2), message(:c, 9)]
       assert %Mailbox{length: 3, older: 0} = Query.Mailbox.at(messages, [], {50, 2}, [], 95, true)
@@ -200,11 +205,10 @@ defmodule ElixirScope.MailboxTest do
     {server, gate} = busy()
     spin(server, gate, 1)
     for number <- 1..5, do: spawn_and_wait(fn -> send(server, number) end)
+    assert {:ok, %Mailbox{actual: 5} = mailbox} = ElixirScope.mailbox(server, ElixirScope.now())
 
-    assert {:ok, %Mailbox{length: :unknown, actual: 5} = mailbox} =
-             ElixirScope.mailbox(server, ElixirScope.now())
-
-    assert mailbox.why =~ "the VM says 5"
+    # Newer VMs deliver to a process that is busy.
+    assert mailbox.length == 5 or (mailbox.length == :unknown and mailbox.why =~ "the VM says 5")
     :counters.add(gate, 2, 1)
     :hello = GenServer.call(server, :hello)
     assert {:ok, %Mailbox{length: 0, actual: 0}} = ElixirScope.mailbox(server, ElixirScope.now())

@@ -118,6 +118,14 @@ defmodule ElixirScope.Query.Mailbox do
     length(sent -- unpaired)
   end
 
+  # What `Process.info/2` asks of another process comes back like this, from nobody, and is taken at once.
+  @items [:parent, :links, :dictionary, :registered_name, :initial_call, :message_queue_len] ++
+           [:status, :memory, :messages, :monitors, :reductions, :current_function, :current_stacktrace]
+
+  defp lies?(%Message{sent: nil, from: nil, content: {ref, {item, _}}}, _time)
+       when is_reference(ref) and item in @items,
+       do: false
+
   # Of a message whose delivery is not known nobody knows when it went.
   defp lies?(%Message{outcome: outcome, delivered: nil}, _time) when outcome in [:unwatched, :unknown],
     do: false
