@@ -208,7 +208,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             return *known;
         }
         let Some(external) = self.index.external(pid) else { return atoms::nil().encode(self.env) };
-        let word = self.decoder(0).external(external);
+        let word = self.decoder(0).external(&external);
         let term = vm::term(self.env, word);
         self.pids.insert(pid, term);
         term
@@ -486,7 +486,7 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
         ("node", manifest.node.encode(env)),
         ("vm", manifest.vm.encode(env)),
         ("events", index.next_event().encode(env)),
-        ("processes", index.processes().len().encode(env)),
+        ("processes", index.process_count().encode(env)),
         ("functions", functions.encode(env)),
         ("segments", index.segments().0.encode(env)),
         ("packed", index.segments().1.encode(env)),
