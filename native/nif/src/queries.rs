@@ -299,6 +299,12 @@ fn count_events(handle: ResourceArc<Handle>, wanted: Wanted) -> u64 {
     handle.recording.index().count(&wanted.filter())
 }
 
+/// The earliest time of the last so many events that match; `nil` when there are not so many.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn earliest(handle: ResourceArc<Handle>, wanted: Wanted, count: usize) -> Option<u64> {
+    handle.recording.index().earliest_of_last(&wanted.filter(), count).map(|time| time.0)
+}
+
 /// Events of a process that are looked at for the calls that are open: a fraction of a second.
 const FRAMES: usize = 5_000_000;
 
