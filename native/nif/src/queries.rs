@@ -429,6 +429,14 @@ fn processes<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     index.processes().into_iter().map(process).collect::<Vec<_>>().encode(env)
 }
 
+/// `{first, last, events}` of some processes, and `nil` of one that is not in the recording.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn seen(handle: ResourceArc<Handle>, processes: Vec<(u32, u32)>) -> Vec<Option<(u64, u64, u64)>> {
+    let index = handle.recording.index();
+    let seen = |process: elixir_scope_query::Process| (process.first.0, process.last.0, process.events);
+    processes.into_iter().map(|numbers| index.process(pid(numbers)).map(seen)).collect()
+}
+
 /// `{key, site}` of every site.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {

@@ -591,3 +591,48 @@ fn name_of(event: &Event<'_>, text: &dyn Fn(u32) -> Option<String>) -> Option<St
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_over_soon_takes_few_bytes() {
+        let entries = size_of::<Brief>() + size_of::<Slot>() + size_of::<(Pid, u32)>();
+        assert!(entries <= 64, "{entries} bytes");
+    }
+
+    #[test]
+    fn a_pid_is_written_as_it_was_read() {
+        let mut part = Part::default();
+        let pid = |number| Pid { id: number, serial: number / 3 };
+        let new = |pid: Pid| {
+            let head = [131, 88, 119, 1, b'a'];
+            [&head[..], &pid.id.to_be_bytes(), &pid.serial.to_be_bytes(), &[1, 2, 3, 4]].concat()
+        };
+        let old =
+            |pid: Pid| [&[103, 119, 0][..], &pid.id.to_be_bytes(), &pid.serial.to_be_bytes(), &[1]].concat();
+        let odd = |_: Pid| vec![1, 2];
+        let forms: [&dyn Fn(Pid) -> Vec<u8>; 4] = [&new, &old, &odd, &|_| vec![]];
+        let written: Vec<_> =
+            (0..400).map(|number| (pid(number), forms[number as usize % forms.len()](pid(number)))).collect();
+        let slots =
+            written.iter().map(|(pid, bytes)| part.slot(Definition::Process(*pid, bytes.clone()))).collect();
+        part.define(7, slots);
+        // As well in a part that it is merged into.
+        let mut merged = Part::default();
+        let another = merged.slot(Definition::Process(pid(1), old(pid(1))));
+        merged.define(6, vec![another]);
+        merged.absorb(&part);
+        for (number, (pid, bytes)) in (7..).zip(&written) {
+            for part in [&part, &merged] {
+                assert_eq!(part.pid_of(number), Some(*pid));
+                let Some(Defined::Process(known, external)) = part.definition(number) else {
+                    panic!("a process")
+                };
+                assert_eq!((known, &external[..]), (*pid, &bytes[..]));
+            }
+        }
+        assert_eq!(merged.forms.len(), 2);
+    }
+}
