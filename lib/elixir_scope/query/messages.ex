@@ -16,7 +16,8 @@ defmodule ElixirScope.Query.Messages do
 
   `:from` and `:to` are pids, `:between` those that both ends must be of, `:pid` those of which one end must be. With
   `delivered: true` also those that were sent before and delivered within. The pairs are made from the beginning of the recording on,
-  as they depend on what was on the way: about half a second for a million messages, whatever the window is.
+  as they depend on what was on the way: about half a second for a million of their
+  events, whatever the window is.
   """
   @spec list(Recording.t(), keyword) :: {:ok, [Message.t()]} | {:error, Error.t()}
   def list(recording, options \\ []) do
