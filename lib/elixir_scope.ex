@@ -877,8 +877,10 @@ defmodule ElixirScope do
   processes that were on the way to one at once. (There, what a timer brings can also be taken for the equal message of
   a process that is on the way.)
 
-  Pairing begins with the recording, whatever the window is: about half a second for a million messages. What took a message is
-  looked for among all messages of its receiver.
+  Pairing begins with the recording, whatever the window is: about half a second for a million sendings and deliveries. The messages
+  that are given cost more: 250,000 of them took two seconds and 440 MB, so say `:since`, or `:limit`. What took a message is
+  looked for among all messages of its receiver, if anything is known to take them. Before OTP 27 equal messages of many processes
+  that are on the way to one at once take time with the square of the processes: 30,000 of them took seven seconds.
   """
   @spec messages(keyword) :: [ElixirScope.Message.t()]
   def messages(filters \\ []), do: bang(Query.Messages.messages(filters))
@@ -929,6 +931,8 @@ defmodule ElixirScope do
       iex> life = ElixirScope.now() |> ElixirScope.processes() |> Enum.find(&(&1.pid == counter))
       iex> {life.initial_call, life.kind, life.parent == self(), life.status}
       {{ElixirScope.Doctest.Counter, :init, 1}, :gen_server, true, :alive}
+
+  The lives before the time are gone through: about a second for 100,000 processes.
   """
   @spec processes(Moment.t(), keyword) :: ElixirScope.Lives.t()
   def processes(time, options \\ []), do: bang(Query.Processes.processes(time, options))

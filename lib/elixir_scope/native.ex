@@ -71,6 +71,8 @@ defmodule ElixirScope.Native do
   def events(_handle, _filter, _from, _limit), do: absent(:events)
   def events_before(_handle, _filter, _before, _limit), do: absent(:events_before)
   def count_events(_handle, _filter), do: absent(:count_events)
+  def seen(_handle, _processes), do: absent(:seen)
+  def earliest(_handle, _filter, _count), do: absent(:earliest)
   def open_calls(_handle, _process, _before), do: absent(:open_calls)
   def began(_handle, _process, _end), do: absent(:began)
   def gaps(_handle, _from, _to), do: absent(:gaps)

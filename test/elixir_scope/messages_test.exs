@@ -372,6 +372,26 @@ defmodule ElixirScope.MessagesTest do
     assert length(ElixirScope.messages(between: [a, b], outcome: :delivered)) == 21
   end
 
+  test "the newest are the last of all, however far back they lie" do
+    [a, b] = [worker(), worker()]
+    {:ok, _} = ElixirScope.watch([a, b])
+    tell(b, fn -> for number <- 1..3, do: send(a, {:rare, number}) end)
+    tell(a, fn -> for number <- 1..600, do: send(b, {:often, rem(number, 7), number}) end)
+
+    for filters <- [
+          [],
+          [to: b],
+          [from: b],
+          [pid: a, matching: fn {kind, _} -> kind == :rare end],
+          [between: [a, b], matching: fn {:often, rest, _} -> rest == 3 end],
+          [from: b, outcome: :nobody]
+        ],
+        limit <- [1, 2, 5, 1_000] do
+      newest = ElixirScope.messages([order: :newest, limit: limit] ++ filters)
+      assert newest == filters |> ElixirScope.messages() |> Enum.reverse() |> Enum.take(limit)
+    end
+  end
+
   test "bad filters" do
     a = worker()
     {:ok, _} = ElixirScope.watch([a, self()])

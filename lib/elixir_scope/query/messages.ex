@@ -7,6 +7,8 @@ defmodule ElixirScope.Query.Messages do
   alias ElixirScope.Query.{Moment, Processes, Range, Server, Takes}
 
   @forever 0xFFFFFFFFFFFFFFFF
+  # Events that the newest messages are looked for in, at first.
+  @tried 256
   @filters [:in, :since, :until, :pid, :from, :to, :between, :kind, :matching, :outcome, :limit, :order]
 
   @doc """
@@ -14,7 +16,8 @@ defmodule ElixirScope.Query.Messages do
 
   `:from` and `:to` are pids, `:between` those that both ends must be of, `:pid` those of which one end must be. With
   `delivered: true` also those that were sent before and delivered within. The pairs are made from the beginning of the recording on,
-  as they depend on what was on the way: about half a second for a million messages, whatever the window is.
+  as they depend on what was on the way: about half a second for a million of their
+  events, whatever the window is.
   """
   @spec list(Recording.t(), keyword) :: {:ok, [Message.t()]} | {:error, Error.t()}
   def list(recording, options \\ []) do
@@ -89,10 +92,48 @@ defmodule ElixirScope.Query.Messages do
          {:ok, order} <- order(filters),
          {:ok, wanted?} <- wanted?(filters),
          first = if(order == :oldest and not narrowed?(filters), do: limit, else: :infinity),
-         {:ok, messages} <- list(recording, [limit: first] ++ chosen),
-         :ok <- seen(recording, chosen, messages),
-         {:ok, messages} <- filter(messages, wanted?) do
+         {:ok, messages} <- found(recording, [limit: first] ++ chosen, wanted?, order, limit) do
       {:ok, messages |> ordered(order) |> limited(limit)}
+    end
+  end
+
+  # Of the newest so many the oldest of as many events is tried as the beginning, and then earlier ones: what lies within is all
+  # there is from then on, so what is enough is right.
+  defp found(recording, chosen, wanted?, :newest, limit) when is_integer(limit),
+    do: newest(recording, chosen, wanted?, limit, 4 * limit + @tried)
+
+  defp found(recording, chosen, wanted?, _order, _limit) do
+    with {:ok, messages} <- list(recording, chosen),
+         :ok <- seen(recording, chosen, messages),
+         do: filter(messages, wanted?)
+  end
+
+  defp newest(recording, chosen, wanted?, limit, tried) do
+    since = since(recording, chosen, tried)
+    whole? = since <= (chosen[:since] || 0)
+    chosen_now = if whole?, do: chosen, else: Keyword.put(chosen, :since, since)
+
+    with {:ok, messages} <- list(recording, chosen_now),
+         :ok <- if(whole?, do: seen(recording, chosen, messages), else: :ok),
+         {:ok, messages} <- filter(messages, wanted?) do
+      if whole? or length(messages) >= limit,
+        do: {:ok, messages},
+        else: newest(recording, chosen, wanted?, limit, tried * 64)
+    end
+  end
+
+  # When the last so many events of messages began; 0 when there are not so many.
+  defp since(recording, chosen, tried) do
+    until = chosen[:until] || @forever
+    filter = %{kinds: ["send", "receive"], processes: ends(chosen), sites: nil, since: 0, until: until}
+    Native.earliest(recording.handle, filter, tried) || 0
+  end
+
+  # Whose events messages may be made of.
+  defp ends(chosen) do
+    case for(key <- [:pid, :from, :to, :between], pids <- List.wrap(chosen[key]), do: pids) do
+      [] -> nil
+      pids -> numbers(pids)
     end
   end
 

@@ -28,8 +28,8 @@ defmodule ElixirScope.Query.Processes do
          :ok <- Query.within(recording, time),
          {:ok, gaps} <- HistoryGaps.all(recording) do
       gaps = HistoryGaps.touching(gaps, 0, time)
-      known = counts(recording)
       living = living(recording, time)
+      known = counts(recording, Map.keys(living))
 
       list =
         for {pid, life} <- living,
@@ -123,10 +123,14 @@ defmodule ElixirScope.Query.Processes do
   defp filter(kinds, processes, since, until),
     do: %{kinds: kinds, processes: processes, sites: nil, since: since, until: until}
 
-  defp counts(recording) do
-    for {pid, first, last, events, _states, _introductions} <- Native.processes(recording.handle),
+  # Of those that live: they are few of all that were.
+  defp counts(recording, pids) do
+    local = for pid <- pids, {:ok, process} <- [Server.numbers(pid)], do: {pid, process}
+    seen = Native.seen(recording.handle, Enum.map(local, &elem(&1, 1)))
+
+    for {{pid, _process}, {_first, _last, _events} = seen} <- Enum.zip(local, seen),
         into: %{},
-        do: {pid, {first, last, events}}
+        do: {pid, seen}
   end
 
   # A pid that was given anew has events of others before.

@@ -20,12 +20,17 @@ defmodule ElixirScope.Query.Takes do
   @doc "The messages, with what took each of those that were delivered. `whole?`: these are all of their receivers."
   @spec mark(Recording.t(), [Message.t()], boolean) :: [Message.t()]
   def mark(recording, messages, whole?) do
-    keys = keys(recording)
+    given = messages |> Enum.filter(& &1.delivered) |> Enum.group_by(& &1.to)
+    takes = taking(recording, Map.keys(given))
+
+    # Which of equal messages one is follows from those before it, where anything takes them.
+    all = if whole?, do: given, else: Map.merge(given, delivered(recording, Map.keys(takes)))
+    called = recording |> sent(for({to, own} <- given, replies?(own), do: to)) |> Enum.group_by(& &1.from)
 
     taken =
-      for {to, own} <- messages |> Enum.filter(& &1.delivered) |> Enum.group_by(& &1.to),
-          own = if(whole?, do: own, else: recording |> to(to) |> Enum.filter(& &1.delivered)),
-          pair <- taken(own, takes(recording, to, keys), awaits(recording, to, own)),
+      for {to, own} <- all,
+          awaits = awaits(recording, to, own, Map.get(called, to, [])),
+          pair <- taken(own, Map.get(takes, to, []), awaits),
           into: %{},
           do: pair
 
@@ -45,16 +50,36 @@ defmodule ElixirScope.Query.Takes do
   defp outcome(:unknown), do: :unknown
   defp outcome(:delivered), do: :taken
 
+  # The takings of those that have any. Mostly that is few of many.
+  defp taking(recording, pids) do
+    keys = keys(recording)
+
+    if none?(recording, ["take"], nil) and (keys == [] or none?(recording, ["call"], keys)),
+      do: %{},
+      else: for(pid <- pids, takes = takes(recording, pid, keys), takes != [], into: %{}, do: {pid, takes})
+  end
+
+  defp none?(recording, kinds, sites) do
+    filter = %{kinds: kinds, processes: nil, sites: sites, since: 0, until: @forever}
+    match?({[], _next}, Native.events(recording.handle, filter, 0, 1))
+  end
+
   @doc "All messages to a process, without what took them."
   @spec to(Recording.t(), pid) :: [Message.t()]
-  def to(recording, pid), do: all(recording, to: pid)
+  def to(recording, pid), do: all(recording, to: [pid])
 
-  defp sent(recording, pid), do: recording |> all(from: pid) |> Enum.filter(& &1.sent)
+  defp delivered(recording, pids),
+    do: recording |> all(to: pids) |> Enum.filter(& &1.delivered) |> Enum.group_by(& &1.to)
 
-  defp all(recording, [{side, pid}]) do
-    {:ok, process} = Server.numbers(pid)
+  defp sent(recording, pids), do: recording |> all(from: pids) |> Enum.filter(& &1.sent)
+
+  # Each question reads the recording once, however many processes it is about.
+  defp all(_recording, [{_side, []}]), do: []
+
+  defp all(recording, [{side, pids}]) do
+    processes = for pid <- pids, {:ok, process} <- [Server.numbers(pid)], do: process
     wanted = %{since: 0, until: @forever, delivered: false, from: nil, to: nil, with: nil, limit: @forever}
-    recording.handle |> Native.messages(%{wanted | side => [process]}) |> Enum.map(&Message.from_native/1)
+    recording.handle |> Native.messages(%{wanted | side => processes}) |> Enum.map(&Message.from_native/1)
   end
 
   @doc "All takings of a process, in their order."
@@ -151,14 +176,15 @@ defmodule ElixirScope.Query.Takes do
 
   # Who has called without a limit of time has a plain reference; so has a Task, whose awaiting is seen since OTP 27 (see
   # `ElixirScope.Watch.Kinds`).
-  defp awaits(recording, pid, messages) do
-    if Enum.any?(messages, &match?(%Message{kind: :reply, content: {ref, _}} when is_reference(ref), &1)),
-      do: Map.merge(calls(recording, pid), tasks(recording, pid)),
-      else: %{}
+  defp awaits(recording, pid, messages, sent) do
+    if replies?(messages), do: Map.merge(calls(sent), tasks(recording, pid)), else: %{}
   end
 
-  defp calls(recording, pid) do
-    for %Message{kind: :call, ref: ref, sent: at} when ref != nil <- sent(recording, pid),
+  defp replies?(messages),
+    do: Enum.any?(messages, &match?(%Message{kind: :reply, content: {ref, _}} when is_reference(ref), &1))
+
+  defp calls(sent) do
+    for %Message{kind: :call, ref: ref, sent: at} when ref != nil <- sent,
         into: %{},
         do: {ref, at}
   end

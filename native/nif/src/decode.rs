@@ -7,6 +7,7 @@ use crate::atoms;
 use crate::vm::{Env, Kind, Word};
 use elixir_scope_event::value::{self, CutKind, Token};
 use elixir_scope_event::{Definition, Malformed};
+use elixir_scope_query::Defined;
 use elixir_scope_query::Volume;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -418,8 +419,9 @@ impl<'a> Decoder<'a> {
     /// The term of a definition.
     pub fn definition(&self, number: u64) -> Word {
         match self.volume.as_ref().and_then(|volume| volume.definition(number)) {
-            Some(Definition::Atom(text)) => self.atom(text),
-            Some(Definition::Process(_, bytes) | Definition::Term(bytes)) => self.external(bytes),
+            Some(Defined::Other(Definition::Atom(text))) => self.atom(text),
+            Some(Defined::Other(Definition::Term(bytes))) => self.external(bytes),
+            Some(Defined::Process(_, bytes)) => self.external(&bytes),
             _ => self.cut(CutKind::Other, 0, &[]),
         }
     }

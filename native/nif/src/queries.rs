@@ -208,7 +208,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             return *known;
         }
         let Some(external) = self.index.external(pid) else { return atoms::nil().encode(self.env) };
-        let word = self.decoder(0).external(external);
+        let word = self.decoder(0).external(&external);
         let term = vm::term(self.env, word);
         self.pids.insert(pid, term);
         term
@@ -297,6 +297,12 @@ fn events_before<'a>(
 #[rustler::nif(schedule = "DirtyCpu")]
 fn count_events(handle: ResourceArc<Handle>, wanted: Wanted) -> u64 {
     handle.recording.index().count(&wanted.filter())
+}
+
+/// The earliest time of the last so many events that match; `nil` when there are not so many.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn earliest(handle: ResourceArc<Handle>, wanted: Wanted, count: usize) -> Option<u64> {
+    handle.recording.index().earliest_of_last(&wanted.filter(), count).map(|time| time.0)
 }
 
 /// Events of a process that are looked at for the calls that are open: a fraction of a second.
@@ -423,6 +429,14 @@ fn processes<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     index.processes().into_iter().map(process).collect::<Vec<_>>().encode(env)
 }
 
+/// `{first, last, events}` of some processes, and `nil` of one that is not in the recording.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn seen(handle: ResourceArc<Handle>, processes: Vec<(u32, u32)>) -> Vec<Option<(u64, u64, u64)>> {
+    let index = handle.recording.index();
+    let seen = |process: elixir_scope_query::Process| (process.first.0, process.last.0, process.events);
+    processes.into_iter().map(|numbers| index.process(pid(numbers)).map(seen)).collect()
+}
+
 /// `{key, site}` of every site.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
@@ -486,7 +500,7 @@ fn summary<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
         ("node", manifest.node.encode(env)),
         ("vm", manifest.vm.encode(env)),
         ("events", index.next_event().encode(env)),
-        ("processes", index.processes().len().encode(env)),
+        ("processes", index.process_count().encode(env)),
         ("functions", functions.encode(env)),
         ("segments", index.segments().0.encode(env)),
         ("packed", index.segments().1.encode(env)),

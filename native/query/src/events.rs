@@ -4,6 +4,7 @@ use crate::filter::Filter;
 use crate::index::Index;
 use crate::part::BlockRef;
 use crate::row::Row;
+use elixir_scope_clock::Nanos;
 use elixir_scope_segment::Event;
 use std::ops::ControlFlow;
 
@@ -74,6 +75,16 @@ impl Index {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// The earliest time of the last `count` events that match; `None` when there are not so many.
+    pub fn earliest_of_last(&self, filter: &Filter, count: usize) -> Option<Nanos> {
+        let (mut left, mut earliest) = (count, Nanos(u64::MAX));
+        let found = self.walk_back(filter, u64::MAX, |_, event| {
+            (left, earliest) = (left.saturating_sub(1), earliest.min(event.time));
+            if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(earliest) }
+        });
+        found.break_value()
     }
 
     /// How many events match.

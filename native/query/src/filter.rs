@@ -64,7 +64,7 @@ impl Resolved {
     pub(crate) fn blocks<'p>(&self, part: &'p Part) -> Vec<&'p BlockRef> {
         let of_processes = self.processes.as_ref().map(|numbers| {
             let known = numbers.iter().filter_map(|number| part.process(*number));
-            union(known.map(|process| &process.blocks[..]))
+            union(known.map(|process| process.blocks))
         });
         let of_sites =
             self.sites.as_ref().map(|numbers| union(numbers.iter().map(|number| part.site(*number))));

@@ -1,7 +1,7 @@
 //! What is where in a run, at one moment. Built from blocks alone, and extended as they come.
 
 use crate::breaks::Breaks;
-use crate::part::Part;
+use crate::part::{Defined, Known, Part};
 use crate::row::Row;
 use crate::volume::Volume;
 use ahash::{AHashMap, AHashSet};
@@ -9,6 +9,7 @@ use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Definition, Gap, Pid, Site};
 use elixir_scope_segment::{Damage, Event, Place, Segment};
 use elixir_scope_store::RunPath;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A process that made events.
@@ -166,17 +167,17 @@ impl Index {
         let mut found: Option<Process> = None;
         for volume in &self.volumes {
             let Some(number) = volume.process(pid) else { continue };
-            let Some(Definition::Process(_, external)) = volume.definition(u64::from(number)) else { continue };
-            let process = found.get_or_insert_with(|| Process::new(pid, external));
-            volume.parts_of(number).for_each(|(_, part)| process.add(part));
+            let Some(Defined::Process(_, external)) = volume.definition(u64::from(number)) else { continue };
+            let process = found.get_or_insert_with(|| Process::new(pid, external.into_owned()));
+            volume.parts_of(number).for_each(|(_, part)| process.add(&part));
         }
         found
     }
 
     /// The pid of a process in the external term format.
-    pub fn external(&self, pid: Pid) -> Option<&[u8]> {
+    pub fn external(&self, pid: Pid) -> Option<Cow<'_, [u8]>> {
         self.volumes.iter().find_map(|volume| match volume.definition(u64::from(volume.process(pid)?)) {
-            Some(Definition::Process(_, external)) => Some(&external[..]),
+            Some(Defined::Process(_, external)) => Some(external),
             _ => None,
         })
     }
@@ -186,14 +187,26 @@ impl Index {
         let mut found: AHashMap<Pid, Process> = AHashMap::new();
         for volume in &self.volumes {
             for (number, part) in volume.parts.iter().flat_map(|part| part.processes()) {
-                if let Some(Definition::Process(pid, external)) = volume.definition(u64::from(number)) {
-                    found.entry(*pid).or_insert_with(|| Process::new(*pid, external)).add(part);
+                if let Some(Defined::Process(pid, external)) = volume.definition(u64::from(number)) {
+                    found.entry(pid).or_insert_with(|| Process::new(pid, external.into_owned())).add(&part);
                 }
             }
         }
         let mut processes: Vec<_> = found.into_values().collect();
         processes.sort_by_key(|process| (process.first, process.pid));
         processes
+    }
+
+    /// How many processes there are. Nothing is made of each.
+    pub fn process_count(&self) -> usize {
+        let mut pids = Vec::new();
+        for volume in &self.volumes {
+            let numbers = volume.parts.iter().flat_map(|part| part.processes()).map(|(number, _)| number);
+            pids.extend(numbers.filter_map(|number| volume.pid(Some(number))));
+            pids.sort_unstable();
+            pids.dedup();
+        }
+        pids.len()
     }
 
     /// The last process that had a name when it was seen first, and was seen by `time`.
@@ -231,9 +244,8 @@ impl Index {
     /// All sites, in the order in which they were seen.
     pub fn sites(&self) -> Vec<&Site> {
         let mut seen = AHashSet::new();
-        let definitions =
-            self.volumes.iter().flat_map(|volume| &volume.parts).flat_map(|part| part.definitions());
-        let sites = definitions.filter_map(|definition| match &**definition {
+        let definitions = self.volumes.iter().flat_map(|volume| &volume.parts).flat_map(|part| part.others());
+        let sites = definitions.filter_map(|definition| match definition {
             Definition::Site(site) => Some(site),
             _ => None,
         });
@@ -243,7 +255,7 @@ impl Index {
     /// The site with a key.
     pub fn site(&self, key: u64) -> Option<&Site> {
         self.volumes.iter().find_map(|volume| match volume.definition(u64::from(volume.site(key)?)) {
-            Some(Definition::Site(site)) => Some(site),
+            Some(Defined::Other(Definition::Site(site))) => Some(site),
             _ => None,
         })
     }
@@ -305,12 +317,12 @@ impl Index {
 }
 
 impl Process {
-    fn new(pid: Pid, external: &[u8]) -> Self {
+    fn new(pid: Pid, external: Vec<u8>) -> Self {
         let (first, last) = (Nanos(u64::MAX), Nanos(0));
-        Process { pid, external: external.to_vec(), first, last, events: 0, states: 0 }
+        Process { pid, external, first, last, events: 0, states: 0 }
     }
 
-    fn add(&mut self, part: &crate::part::ProcessPart) {
+    fn add(&mut self, part: &Known<'_>) {
         self.events += part.events;
         self.states += part.states;
         self.first = self.first.min(part.first);

@@ -36,6 +36,7 @@ pub use events::Page;
 pub use filter::Filter;
 pub use index::{Index, Process};
 pub use messages::{Message, Outcome, Vm, Wanted};
+pub use part::Defined;
 pub use recording::Recording;
 pub use row::Row;
 pub use spread::Spread;

@@ -7,6 +7,7 @@
 //! instrumented takes.
 
 use crate::counted::Counted;
+use crate::part::Defined;
 use crate::volume::Volume;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
@@ -110,7 +111,7 @@ fn is_unseen(volume: &Volume, mut rest: &[u8]) -> bool {
 fn atom<'v>(volume: &'v Volume, token: Token<'_>) -> Option<&'v str> {
     let Token::Reference(number) = token else { return None };
     match volume.definition(number)? {
-        Definition::Atom(atom) => Some(atom),
+        Defined::Other(Definition::Atom(atom)) => Some(atom),
         _ => None,
     }
 }

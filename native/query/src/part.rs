@@ -8,6 +8,7 @@ use elixir_scope_clock::Nanos;
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Gap, Kind, LossCause, Pid, varint};
 use elixir_scope_segment::{Block, Damage, Event, Place, Segment};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A block, by what can rule it out.
@@ -45,6 +46,102 @@ pub(crate) struct ProcessPart {
     pub(crate) introductions: Vec<(u32, Place)>,
 }
 
+/// Blocks of a process that is kept as a [`Brief`], at most.
+const FEW: usize = 2;
+/// Forms of pids in a part, at most.
+const FORMS: usize = 16;
+/// No block.
+const NONE: u32 = u32::MAX;
+
+/// A process with events in few blocks, and no state nor introduction: one of the many that are over soon. They take most
+/// of the memory of an index, so this is small.
+#[derive(Clone, Copy, Debug)]
+struct Brief {
+    number: u32,
+    events: u32,
+    blocks: [u32; FEW],
+    first: Nanos,
+    last: Nanos,
+}
+
+impl Brief {
+    fn blocks(&self) -> &[u32] {
+        &self.blocks[..self.blocks.iter().take_while(|block| **block != NONE).count()]
+    }
+}
+
+/// What is known of a process in these blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'p> {
+    pub(crate) events: u64,
+    pub(crate) states: u64,
+    pub(crate) first: Nanos,
+    pub(crate) last: Nanos,
+    pub(crate) blocks: &'p [u32],
+    pub(crate) state_blocks: &'p [(u32, Nanos)],
+    pub(crate) key_blocks: &'p [u32],
+    pub(crate) introductions: &'p [(u32, Place)],
+}
+
+impl<'p> From<&'p ProcessPart> for Known<'p> {
+    fn from(part: &'p ProcessPart) -> Self {
+        let ProcessPart { events, states, first, last, blocks, state_blocks, key_blocks, introductions } = part;
+        let (events, states, first, last) = (*events, *states, *first, *last);
+        Known { events, states, first, last, blocks, state_blocks, key_blocks, introductions }
+    }
+}
+
+impl<'p> From<&'p Brief> for Known<'p> {
+    fn from(brief: &'p Brief) -> Self {
+        let Brief { events, first, last, .. } = *brief;
+        let (events, blocks) = (u64::from(events), brief.blocks());
+        Known { events, states: 0, first, last, blocks, state_blocks: &[], key_blocks: &[], introductions: &[] }
+    }
+}
+
+/// A definition, as it is kept.
+#[derive(Clone, Copy)]
+enum Slot {
+    /// A process, and which of the forms its pid has.
+    Process(Pid, u16),
+    /// One of the others.
+    Other(u32),
+}
+
+/// What pids of one VM have in common in the external term format: what stands before and behind their numbers.
+#[derive(Clone, PartialEq, Eq)]
+struct Form {
+    before: Vec<u8>,
+    behind: Vec<u8>,
+}
+
+impl Form {
+    /// The form of a pid, if its numbers stand where they should: before the creation, of four bytes or of one.
+    fn of(pid: Pid, external: &[u8]) -> Option<Self> {
+        let numbers = Self::numbers(pid);
+        let begins = [4, 1].iter().filter_map(|creation| external.len().checked_sub(creation + numbers.len()));
+        let begin = begins.into_iter().find(|begin| external[*begin..].starts_with(&numbers))?;
+        let (before, rest) = external.split_at(begin);
+        Some(Form { before: before.to_vec(), behind: rest[numbers.len()..].to_vec() })
+    }
+
+    fn numbers(pid: Pid) -> [u8; 8] {
+        ((u64::from(pid.id) << 32) | u64::from(pid.serial)).to_be_bytes()
+    }
+
+    fn external(&self, pid: Pid) -> Vec<u8> {
+        [&self.before[..], &Self::numbers(pid), &self.behind].concat()
+    }
+}
+
+/// What a number stands for.
+pub enum Defined<'p> {
+    /// A process, and its pid in the external term format.
+    Process(Pid, Cow<'p, [u8]>),
+    /// Anything else.
+    Other(&'p Definition),
+}
+
 /// What interrupts the recording, found before or in a block.
 #[derive(Clone, Debug)]
 pub(crate) enum Incident {
@@ -59,10 +156,17 @@ pub(crate) enum Incident {
 pub(crate) struct Part {
     pub(crate) blocks: Vec<BlockRef>,
     /// Definitions that follow each other, after the number of the first.
-    definitions: Vec<(u32, Vec<Arc<Definition>>)>,
-    pids: AHashMap<Pid, u32>,
+    definitions: Vec<(u32, Vec<Slot>)>,
+    /// Those of them that are no processes.
+    others: Vec<Arc<Definition>>,
+    forms: Vec<Form>,
+    /// Ascending.
+    pids: Vec<(Pid, u32)>,
     keys: AHashMap<u64, u32>,
+    /// Those that are not brief.
     processes: AHashMap<u32, ProcessPart>,
+    /// Ascending, by their numbers.
+    briefs: Vec<Brief>,
     sites: AHashMap<u32, Vec<u32>>,
     /// Processes by the names that they had when they were seen first.
     names: AHashMap<String, Vec<(Nanos, u32)>>,
@@ -89,6 +193,7 @@ impl Part {
             }
         }
         part.sort_gaps();
+        part.tidy();
         (part, scan.end(), scan.offset())
     }
 
@@ -118,24 +223,24 @@ impl Part {
             Ok(front) => front,
             Err(error) => return self.incident(unreadable(error.to_string())),
         };
-        let definitions: Vec<_> = front.definitions.into_iter().map(Arc::new).collect();
-        for (ordinal, definition) in (0..).zip(&definitions) {
+        let mut slots = Vec::with_capacity(front.definitions.len());
+        for (ordinal, definition) in (0..).zip(front.definitions) {
             // Of a forged head any number may come.
             let number = head.first_definition.wrapping_add(ordinal);
-            match &**definition {
-                Definition::Process(pid, _) => drop(self.pids.insert(*pid, number)),
+            match &definition {
+                Definition::Process(pid, _) => self.pids.push((*pid, number)),
                 Definition::Site(site) => drop(self.keys.insert(site.key, number)),
                 _ => {}
             }
+            slots.push(self.slot(definition));
         }
-        self.define(head.first_definition, definitions);
+        self.define(head.first_definition, slots);
         for entry in front.processes {
-            let process = self.process_mut(entry.process);
-            process.events += u64::from(entry.events);
-            process.states += u64::from(entry.states);
-            process.first = process.first.min(entry.first);
-            process.last = process.last.max(entry.last);
-            process.blocks.push(at);
+            let (number, events, first, last) = (entry.process, entry.events, entry.first, entry.last);
+            if entry.states > 0 {
+                self.process_mut(number).states += u64::from(entry.states);
+            }
+            self.briefs.push(Brief { number, events, blocks: [at, NONE], first, last });
         }
         for entry in front.sites {
             self.sites.entry(entry.site).or_default().push(at);
@@ -173,7 +278,8 @@ impl Part {
                 }
             }
             (Kind::Process, Some(process)) => {
-                let name = event().and_then(|event| name_of(&event, &|number| self.look_up(before, number)));
+                let name = event()
+                    .and_then(|event| name_of(&event, &|number| self.atom(before, number).map(String::from)));
                 if let Some(name) = name {
                     self.names.entry(name).or_default().push((place.time, process));
                 }
@@ -207,30 +313,107 @@ impl Part {
         })
     }
 
-    fn look_up(&self, before: &[Arc<Part>], number: u32) -> Option<Arc<Definition>> {
+    fn atom<'p>(&'p self, before: &'p [Arc<Part>], number: u32) -> Option<&'p str> {
         let found = self.definition(number).or_else(|| before.iter().find_map(|part| part.definition(number)));
-        found.cloned()
+        match found? {
+            Defined::Other(Definition::Atom(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    fn slot(&mut self, definition: Definition) -> Slot {
+        if let Definition::Process(pid, external) = &definition
+            && let Some(form) = Form::of(*pid, external)
+            && let Some(number) = self.form(&form)
+        {
+            return Slot::Process(*pid, number);
+        }
+        self.others.push(Arc::new(definition));
+        Slot::Other(self.others.len() as u32 - 1)
+    }
+
+    /// The number of a form. There is one of each VM; of bytes that nobody wrote there may be any.
+    fn form(&mut self, form: &Form) -> Option<u16> {
+        let known = self.forms.iter().position(|known| known == form);
+        let number = known.unwrap_or(self.forms.len());
+        if known.is_none() && number < FORMS {
+            self.forms.push(form.clone());
+        }
+        (number < FORMS).then_some(number as u16)
     }
 
     /// Adds definitions that follow each other.
-    fn define(&mut self, first: u32, mut definitions: Vec<Arc<Definition>>) {
+    fn define(&mut self, first: u32, mut slots: Vec<Slot>) {
         match self.definitions.last_mut() {
-            Some((start, run)) if start.checked_add(run.len() as u32) == Some(first) => {
-                run.append(&mut definitions);
-            }
-            _ if definitions.is_empty() => {}
-            _ => self.definitions.push((first, definitions)),
+            Some((start, run)) if start.checked_add(run.len() as u32) == Some(first) => run.append(&mut slots),
+            _ if slots.is_empty() => {}
+            _ => self.definitions.push((first, slots)),
         }
+    }
+
+    /// The same slot, of another part.
+    fn adopt(&mut self, next: &Part, slot: Slot) -> Slot {
+        match slot {
+            Slot::Process(pid, form) => {
+                let form = &next.forms[usize::from(form)];
+                match self.form(form) {
+                    Some(number) => Slot::Process(pid, number),
+                    None => self.slot(Definition::Process(pid, form.external(pid))),
+                }
+            }
+            Slot::Other(number) => {
+                self.others.push(Arc::clone(&next.others[number as usize]));
+                Slot::Other(self.others.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// Puts in order what was added, and makes it small.
+    fn tidy(&mut self) {
+        // Of a pid that is defined twice the later one counts.
+        self.pids.reverse();
+        self.pids.sort_by_key(|(pid, _)| *pid);
+        self.pids.dedup_by_key(|(pid, _)| *pid);
+        self.pids.shrink_to_fit();
+        self.tidy_processes();
+        self.definitions.iter_mut().for_each(|(_, slots)| slots.shrink_to_fit());
+        self.others.shrink_to_fit();
+        self.blocks.shrink_to_fit();
+    }
+
+    /// One entry of each process.
+    fn tidy_processes(&mut self) {
+        let mut all = std::mem::take(&mut self.briefs);
+        all.sort_by_key(|brief| brief.number);
+        let mut kept = 0;
+        let mut begin = 0;
+        while begin < all.len() {
+            let Brief { number, .. } = all[begin];
+            let same = all[begin..].iter().take_while(|brief| brief.number == number).count();
+            let group = begin..begin + same;
+            begin = group.end;
+            match join(&all[group.clone()]).filter(|_| !self.processes.contains_key(&number)) {
+                Some(brief) => {
+                    all[kept] = brief;
+                    kept += 1;
+                }
+                None => self.process_mut(number).add(&all[group]),
+            }
+        }
+        all.truncate(kept);
+        all.shrink_to_fit();
+        self.briefs = all;
     }
 
     /// Adds the part that lies behind this one.
     pub(crate) fn absorb(&mut self, next: &Part) {
         let shift = self.blocks.len() as u32;
         self.blocks.extend_from_slice(&next.blocks);
-        for (first, definitions) in &next.definitions {
-            self.define(*first, definitions.clone());
+        for (first, slots) in &next.definitions {
+            let slots = slots.iter().map(|slot| self.adopt(next, *slot)).collect();
+            self.define(*first, slots);
         }
-        self.pids.extend(&next.pids);
+        self.pids.extend_from_slice(&next.pids);
         self.keys.extend(&next.keys);
         for (number, more) in &next.processes {
             let process = self.process_mut(*number);
@@ -244,6 +427,10 @@ impl Part {
             let introductions = more.introductions.iter().map(|(block, place)| (block + shift, *place));
             process.introductions.extend(introductions);
         }
+        let behind = |block: u32| if block == NONE { NONE } else { block + shift };
+        let briefs = next.briefs.iter().map(|brief| Brief { blocks: brief.blocks.map(behind), ..*brief });
+        self.briefs.extend(briefs);
+        self.tidy();
         for (number, blocks) in &next.sites {
             self.sites.entry(*number).or_default().extend(blocks.iter().map(|block| block + shift));
         }
@@ -288,20 +475,46 @@ impl Part {
     }
 
     /// The definition with a number, if it is in these blocks.
-    pub(crate) fn definition(&self, number: u32) -> Option<&Arc<Definition>> {
+    pub(crate) fn definition(&self, number: u32) -> Option<Defined<'_>> {
         let after = self.definitions.partition_point(|(first, _)| *first <= number);
         let (first, run) = &self.definitions[after.checked_sub(1)?];
-        run.get((number - first) as usize)
+        Some(self.defined(*run.get((number - first) as usize)?))
     }
 
-    /// All definitions, in order.
-    pub(crate) fn definitions(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.definitions.iter().flat_map(|(_, run)| run)
+    fn defined(&self, slot: Slot) -> Defined<'_> {
+        match slot {
+            Slot::Process(pid, form) => {
+                Defined::Process(pid, Cow::Owned(self.forms[usize::from(form)].external(pid)))
+            }
+            Slot::Other(number) => match &*self.others[number as usize] {
+                Definition::Process(pid, external) => Defined::Process(*pid, Cow::Borrowed(external)),
+                other => Defined::Other(other),
+            },
+        }
+    }
+
+    /// The process with a number, if it is defined in these blocks.
+    pub(crate) fn pid_of(&self, number: u32) -> Option<Pid> {
+        let after = self.definitions.partition_point(|(first, _)| *first <= number);
+        let (first, run) = &self.definitions[after.checked_sub(1)?];
+        match *run.get((number - first) as usize)? {
+            Slot::Process(pid, _) => Some(pid),
+            Slot::Other(number) => match &*self.others[number as usize] {
+                Definition::Process(pid, _) => Some(*pid),
+                _ => None,
+            },
+        }
+    }
+
+    /// All definitions but those of processes, in order.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Definition> {
+        self.others.iter().map(|definition| &**definition)
     }
 
     /// The definition of a process, if it is in these blocks.
     pub(crate) fn pid(&self, pid: Pid) -> Option<u32> {
-        self.pids.get(&pid).copied()
+        let place = self.pids.binary_search_by_key(&pid, |(pid, _)| *pid).ok()?;
+        Some(self.pids[place].1)
     }
 
     /// The definition of a site, if it is in these blocks.
@@ -310,13 +523,18 @@ impl Part {
     }
 
     /// The process with the definition of this number.
-    pub(crate) fn process(&self, number: u32) -> Option<&ProcessPart> {
-        self.processes.get(&number)
+    pub(crate) fn process(&self, number: u32) -> Option<Known<'_>> {
+        let brief = || {
+            let place = self.briefs.binary_search_by_key(&number, |brief| brief.number).ok()?;
+            Some(Known::from(&self.briefs[place]))
+        };
+        self.processes.get(&number).map(Known::from).or_else(brief)
     }
 
     /// All processes that are defined anywhere in the segment and have events in these blocks.
-    pub(crate) fn processes(&self) -> impl Iterator<Item = (u32, &ProcessPart)> {
-        self.processes.iter().map(|(number, process)| (*number, process))
+    pub(crate) fn processes(&self) -> impl Iterator<Item = (u32, Known<'_>)> {
+        let processes = self.processes.iter().map(|(number, process)| (*number, Known::from(process)));
+        processes.chain(self.briefs.iter().map(|brief| (brief.number, Known::from(brief))))
     }
 
     /// The blocks with events of a site.
@@ -330,15 +548,37 @@ impl Part {
     }
 }
 
+impl ProcessPart {
+    fn add(&mut self, briefs: &[Brief]) {
+        for brief in briefs {
+            self.events += u64::from(brief.events);
+            self.first = self.first.min(brief.first);
+            self.last = self.last.max(brief.last);
+            self.blocks.extend_from_slice(brief.blocks());
+        }
+        self.blocks.sort_unstable();
+    }
+}
+
+/// The entries of one process, if they fit in one.
+fn join(briefs: &[Brief]) -> Option<Brief> {
+    let (one, rest) = briefs.split_first()?;
+    let mut all = *one;
+    for brief in rest {
+        let (used, more) = (all.blocks().len(), brief.blocks());
+        all.blocks.get_mut(used..used + more.len())?.copy_from_slice(more);
+        all.events = all.events.checked_add(brief.events)?;
+        (all.first, all.last) = (all.first.min(brief.first), all.last.max(brief.last));
+    }
+    Some(all)
+}
+
 /// The name in what a process said of itself: the value of the key `name` of the map, when it is an atom.
-fn name_of(event: &Event<'_>, definition: &dyn Fn(u32) -> Option<Arc<Definition>>) -> Option<String> {
+fn name_of(event: &Event<'_>, text: &dyn Fn(u32) -> Option<String>) -> Option<String> {
     let mut rest = event.payload;
     varint::take(&mut rest).ok()?;
     let atom = |rest: &mut &[u8]| match value::take(rest).ok()? {
-        Token::Reference(number) => match &*definition(u32::try_from(number).ok()?)? {
-            Definition::Atom(name) => Some(name.clone()),
-            _ => None,
-        },
+        Token::Reference(number) => text(u32::try_from(number).ok()?),
         _ => None,
     };
     let Ok(Token::Map(pairs)) = value::take(&mut rest) else { return None };
@@ -350,4 +590,49 @@ fn name_of(event: &Event<'_>, definition: &dyn Fn(u32) -> Option<Arc<Definition>
         value::skip(&mut rest).ok()?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_over_soon_takes_few_bytes() {
+        let entries = size_of::<Brief>() + size_of::<Slot>() + size_of::<(Pid, u32)>();
+        assert!(entries <= 64, "{entries} bytes");
+    }
+
+    #[test]
+    fn a_pid_is_written_as_it_was_read() {
+        let mut part = Part::default();
+        let pid = |number| Pid { id: number, serial: number / 3 };
+        let new = |pid: Pid| {
+            let head = [131, 88, 119, 1, b'a'];
+            [&head[..], &pid.id.to_be_bytes(), &pid.serial.to_be_bytes(), &[1, 2, 3, 4]].concat()
+        };
+        let old =
+            |pid: Pid| [&[103, 119, 0][..], &pid.id.to_be_bytes(), &pid.serial.to_be_bytes(), &[1]].concat();
+        let odd = |_: Pid| vec![1, 2];
+        let forms: [&dyn Fn(Pid) -> Vec<u8>; 4] = [&new, &old, &odd, &|_| vec![]];
+        let written: Vec<_> =
+            (0..400).map(|number| (pid(number), forms[number as usize % forms.len()](pid(number)))).collect();
+        let slots =
+            written.iter().map(|(pid, bytes)| part.slot(Definition::Process(*pid, bytes.clone()))).collect();
+        part.define(7, slots);
+        // As well in a part that it is merged into.
+        let mut merged = Part::default();
+        let another = merged.slot(Definition::Process(pid(1), old(pid(1))));
+        merged.define(6, vec![another]);
+        merged.absorb(&part);
+        for (number, (pid, bytes)) in (7..).zip(&written) {
+            for part in [&part, &merged] {
+                assert_eq!(part.pid_of(number), Some(*pid));
+                let Some(Defined::Process(known, external)) = part.definition(number) else {
+                    panic!("a process")
+                };
+                assert_eq!((known, &external[..]), (*pid, &bytes[..]));
+            }
+        }
+        assert_eq!(merged.forms.len(), 2);
+    }
 }

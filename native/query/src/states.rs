@@ -5,7 +5,7 @@
 //! since: three places to look at, and the blocks of the few milliseconds that lie between two anchors.
 
 use crate::index::Index;
-use crate::part::{BlockRef, Part, ProcessPart};
+use crate::part::{BlockRef, Known, Part};
 use crate::row::Row;
 use crate::volume::Volume;
 use ahash::AHashMap;
@@ -311,7 +311,7 @@ impl<'i> States<'i> {
             }
             let Some(process) = volume.process(pid) else { continue };
             for (part, known) in volume.parts_of(process).rev() {
-                let begun = begun(part, known, bound);
+                let begun = begun(part, &known, bound);
                 let next = known.state_blocks.get(begun);
                 end = end.min(next.map_or(u64::MAX, |(block, _)| first_event(part, *block)));
                 // The last of them, or where that holds none within the bound or cannot be read, the one before it.
@@ -350,7 +350,7 @@ fn first_event(part: &Part, block: u32) -> u64 {
 }
 
 /// How many of the blocks with states begin within a bound.
-fn begun(part: &Part, known: &ProcessPart, bound: Bound) -> usize {
+fn begun(part: &Part, known: &Known<'_>, bound: Bound) -> usize {
     known.state_blocks.partition_point(|(block, first)| match bound {
         Bound::Time(until) => *first <= until,
         Bound::Event(id) => first_event(part, *block) < id,

@@ -7,6 +7,7 @@ use crate::counted::Counted;
 use crate::filter::Filter;
 use crate::index::Index;
 use crate::mailboxes::{self, Mailbox, Post};
+use crate::part::Defined;
 use crate::row::Row;
 use crate::stacks::{Figures, Stacks, Step};
 use crate::tree::{Node, Tree};
@@ -216,7 +217,9 @@ impl<'a> Walk<'a> {
         if let Some(known) = numbers.sites.get(number as usize).copied().flatten() {
             return Some(known);
         }
-        let Some(Definition::Site(site)) = volume.definition(u64::from(number)) else { return None };
+        let Some(Defined::Other(Definition::Site(site))) = volume.definition(u64::from(number)) else {
+            return None;
+        };
         let found = (site.key, self.function(site));
         let at = number as usize;
         numbers.sites.resize(numbers.sites.len().max(at + 1), None);

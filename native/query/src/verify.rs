@@ -1,6 +1,7 @@
 //! Reading a recording from end to end, and telling what is not as it should be.
 
 use crate::index::Index;
+use crate::part::Defined;
 use crate::volume::Volume;
 use ahash::AHashMap;
 use elixir_scope_event::value::{self, Token};
@@ -89,7 +90,8 @@ fn verify_event(volume: &Volume, event: &Event<'_>) -> Result<(), Malformed> {
         return Err(Malformed("definitions of the process and the site of each event"));
     }
     let process = event.process.and_then(|number| volume.definition(u64::from(number)));
-    if matches!(process, Some(Definition::Atom(_) | Definition::Site(_) | Definition::Term(_))) {
+    if matches!(process, Some(Defined::Other(Definition::Atom(_) | Definition::Site(_) | Definition::Term(_))))
+    {
         return Err(Malformed("a process where an event names one"));
     }
     value::check(event.payload)?;

@@ -1,6 +1,6 @@
 //! The index of one segment.
 
-use crate::part::{BlockRef, Part, ProcessPart};
+use crate::part::{BlockRef, Defined, Known, Part};
 use elixir_scope_event::{Definition, Pid};
 use elixir_scope_segment::{Block, Segment};
 use std::sync::Arc;
@@ -51,9 +51,9 @@ impl Volume {
     }
 
     /// The definition with a number.
-    pub fn definition(&self, number: u64) -> Option<&Definition> {
+    pub fn definition(&self, number: u64) -> Option<Defined<'_>> {
         let number = u32::try_from(number).ok()?;
-        self.parts.iter().find_map(|part| part.definition(number)).map(|definition| &**definition)
+        self.parts.iter().find_map(|part| part.definition(number))
     }
 
     /// The number of a process's definition.
@@ -68,22 +68,20 @@ impl Volume {
 
     /// The process with the definition of a number.
     pub(crate) fn pid(&self, number: Option<u32>) -> Option<Pid> {
-        match self.definition(u64::from(number?)) {
-            Some(Definition::Process(pid, _)) => Some(*pid),
-            _ => None,
-        }
+        let number = number?;
+        self.parts.iter().find_map(|part| part.pid_of(number))
     }
 
     /// The key of the site with the definition of a number.
     pub(crate) fn key(&self, number: Option<u32>) -> Option<u64> {
         match self.definition(u64::from(number?)) {
-            Some(Definition::Site(site)) => Some(site.key),
+            Some(Defined::Other(Definition::Site(site))) => Some(site.key),
             _ => None,
         }
     }
 
     /// What is known of a process in each part that knows it.
-    pub(crate) fn parts_of(&self, process: u32) -> impl DoubleEndedIterator<Item = (&Part, &ProcessPart)> {
+    pub(crate) fn parts_of(&self, process: u32) -> impl DoubleEndedIterator<Item = (&Part, Known<'_>)> {
         self.parts.iter().filter_map(move |part| Some((&**part, part.process(process)?)))
     }
 

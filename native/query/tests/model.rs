@@ -188,6 +188,7 @@ proptest! {
             prop_assert_eq!(introductions.iter().map(|row| row.id).collect::<Vec<u64>>(), said.collect::<Vec<u64>>());
         }
         prop_assert_eq!(index.processes().len(), seen);
+        prop_assert_eq!(index.process_count(), seen);
         for (name, moment) in (0..3).flat_map(|name| moments.iter().map(move |moment| (name, *moment))) {
             let said = truth.names.iter().filter(|(_, said, time)| *said == name && *time <= moment);
             let latest = said.clone().map(|(_, _, time)| *time).max();

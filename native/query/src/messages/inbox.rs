@@ -288,7 +288,10 @@ impl Inbox {
         *left = left.saturating_sub(1);
         if *left == 0 {
             self.mixed.remove(&digest);
-            self.streams.values_mut().for_each(|stream| stream.clear(digest));
+            // Every stream with that content is of one of its senders: see `note`.
+            for from in self.senders.get(&digest).into_iter().flatten() {
+                self.streams.get_mut(from).into_iter().for_each(|stream| stream.clear(digest));
+            }
         }
     }
 

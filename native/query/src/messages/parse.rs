@@ -1,6 +1,7 @@
 //! What the pass reads of payloads: whom to, whom from, the digest, and of the message whether it is a call.
 
 use super::process::Processes;
+use crate::part::Defined;
 use crate::volume::Volume;
 use ahash::{AHashMap, RandomState};
 use elixir_scope_clock::Nanos;
@@ -126,8 +127,8 @@ impl<'a> Words<'a> {
     fn word(&mut self, number: u64, names: &mut Names, processes: &mut Processes) -> Word {
         let volume = self.volume;
         *self.known.entry(number).or_insert_with(|| match volume.definition(number) {
-            Some(Definition::Process(pid, _)) => Word::Process(processes.number(*pid)),
-            Some(Definition::Atom(text)) => Word::Atom(names.atom(text)),
+            Some(Defined::Process(pid, _)) => Word::Process(processes.number(pid)),
+            Some(Defined::Other(Definition::Atom(text))) => Word::Atom(names.atom(text)),
             _ => Word::Other,
         })
     }
