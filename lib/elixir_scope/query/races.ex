@@ -213,14 +213,9 @@ defmodule ElixirScope.Query.Races do
 
   # A function that brings a value along, as those for an Agent do.
   defp computed?(message, value) do
-    Term.any?(message, fn part -> is_function(part) and part |> environment() |> Term.mentions?(value) end)
-  end
-
-  defp environment(fun) do
-    case Function.info(fun, :env) do
-      {:env, env} -> env
-      _unknown -> []
-    end
+    Term.any?(message, fn part ->
+      is_function(part) and part |> Term.environment() |> Term.mentions?(value)
+    end)
   end
 
   # Whoever knew of the write before wrote over it on purpose.

@@ -70,7 +70,11 @@ defmodule ElixirScope.Query.WaitingAt do
   # From the last own events, newest first.
   defp waiting([%Event{kind: :send, data: %{message: message}} = send | _]), do: request(send, message)
   defp waiting([%Event{kind: :traced, mfa: {:gen, :call, _}} = call | _]), do: traced_call(call)
-  defp waiting([%Event{kind: :traced, mfa: {Task, :await, _}} = call | _]), do: traced_await(call)
+
+  defp waiting([%Event{kind: :traced, mfa: {Task, function, _}} = call | _])
+       when function in [:await, :yield],
+       do: traced_await(call)
+
   defp waiting([%Event{kind: :wait} = wait | before]), do: receiving(wait, before)
   defp waiting(_other), do: nil
 
@@ -143,7 +147,8 @@ defmodule ElixirScope.Query.WaitingAt do
         %{asked | file: place.file, line: place.line, evidence: :receive}
 
       Term.mentions?(message, send.pid, @named_within) ->
-        %{place | kind: :request, since: send.time, id: send.id, target: to, request: message}
+        ref = own(message)
+        %{place | kind: :request, since: send.time, id: send.id, target: to, request: message, ref: ref}
 
       true ->
         place
@@ -151,6 +156,11 @@ defmodule ElixirScope.Query.WaitingAt do
   end
 
   defp asked_by_hand(_send, place), do: place
+
+  # One alone: of several nobody knows which the answer has.
+  defp own(message) do
+    with [ref] <- Term.references(message, @named_within), do: ref, else: (_none_or_more -> nil)
+  end
 
   # Whom for: the sender may have written a name.
   defp found(past, %Waiting{target: target} = waiting) do
@@ -188,23 +198,29 @@ defmodule ElixirScope.Query.WaitingAt do
   defp answered?(_past, %Waiting{kind: :receive}, _before, _until), do: false
   defp answered?(_past, %Waiting{kind: :request, for: nil}, _before, _until), do: false
 
-  defp answered?(past, %Waiting{ref: ref} = waiting, before, until) when is_reference(ref) do
-    came? =
-      past
-      |> Past.next(waiting.pid, [:receive], waiting.id, until: until)
-      |> Stream.take_while(&(&1.id < before))
-      |> Enum.any?(&(answer(&1.data, ref) != nil))
-
-    came? or sent?(past, waiting, until, &(answer(&1.data, ref) == :reply)) or ended?(past, waiting, until)
-  end
-
-  defp answered?(past, %Waiting{kind: :request} = waiting, _before, until) do
+  defp answered?(past, %Waiting{kind: :request} = waiting, before, until) do
     own = waiting_request(past, waiting.for, until)
     came = came(past, waiting, until)
-    sent?(past, waiting, until, &(&1.id > came and &1.id != own and to?(past, &1, waiting.pid)))
+
+    delivered?(past, waiting, before, until) or
+      sent?(past, waiting, until, &(&1.id > came and &1.id != own and to?(past, &1, waiting.pid)))
+  end
+
+  defp answered?(past, %Waiting{ref: ref} = waiting, before, until) when is_reference(ref) do
+    delivered?(past, waiting, before, until) or
+      sent?(past, waiting, until, &(answer(&1.data, waiting) == :reply)) or ended?(past, waiting, until)
   end
 
   defp answered?(past, waiting, _before, until), do: ended?(past, waiting, until)
+
+  defp delivered?(_past, %Waiting{ref: nil}, _before, _until), do: false
+
+  defp delivered?(past, waiting, before, until) do
+    past
+    |> Past.next(waiting.pid, [:receive], waiting.id, until: until)
+    |> Stream.take_while(&(&1.id < before))
+    |> Enum.any?(&(answer(&1.data, waiting) != nil))
+  end
 
   # Whoever waits for it is told.
   defp ended?(_past, %Waiting{for: nil}, _until), do: false
@@ -242,12 +258,17 @@ defmodule ElixirScope.Query.WaitingAt do
     |> Enum.any?(&(&1.data != nil and fun.(&1)))
   end
 
-  @doc "Whether a message answers a request with a reference: `:reply`, or `:down`."
-  @spec answer(map | nil, reference) :: :reply | :down | nil
-  def answer(%{message: {[:alias | ref], _reply}}, ref), do: :reply
-  def answer(%{message: {ref, _reply}}, ref) when is_reference(ref), do: :reply
-  def answer(%{message: {:DOWN, ref, _type, _who, _reason}}, ref), do: :down
-  def answer(_other, _ref), do: nil
+  # Whether a message answers a request with a reference. By hand it may have that anywhere.
+  defp answer(%{message: {[:alias | ref], _reply}}, %{ref: ref}), do: :reply
+  defp answer(%{message: {ref, _reply}}, %{ref: ref}) when is_reference(ref), do: :reply
+  defp answer(%{message: {:DOWN, ref, _type, _who, _reason}}, %{ref: ref}), do: :down
+
+  # Its own request is none.
+  defp answer(%{message: message}, %{kind: :request, ref: ref, request: request})
+       when is_reference(ref) and message !== request,
+       do: if(Term.mentions?(message, ref), do: :reply)
+
+  defp answer(_other, _waiting), do: nil
 
   # What says that it waits, and the call that it is in.
   defp evident(past, waiting, last) do
@@ -316,14 +337,14 @@ defmodule ElixirScope.Query.WaitingAt do
 
   defp delivered(_past, %{ref: nil}, _next), do: nil
 
-  defp delivered(past, %{ref: ref} = waiting, next) do
+  defp delivered(past, waiting, next) do
     before = if next, do: next.id, else: Past.forever()
 
     past
     |> Past.next(waiting.pid, [:receive], waiting.id)
     |> Stream.take_while(&(&1.id < before))
     |> Enum.find_value(fn event ->
-      with how when how != nil <- answer(event.data, ref), do: {how, event}
+      with how when how != nil <- answer(event.data, waiting), do: {how, event}
     end)
   end
 
@@ -360,7 +381,7 @@ defmodule ElixirScope.Query.WaitingAt do
 
   # To a process whose deliveries are not recorded.
   defp sent_before?(past, %{ref: ref} = waiting, next) when is_reference(ref),
-    do: sent?(past, waiting, next.time, &(answer(&1.data, ref) == :reply))
+    do: sent?(past, waiting, next.time, &(answer(&1.data, waiting) == :reply))
 
   defp sent_before?(_past, _waiting, _next), do: false
 
@@ -374,7 +395,7 @@ defmodule ElixirScope.Query.WaitingAt do
 
   # The alias of a call that gave up takes no answer; that of a request which is collected later does.
   defp replied_late?(past, %{kind: :call, ref: ref} = waiting, next) when is_reference(ref) do
-    sent?(past, %{waiting | since: next.time}, Past.forever(), &(answer(&1.data, ref) == :reply)) and
+    sent?(past, %{waiting | since: next.time}, Past.forever(), &(answer(&1.data, waiting) == :reply)) and
       delivered(past, waiting, nil) == nil
   end
 
