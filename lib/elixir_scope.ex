@@ -1126,8 +1126,8 @@ defmodule ElixirScope do
   | `:stale` | `false` | also those where nothing is overwritten, but what a client had read, and then asked for, was no more so |
   | `:in` | | the recording |
 
-  The server must be instrumented, and its messages and those of its clients watched, see `watch/2`. Where events are missing, an element has the
-  kind `:unknown`. Raises `ElixirScope.Error`.
+  The server must be instrumented, and its messages watched, see `watch/2`. Where those of a client are not, it may have been told what the server did not
+  see: then the kind is `:unknown`, and `lost` says whose. So it is where events are missing. Raises `ElixirScope.Error`.
 
       iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
       iex> {:ok, _} = ElixirScope.watch([self(), counter], kinds: [:messages])
