@@ -276,6 +276,44 @@ defmodule ElixirScope.CausalityTest do
     for server <- servers, do: server |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
   end
 
+  test "what came to a process that is not instrumented led to what it did next" do
+    # Functions of a shell or of Erlang: this module would be instrumented no more than that.
+    {relay, _} =
+      Code.eval_string("""
+      fn ->
+        receive do
+          {:a, from} -> send(from, :b)
+        end
+
+        receive do
+          :b -> exit(:ended)
+        end
+      end
+      """)
+
+    me = self()
+    pid = spawn(relay)
+    send(pid, {:a, me})
+    assert_receive :b
+    ref = Process.monitor(pid)
+    send(pid, :b)
+    assert_receive {:DOWN, ^ref, _, _, :ended}
+    first = Enum.find(ElixirScope.events(kind: :receive, pid: pid), &(&1.data.message == {:a, me}))
+    second = Enum.find(ElixirScope.events(kind: :receive, pid: pid), &(&1.data.message == :b))
+    answer = Enum.find(ElixirScope.events(kind: :send, pid: pid), &(&1.data.message == :b))
+    exit = one(kind: :exit, pid: pid)
+    {:ok, causes} = ElixirScope.causes(exit)
+    assert Enum.any?(causes.steps, &(&1.event.id == second.id and &1.why == :message))
+    assert Enum.any?(causes.steps, &(&1.event.pid == me and &1.event.kind == :send))
+    refute Enum.any?(causes.steps, &(&1.event.id == first.id))
+    {:ok, causes} = ElixirScope.causes(answer)
+    assert Enum.any?(causes.steps, &(&1.event.id == first.id))
+    {:ok, effects} = ElixirScope.effects(first)
+    assert Enum.any?(effects.steps, &(&1.event.id == answer.id))
+    {:ok, effects} = ElixirScope.effects(second)
+    assert Enum.any?(effects.steps, &(&1.event.id == exit.id))
+  end
+
   test "refuses what it does not understand, and says what is expected", %{tmp_dir: dir} do
     {:ok, account} = Account.start_link()
     [init] = ElixirScope.calls({Account, :init}, pid: account)
