@@ -6,7 +6,7 @@ defmodule ElixirScope.DeadlocksTest do
   import ElixirScope.Until
 
   alias ElixirScope.{Deadlock, Error, Waiting}
-  alias ElixirScope.Circles.{Barrier, Link, Machine, Plain}
+  alias ElixirScope.Circles.{Barrier, Child, Link, Machine, Plain}
 
   @moduletag :tmp_dir
 
@@ -129,9 +129,27 @@ defmodule ElixirScope.DeadlocksTest do
     finish([client, process])
   end
 
+  test "a child that asks the supervisor that starts it" do
+    {:ok, supervisor} = DynamicSupervisor.start_link(strategy: :one_for_one)
+    Process.unlink(supervisor)
+    {:ok, _} = DynamicSupervisor.start_child(supervisor, {Agent, fn -> 1 end})
+    # Who was started and asks later does not.
+    assert [%{}] = for({_, pid, _, _} <- DynamicSupervisor.which_children(supervisor), do: %{pid: pid})
+    assert ElixirScope.deadlocks() == []
+    client = client(fn -> DynamicSupervisor.start_child(supervisor, {Child, supervisor}) end)
+    assert [%Deadlock{verdict: :deadlock, confirmed: true} = found] = until_found()
+
+    assert [%{kind: :start, pid: ^supervisor, for: child}, %{kind: :call, pid: child, for: ^supervisor}] =
+             found.members
+
+    assert inspect(found) =~ "starts"
+    finish([client, child, supervisor])
+    assert [%Deadlock{ended: %{how: :exit, reason: :killed}}] = ElixirScope.deadlocks()
+  end
+
   test "a circle that a Task.yield ends by giving up" do
     server = hd(links(1))
-    client = client(fn -> GenServer.call(server, {:yield, server, 300}, :infinity) end)
+    client = client(fn -> GenServer.call(server, {:yield, server, 2_000}, :infinity) end)
     assert [%Deadlock{verdict: :deadlock, ended: nil, confirmed: true}] = until_found()
     assert_receive {:client, ^client, nil}, 5_000
     :sys.get_state(server)

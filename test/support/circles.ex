@@ -135,6 +135,18 @@ defmodule ElixirScope.Circles do
     end
   end
 
+  defmodule Child do
+    @moduledoc false
+    # Asks the supervisor that starts it, before it is started.
+    use GenServer
+    use ElixirScope
+
+    def start_link(supervisor), do: GenServer.start_link(__MODULE__, supervisor)
+
+    @impl true
+    def init(supervisor), do: {:ok, DynamicSupervisor.which_children(supervisor)}
+  end
+
   defmodule Barrier do
     @moduledoc false
     # Tells the other one that it is there, and then waits for something else.

@@ -130,7 +130,7 @@ defmodule ElixirScope.Query.Deadlocks do
   taken and put aside may be answered by anybody.
   """
   @spec held?(Past.t(), Waiting.t(), Waiting.t()) :: boolean
-  def held?(_past, %Waiting{kind: :task}, _other), do: true
+  def held?(_past, %Waiting{kind: kind}, _other) when kind in [:task, :start], do: true
 
   def held?(past, %Waiting{kind: :call} = asked, other) do
     with %Event{} = delivered <- delivered(past, asked, other) do

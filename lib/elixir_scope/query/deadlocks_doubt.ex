@@ -91,6 +91,8 @@ defmodule ElixirScope.Query.DeadlocksDoubt do
   defp answers?(_gave_up, _asked), do: true
 
   # Whom to answer is known to others as well.
+  defp handed_on(_past, {%Waiting{kind: :start}, _other}, _pids), do: nil
+
   defp handed_on(past, {asked, other}, pids) do
     since = max(asked.since - @skew, 0)
 

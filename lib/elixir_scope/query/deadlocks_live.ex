@@ -7,7 +7,8 @@ defmodule ElixirScope.Query.DeadlocksLive do
 
   # Functions that wait for an answer, however deep.
   @waits [{:gen, :do_call}, {:gen, :wait_response}, {:gen, :receive_response}, {Task, :await}] ++
-           [{Task, :await_receive}, {Task, :await_many}, {Task, :yield}, {Task, :yield_many}]
+           [{Task, :await_receive}, {Task, :await_many}, {Task, :yield}, {Task, :yield_many}] ++
+           [{:proc_lib, :sync_start}, {:proc_lib, :sync_start_link}, {:proc_lib, :sync_start_monitor}]
 
   @doc """
   A deadlock that is still on, as the VM confirms it; as it was where that each of them waits does not decide it; `:over` when one of its processes does not wait, or not any more.

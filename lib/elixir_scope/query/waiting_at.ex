@@ -76,7 +76,30 @@ defmodule ElixirScope.Query.WaitingAt do
        do: traced_await(call)
 
   defp waiting([%Event{kind: :wait} = wait | before]), do: receiving(wait, before)
+  defp waiting([%Event{kind: :spawn} = spawn | _]), do: starting(spawn)
+  defp waiting([%Event{kind: :link, data: %{action: :link}} | before]), do: linked(before)
   defp waiting(_other), do: nil
+
+  defp linked([%Event{kind: :spawn} = spawn | _]), do: starting(spawn)
+  defp linked(_other), do: nil
+
+  # Whoever starts a server waits until its `init` is done.
+  defp starting(%Event{pid: pid, data: %{child: child, mfa: {:proc_lib, :init_p, args}}} = spawn) do
+    with [_parent, _ancestors, :gen, :init_it, [_gen, ^pid | _]] <- args do
+      %Waiting{
+        pid: pid,
+        kind: :start,
+        since: spawn.time,
+        id: spawn.id,
+        target: child,
+        evidence: :request
+      }
+    else
+      _not_waited_for -> nil
+    end
+  end
+
+  defp starting(_spawn), do: nil
 
   defp request(%Event{pid: pid} = send, {:"$gen_call", {pid, tag}, request}) do
     %Waiting{asked(send, :call) | request: request, ref: Term.reference(tag)}
@@ -198,6 +221,9 @@ defmodule ElixirScope.Query.WaitingAt do
   defp answered?(_past, %Waiting{kind: :receive}, _before, _until), do: false
   defp answered?(_past, %Waiting{kind: :request, for: nil}, _before, _until), do: false
 
+  defp answered?(past, %Waiting{kind: :start} = waiting, _before, until),
+    do: not told_from_begin?(past, waiting) or started?(past, waiting, until) or ended?(past, waiting, until)
+
   defp answered?(past, %Waiting{kind: :request} = waiting, before, until) do
     own = waiting_request(past, waiting.for, until)
     came = came(past, waiting, until)
@@ -212,6 +238,23 @@ defmodule ElixirScope.Query.WaitingAt do
   end
 
   defp answered?(past, waiting, _before, until), do: ended?(past, waiting, until)
+
+  defp started?(past, %Waiting{for: child} = waiting, until) do
+    sent?(past, waiting, until, fn %{data: %{message: message}} ->
+      is_tuple(message) and tuple_size(message) > 1 and elem(message, 0) in [:ack, :nack] and
+        elem(message, 1) == child
+    end)
+  end
+
+  # Of both all messages: else nobody knows whether it has started.
+  defp told_from_begin?(past, %Waiting{pid: pid, for: child, id: id}) do
+    not Enum.empty?(Past.prev(past, pid, [:send, :receive], id)) and
+      not Enum.empty?(Past.next(past, child, [:spawned], 0)) and
+      not introduced?(past, pid, id) and not introduced?(past, child, 0)
+  end
+
+  defp introduced?(past, pid, from),
+    do: past |> Past.next(pid, [:process], from) |> Enum.any?(&match?(%{messages: _}, &1.data))
 
   defp delivered?(_past, %Waiting{ref: nil}, _before, _until), do: false
 
@@ -330,6 +373,9 @@ defmodule ElixirScope.Query.WaitingAt do
     match?(%Waiting{}, request(event, message))
   end
 
+  # It is linked with what it starts.
+  defp still?(%Event{kind: :link, data: %{other: child}}, %{kind: :start, for: child}), do: true
+
   defp still?(%Event{kind: kind}, %{evidence: :receive, kind: asked}) when asked != :receive,
     do: kind == :wait or kind in @between
 
@@ -366,6 +412,9 @@ defmodule ElixirScope.Query.WaitingAt do
       do: %{how: :timeout, time: take.time, reason: nil},
       else: %{how: :reply, time: take.time, reason: nil}
   end
+
+  defp how(past, %{kind: :start} = waiting, nil, next),
+    do: %{how: if(started?(past, waiting, next.time), do: :reply, else: :down), time: next.time, reason: nil}
 
   defp how(past, waiting, nil, next) do
     how =
