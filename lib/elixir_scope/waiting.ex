@@ -5,7 +5,7 @@ defmodule ElixirScope.Waiting do
   | field | meaning |
   |---|---|
   | `pid` | who waits |
-  | `kind` | `:call` for the answer of a server (GenServer, `:gen_statem` and all that call as they do), `:task` for a Task, `:start` for a server that it starts, until the `init` of that is done, `:request` in a `receive` directly after a message to `for` that names the sender, `:receive` in any other `receive` |
+  | `kind` | `:call` for the answer of a server (GenServer, `:gen_statem` and all that call as they do), `:task` for a Task, `:start` for a server that it starts, until the `init` of that is done, `:request` in a `receive` directly after a message to `for` that names the sender, which may be for its answer, `:receive` in any other `receive` |
   | `since` | since when, in nanoseconds: when the request was sent, or the `receive` began |
   | `for` | the process that it waits for; `nil` when that is not known |
   | `request` | what it asked; `nil` when nothing was asked |
