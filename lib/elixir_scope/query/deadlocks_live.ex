@@ -7,7 +7,13 @@ defmodule ElixirScope.Query.DeadlocksLive do
 
   # Functions that wait for an answer, however deep.
   @waits [{:gen, :do_call}, {:gen, :wait_response}, {:gen, :receive_response}, {Task, :await}] ++
-           [{Task, :await_receive}, {Task, :await_many}, {Task, :yield}, {Task, :yield_many}] ++
+           [
+             {Task, :await_receive},
+             {Task, :await_many},
+             {Task, :yield},
+             {Task, :yield_receive},
+             {Task, :yield_many}
+           ] ++
            [{:proc_lib, :sync_start}, {:proc_lib, :sync_start_link}, {:proc_lib, :sync_start_monitor}]
 
   @doc """
