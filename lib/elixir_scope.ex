@@ -1133,8 +1133,8 @@ defmodule ElixirScope do
   | `:stale` | `false` | also those where nothing is overwritten, but what a client had read, and then asked for, was no more so |
   | `:in` | | the recording |
 
-  The server must be instrumented, and its messages and those of its clients watched, see `watch/2`. Where events are missing, an element has the
-  kind `:unknown`. Raises `ElixirScope.Error`.
+  The server must be instrumented, and its messages watched, see `watch/2`. Where those of a client are not, it may have been told what the server did not
+  see: then the kind is `:unknown`, and `lost` says whose. So it is where events are missing. Raises `ElixirScope.Error`.
 
       iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 7)
       iex> {:ok, _} = ElixirScope.watch([self(), counter], kinds: [:messages])
@@ -1152,9 +1152,18 @@ defmodule ElixirScope do
   Circles of processes that wait for each other's answers, as `ElixirScope.Deadlock`, by time: those of the past, and in the VM that
   records also those that are on now.
 
-  Known are calls of GenServer, `:gen_statem` and all that calls as they do, `Task.await/2`, and a message directly before an instrumented `receive`
-  that names its sender. A server that answers later, a request that is sent without waiting for its answer, and a circle that ended with an answer
-  are no deadlocks. The messages of the processes must have been watched, see `watch/2`.
+  Known are calls of GenServer, `:gen_statem` and all that calls as they do, `Task.await/2` and `Task.yield/2`, the start of a server, which waits for
+  its `init`, and a message directly before an instrumented `receive` that names its sender. A server that answers later, a request that is sent
+  without waiting for its answer, and a circle that ended with an answer are no deadlocks. One that a timeout ended, or will end, is.
+
+  The verdict is `:unknown`, and `why` says why, where the circle may end by itself: a server has told another process whom to answer, or a `receive` may
+  wait for something else than the answer. Of a message by hand that is not so when it has a reference of its own, that nobody else was given.
+  What was handed on through a table is not seen. It is `:unknown` as well where nothing recorded says that a process waits: that of Agents, and others
+  whose code is not instrumented, is certain while it is on, since the VM is asked, and before OTP 27 no more when it is over.
+
+  Not known are circles through `Task.async_stream/3` and through requests that are collected later (`:gen_server.receive_response/2` and its like), those
+  of `Task.await_many/2` where calls are traced, and locks. The messages of all processes of a circle must have been watched, see `watch/2`: of others it is not
+  known for whom they wait, and a circle with one of them is not found.
 
   | option | default | meaning |
   |---|---|---|

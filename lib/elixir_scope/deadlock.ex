@@ -4,12 +4,12 @@ defmodule ElixirScope.Deadlock do
 
   | field | meaning |
   |---|---|
-  | `verdict` | `:deadlock`, or `:unknown` where it cannot be said: `why` says why not |
+  | `verdict` | `:deadlock`, or `:unknown` where events are missing, or somebody else may end it: `why` says which |
   | `members` | the processes as `ElixirScope.Waiting`, in the order in which they wait: each for the next, the last for the first. One alone waits for itself. Empty when nobody knows whether there was one |
   | `since` | when the circle closed, in nanoseconds; `nil` without members |
   | `ended` | `nil` while it is still on; else `%{how:, time:, reason:, pid:}`: what broke it, and in which process, as in `ElixirScope.Waiting` |
-  | `confirmed` | `true` when the VM itself says now that each of them waits; `nil` when it was not asked, because the circle is no more or the recording is of another VM |
-  | `gaps` | with `:unknown`, what is missing there, as in `ElixirScope.status/1` |
+  | `confirmed` | `true` when the VM itself says now that each of them waits; `nil` when that says nothing, because the circle is no more, is not certain, or the recording is of another VM |
+  | `gaps` | with `:unknown`, what is missing there, if that is why, as in `ElixirScope.status/1` |
   | `why` | with `:unknown`, why in words |
   """
 

@@ -5,7 +5,7 @@ defmodule ElixirScope.Waiting do
   | field | meaning |
   |---|---|
   | `pid` | who waits |
-  | `kind` | `:call` for the answer of a server (GenServer, `:gen_statem` and all that call as they do), `:task` for a Task, `:request` in a `receive` directly after a message to `for` that names the sender, `:receive` in any other `receive` |
+  | `kind` | `:call` for the answer of a server (GenServer, `:gen_statem` and all that call as they do), `:task` for a Task, `:start` for a server that it starts, until the `init` of that is done, `:request` in a `receive` directly after a message to `for` that names the sender, which may be for its answer, `:receive` in any other `receive` |
   | `since` | since when, in nanoseconds: when the request was sent, or the `receive` began |
   | `for` | the process that it waits for; `nil` when that is not known |
   | `request` | what it asked; `nil` when nothing was asked |
@@ -14,7 +14,7 @@ defmodule ElixirScope.Waiting do
   | `id` | the number of the event with which it began to wait |
   | `ended` | how the waiting ended, see below |
   | `confirmed` | `true` when the VM itself says that it waits now; `nil` when it was not asked |
-  | `evidence` | what the recording has for it: `:traced` a traced call of `gen` or Task, `:receive` an instrumented `receive`, `:request` a request that only a waiting process sends, `:open_call` an instrumented call that did nothing after it; `nil` when nothing was recorded that says so |
+  | `evidence` | what the recording has for it: `:traced` a traced call of `gen` or Task, `:receive` an instrumented `receive`, `:request` a request, or the start of a server, after which a process always waits, `:open_call` an instrumented call that did nothing after it; `nil` when nothing was recorded that says so |
 
   `ended` is `nil` while it waits, or `%{how:, time:, reason:}`:
 
@@ -37,7 +37,7 @@ defmodule ElixirScope.Waiting do
 
   @type t :: %__MODULE__{
           pid: pid,
-          kind: :call | :task | :request | :receive,
+          kind: :call | :task | :start | :request | :receive,
           since: non_neg_integer,
           for: pid | nil,
           target: term,

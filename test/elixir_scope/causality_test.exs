@@ -204,6 +204,116 @@ defmodule ElixirScope.CausalityTest do
     assert message =~ "not watched"
   end
 
+  test "what was there before both tells of neither", %{tmp_dir: dir} do
+    :ok = ElixirScope.stop()
+    {:ok, _} = ElixirScope.start(dir: dir, watch: false)
+    {:ok, device} = StringIO.open("")
+    servers = for _ <- 1..2, do: elem(Account.start_link(), 1)
+    turn = :counters.new(1, [])
+    # The device is not watched: nobody knows what led to its answers.
+    noise = fn -> IO.puts(device, "noise") end
+    both = fn steps -> for {server, own} <- Enum.zip(servers, steps), do: actor(server, own, turn) end
+
+    quiet = both.([[{0, noise}, {2, :call}], [{1, noise}, {3, :call}]])
+    [there, here] = played(quiet, turn, 4, servers)
+    assert ElixirScope.concurrent?(there, here)
+
+    :counters.put(turn, 1, 0)
+    loud = both.([[{0, noise}, {1, :call}], [{2, noise}, {3, :call}]])
+    [there, here] = played(loud, turn, 4, servers)
+    assert ElixirScope.happened_before?(there, here) == :unknown
+    assert ElixirScope.happened_before?(here, there) == false
+  end
+
+  test "nor does what came just before, from whomever" do
+    [one, other] = for id <- [30_001, 30_002], do: :erlang.list_to_pid(~c"<0.#{id}.0>")
+    # In microseconds: the one changes at 1000, the other at 1300.
+    from = event(1, one, 1_000, :mark, %{label: "from"})
+    to = event(9, other, 1_300, :mark, %{label: "to"})
+
+    answer = fn at ->
+      message = %ElixirScope.Message{
+        to: other,
+        delivered: %{id: 3, time: at * 1_000},
+        content: {:io_reply, make_ref(), :ok},
+        kind: :info,
+        outcome: :delivered
+      }
+
+      delivered = event(3, other, at, :receive, %{message: message.content, from: nil})
+      past = ListedPast.of([from, delivered, to], [message])
+      {:ok, answer} = CausalitySearch.run(past, from, to, false)
+      answer
+    end
+
+    assert answer.(800) == :not_before
+    assert answer.(950) == :not_before
+    assert {:unknown, {:messages, [_]}} = answer.(1_100)
+    assert {:unknown, {:messages, [_]}} = answer.(995)
+  end
+
+  defp event(id, pid, microseconds, kind, data) do
+    %ElixirScope.Event{id: id, pid: pid, time: microseconds * 1_000, kind: kind, data: data}
+  end
+
+  # Does its steps when it is their turn, which it reads from a counter that is no message.
+  defp actor(server, steps, turn) do
+    spawn(fn ->
+      receive do: (:go -> :ok)
+
+      for {at, what} <- steps do
+        ElixirScope.Until.until(fn -> :counters.get(turn, 1) == at end)
+        if what == :call, do: GenServer.call(server, {:add, 1}), else: what.()
+        :counters.add(turn, 1, 1)
+      end
+    end)
+  end
+
+  defp played(actors, turn, until, servers) do
+    {:ok, _} = ElixirScope.watch(actors ++ servers, kinds: [:messages])
+    for actor <- actors, do: send(actor, :go)
+    ElixirScope.Until.until(fn -> :counters.get(turn, 1) == until end)
+    for server <- servers, do: server |> ElixirScope.state_history(order: :newest) |> Enum.at(0)
+  end
+
+  test "what came to a process that is not instrumented led to what it did next" do
+    # Functions of a shell or of Erlang: this module would be instrumented no more than that.
+    {relay, _} =
+      Code.eval_string("""
+      fn ->
+        receive do
+          {:a, from} -> send(from, :b)
+        end
+
+        receive do
+          :b -> exit(:ended)
+        end
+      end
+      """)
+
+    me = self()
+    pid = spawn(relay)
+    send(pid, {:a, me})
+    assert_receive :b
+    ref = Process.monitor(pid)
+    send(pid, :b)
+    assert_receive {:DOWN, ^ref, _, _, :ended}
+    first = Enum.find(ElixirScope.events(kind: :receive, pid: pid), &(&1.data.message == {:a, me}))
+    second = Enum.find(ElixirScope.events(kind: :receive, pid: pid), &(&1.data.message == :b))
+    answer = Enum.find(ElixirScope.events(kind: :send, pid: pid), &(&1.data.message == :b))
+    exit = one(kind: :exit, pid: pid)
+    {:ok, causes} = ElixirScope.causes(exit)
+    assert Enum.any?(causes.steps, &(&1.event.id == second.id and &1.why == :message))
+    assert Enum.any?(causes.steps, &(&1.event.pid == me and &1.event.kind == :send))
+    refute Enum.any?(causes.steps, &(&1.event.id == first.id))
+    {:ok, causes} = ElixirScope.causes(answer)
+    assert Enum.any?(causes.steps, &(&1.event.id == first.id))
+    {:ok, effects} = ElixirScope.effects(first)
+    assert Enum.any?(effects.steps, &(&1.event.id == answer.id))
+    {:ok, effects} = ElixirScope.effects(second)
+    assert Enum.any?(effects.steps, &(&1.event.id == exit.id))
+  end
+
   test "refuses what it does not understand, and says what is expected", %{tmp_dir: dir} do
     {:ok, account} = Account.start_link()
     [init] = ElixirScope.calls({Account, :init}, pid: account)

@@ -6,7 +6,7 @@ defmodule ElixirScope.DeadlocksTest do
   import ElixirScope.Until
 
   alias ElixirScope.{Deadlock, Error, Waiting}
-  alias ElixirScope.Circles.{Link, Machine, Plain}
+  alias ElixirScope.Circles.{Barrier, Child, Link, Machine, Plain}
 
   @moduletag :tmp_dir
 
@@ -127,6 +127,91 @@ defmodule ElixirScope.DeadlocksTest do
     client = client(fn -> Plain.ask(process, [process]) end)
     assert [%Deadlock{members: [%{pid: ^process, for: ^process}]}] = until_found()
     finish([client, process])
+  end
+
+  test "a child that asks the supervisor that starts it" do
+    {:ok, supervisor} = DynamicSupervisor.start_link(strategy: :one_for_one)
+    Process.unlink(supervisor)
+    {:ok, _} = DynamicSupervisor.start_child(supervisor, {Agent, fn -> 1 end})
+    # Who was started and asks later does not.
+    assert [%{}] = for({_, pid, _, _} <- DynamicSupervisor.which_children(supervisor), do: %{pid: pid})
+    assert ElixirScope.deadlocks() == []
+    client = client(fn -> DynamicSupervisor.start_child(supervisor, {Child, supervisor}) end)
+    assert [%Deadlock{verdict: :deadlock, confirmed: true} = found] = until_found()
+
+    assert [%{kind: :start, pid: ^supervisor, for: child}, %{kind: :call, pid: child, for: ^supervisor}] =
+             found.members
+
+    assert inspect(found) =~ "starts"
+    finish([client, child, supervisor])
+    assert [%Deadlock{ended: %{how: :exit, reason: :killed}}] = ElixirScope.deadlocks()
+  end
+
+  test "a circle that a Task.yield ends by giving up" do
+    server = hd(links(1))
+    client = client(fn -> GenServer.call(server, {:yield, server, 2_000}, :infinity) end)
+    assert [%Deadlock{verdict: :deadlock, ended: nil, confirmed: true}] = until_found()
+    assert_receive {:client, ^client, nil}, 5_000
+    :sys.get_state(server)
+
+    assert [%Deadlock{verdict: :deadlock, members: [%{kind: :task, pid: ^server}, _], ended: ended}] =
+             ElixirScope.deadlocks()
+
+    assert %{how: :timeout, pid: ^server} = ended
+  end
+
+  describe "is not certain:" do
+    # What it waits for may come from anybody.
+    test "a receive behind a message that names its sender, without a reference" do
+      [one, other] = for _ <- 1..2, do: spawn(&Barrier.ask/0)
+      for {pid, peer} <- [{one, other}, {other, one}], do: send(pid, {:peer, peer})
+      assert [%Deadlock{verdict: :unknown, confirmed: nil, members: [_, _]} = found] = until_found()
+      assert found.why =~ "may wait for something else"
+      assert inspect(found) =~ "2 processes may wait for each other"
+      finish([one, other])
+      assert [%Deadlock{verdict: :unknown, why: why}] = ElixirScope.deadlocks()
+      assert why =~ "may wait for something else"
+    end
+
+    test "processes that tell each other that they are there, and wait for a start" do
+      [one, other] = for _ <- 1..2, do: Barrier.start()
+      refs = for pid <- [one, other], do: Process.monitor(pid)
+      for {pid, peer} <- [{one, other}, {other, one}], do: send(pid, {:peer, peer, nil})
+      assert [%Deadlock{verdict: :unknown, confirmed: nil}] = until_found()
+      for pid <- [one, other], do: send(pid, {:start, self()})
+      for ref <- refs, do: assert_receive({:DOWN, ^ref, _, _, :normal})
+      assert ElixirScope.deadlocks() == []
+    end
+
+    test "one that has asked another one as well" do
+      me = self()
+      [one, other] = for _ <- 1..2, do: spawn(&Barrier.ask_two/0)
+      for {pid, peer} <- [{one, other}, {other, one}], do: send(pid, {:peers, me, peer})
+      assert [%Deadlock{verdict: :unknown, confirmed: nil}] = until_found()
+
+      for pid <- [one, other] do
+        down = Process.monitor(pid)
+        assert_receive {:ask, ^pid, ref}
+        send(pid, {ref, :answer})
+        assert_receive {:DOWN, ^down, _, _, :normal}
+      end
+
+      assert ElixirScope.deadlocks() == []
+    end
+
+    test "a server that has told another one whom to answer" do
+      me = self()
+      [first, second] = links(2)
+      client = client(fn -> GenServer.call(first, {:hand, second, me}, :infinity) end)
+      assert_receive {:answer, from}
+      all_wait([first, second])
+      assert [%Deadlock{verdict: :unknown, confirmed: nil, ended: nil} = found] = ElixirScope.deadlocks()
+      assert found.why =~ "told #{inspect(me)} whom to answer"
+      GenServer.reply(from, :answered)
+      assert_receive {:client, ^client, :answered}
+      :sys.get_state(second)
+      assert ElixirScope.deadlocks() == []
+    end
   end
 
   # It was asked to wait at the moment when it has begun to.

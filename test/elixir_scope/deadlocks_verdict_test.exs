@@ -16,7 +16,7 @@ defmodule ElixirScope.DeadlocksVerdictTest do
   defp past(events, options) do
     events =
       for {{pid, kind, data}, id} <- Enum.with_index(events, 1) do
-        {mfa, data} = Map.pop(data, :mfa)
+        {mfa, data} = if kind == :spawn, do: {nil, data}, else: Map.pop(data, :mfa)
         %Event{id: id, time: id * 1_000, pid: pid, kind: kind, mfa: mfa, data: data}
       end
 
@@ -162,5 +162,73 @@ defmodule ElixirScope.DeadlocksVerdictTest do
         [asked] ++ callback(one, self(), make_ref()) ++ traced(one, two) ++ asks(one, two, context.first)
 
     assert [%Deadlock{verdict: :deadlock, members: [%{pid: ^two}, %{pid: ^one}]}] = find(events)
+  end
+
+  defp tells(from, to, message) do
+    [{from, :send, %{message: message, to: to}}, {to, :receive, %{message: message, from: from}}]
+  end
+
+  defp waits(pid), do: [{pid, :wait, %{}}]
+  defp takes(pid, message), do: [{pid, :take, %{message: message}}]
+
+  test "what was told and taken, with or without the reference of the other one, is no request", context do
+    for {to_one, to_two} <- [
+          {{:rep, two(), 1}, {:rep, one(), 1}},
+          {{:rep, two(), context.first}, {:rep, one(), context.second}}
+        ] do
+      events =
+        tells(two(), one(), {:req, context.first}) ++
+          tells(one(), two(), {:req, context.second}) ++
+          tells(one(), two(), to_two) ++
+          tells(two(), one(), to_one) ++
+          waits(one()) ++ waits(two()) ++ takes(one(), to_one) ++ takes(two(), to_two)
+
+      # Both have taken it, and wait again.
+      again = tells(one(), two(), to_two) ++ tells(two(), one(), to_one) ++ waits(one()) ++ waits(two())
+      assert find(events) == []
+      found = find(events ++ again)
+      assert Enum.all?(found, &(&1.verdict == :unknown))
+    end
+  end
+
+  test "a request by hand with a reference of its own is certain until another one may answer", context do
+    one = one()
+
+    asked =
+      tells(one(), two(), {:ask, one(), context.first}) ++
+        waits(one()) ++ tells(two(), one(), {:ask, two(), context.second}) ++ waits(two())
+
+    assert [%Deadlock{verdict: :deadlock, members: [%{pid: ^one}, _]}] = find(asked)
+    # It had been told of the reference before.
+    known = [{one(), :receive, %{message: {:use, context.first}, from: nil}}]
+    assert [%Deadlock{verdict: :unknown}] = find(known ++ asked)
+    # It waits for something else as well.
+    subscribed = [{one(), :send, %{message: {:subscribe, one()}, to: self()}}]
+    assert [%Deadlock{verdict: :unknown}] = find(subscribed ++ asked)
+    # The same receive has taken something else.
+    other = tells(one(), two(), :hello) ++ waits(one()) ++ takes(one(), :start)
+    assert [%Deadlock{verdict: :unknown, why: why}] = find(other ++ asked)
+    assert why =~ "may wait for something else"
+  end
+
+  test "who was told whom to answer, in a function or cut, may answer", context do
+    asked = callback(one(), self(), make_ref()) ++ asks(one(), two(), context.first, :plain)
+    work = [{two(), :call, %{mfa: {Server, :handle_call, 3}, args: [:ask, {one(), context.first}, nil]}}]
+    back = asks(two(), one(), context.second, :plain)
+    from = {one(), context.first}
+    cut = %ElixirScope.Cut{}
+    told = fn message -> [{two(), :send, %{message: message, to: self()}}] end
+
+    spawned = [
+      {two(), :spawn, %{child: self(), mfa: {:erlang, :apply, [fn -> GenServer.reply(from, 1) end, []]}}}
+    ]
+
+    assert [%Deadlock{verdict: :deadlock}] = find(asked ++ work ++ back)
+    assert [%Deadlock{verdict: :deadlock}] = find(asked ++ work ++ told.(:other) ++ back)
+
+    for handed <- [told.({:reply, from}), told.(fn -> from end), told.([1, cut]), spawned] do
+      assert [%Deadlock{verdict: :unknown, why: why}] = find(asked ++ work ++ handed ++ back)
+      assert why =~ "told #{inspect(self())} whom to answer"
+    end
   end
 end

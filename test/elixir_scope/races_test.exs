@@ -201,6 +201,81 @@ defmodule ElixirScope.RacesTest do
     end
   end
 
+  test "a time that begins when the state was known long ago", %{server: server} do
+    GenServer.call(server, :ping)
+    since = ElixirScope.now()
+
+    interleaved(server, [
+      {:a, get(server, :count)},
+      {:b, get(server, :count)},
+      {:b, put(server, :count, plus(10))},
+      {:a, put(server, :count, plus(1))}
+    ])
+
+    assert [%Race{kind: :lost_update, paths: [[:count]]} = race] = ElixirScope.races(server, since: since)
+    assert race.first.write.difference.entries == [{[:count], :changed, 1, 11}]
+  end
+
+  test "clients that are not watched may have told each other", %{tmp_dir: dir} do
+    :ok = ElixirScope.stop()
+    {:ok, _} = ElixirScope.start(dir: dir, watch: false)
+    {:ok, server} = Register.start(%{count: 1, name: "a"})
+    {:ok, _} = ElixirScope.watch(server)
+
+    pids =
+      interleaved(server, [
+        {:a, get(server, :count)},
+        {:b, get(server, :count)},
+        {:b, put(server, :count, plus(10))},
+        {:a, put(server, :count, plus(1))}
+      ])
+
+    assert [%Race{kind: :unknown, paths: [[:count]], gaps: []} = race] = ElixirScope.races(server)
+    assert {race.first.client, race.second.client} == {pids.b, pids.a}
+    assert race.second.read.reply == 1
+    assert race.lost =~ "the messages of #{inspect(pids.a)} are not recorded"
+    assert inspect(race) =~ ~r/are not\s+recorded/
+    # One after the other is none all the same.
+    since = ElixirScope.now()
+
+    interleaved(server, [
+      {:a, get(server, :count)},
+      {:a, put(server, :count, plus(1))},
+      {:b, get(server, :count)},
+      {:b, put(server, :count, plus(1))}
+    ])
+
+    assert ElixirScope.races(server, since: since) == []
+  end
+
+  test "what nobody sent is not the work of who asked before", %{server: server} do
+    ticked = fn read ->
+      send(server, {:tick, :count})
+      :sys.get_state(server)
+      read
+    end
+
+    timer = fn read ->
+      Process.send_after(server, {:tick, :count}, 0)
+      ElixirScope.Until.until(fn -> :sys.get_state(server).count == 100 end)
+      read
+    end
+
+    interleaved(server, [
+      {:a, get(server, :count)},
+      {:b, fn _ -> GenServer.call(server, :ping) end},
+      {:b, timer},
+      {:a, put(server, :count, plus(1))}
+    ])
+
+    assert ElixirScope.races(server) == []
+    # Twin: the one that was sent is.
+    interleaved(server, [{:a, get(server, :count)}, {:b, ticked}, {:a, put(server, :count, plus(1))}])
+
+    assert [%Race{paths: [[:count]], first: %{write: %{message: {:tick, :count}}}}] =
+             ElixirScope.races(server)
+  end
+
   test "where events are missing it is unknown", %{server: server} do
     interleaved(server, [
       {:a, get(server, :count)},

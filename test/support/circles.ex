@@ -42,6 +42,22 @@ defmodule ElixirScope.Circles do
     def handle_call({:machine, machine}, _from, state),
       do: {:reply, :gen_statem.call(machine, {:ask, self()}), state}
 
+    # Awaits the Task no longer than told.
+    def handle_call({:yield, server, timeout}, _from, state) do
+      task = Task.async(fn -> ask(server) end)
+      answer = Task.yield(task, timeout)
+      {:reply, answer, state}
+    end
+
+    def handle_call({:hand, next, helper}, _from, state),
+      do: {:reply, GenServer.call(next, {:hand_on, helper, self()}, :infinity), state}
+
+    # Has another one answer, and asks meanwhile.
+    def handle_call({:hand_on, helper, server}, from, state) do
+      send(helper, {:answer, from})
+      {:reply, ask(server), state}
+    end
+
     # Answered later, by whoever is told to.
     def handle_call({:later, helper}, from, state) do
       send(helper, {:answer, from})
@@ -115,6 +131,70 @@ defmodule ElixirScope.Circles do
 
       receive do
         {^ref, answer} -> answer
+      end
+    end
+  end
+
+  defmodule Child do
+    @moduledoc false
+    # Asks the supervisor that starts it, before it is started.
+    use GenServer
+    use ElixirScope
+
+    def start_link(supervisor), do: GenServer.start_link(__MODULE__, supervisor)
+
+    @impl true
+    def init(supervisor), do: {:ok, DynamicSupervisor.which_children(supervisor)}
+  end
+
+  defmodule Barrier do
+    @moduledoc false
+    # Tells the other one that it is there, and then waits for something else.
+    use ElixirScope
+
+    def start, do: spawn(&run/0)
+
+    def run do
+      receive do
+        {:peer, peer, extra} -> send(peer, {:joined, self(), extra})
+      end
+
+      receive do
+        {:start, from} -> send(from, {:started, self()})
+      end
+
+      receive do
+        {:joined, peer, _extra} -> peer
+      end
+    end
+
+    # Asks without a reference, and takes nothing but the answer.
+    def ask do
+      receive do
+        {:peer, peer} -> send(peer, {:ask, self()})
+      end
+
+      receive do
+        {:answer, peer} -> peer
+      end
+    end
+
+    # Asks two, of which either may answer.
+    def ask_two do
+      receive do
+        {:peers, one, other} ->
+          first = make_ref()
+          second = make_ref()
+          send(one, {:ask, self(), first})
+          send(other, {:ask, self(), second})
+          either(first, second)
+      end
+    end
+
+    defp either(first, second) do
+      receive do
+        {^first, answer} -> answer
+        {^second, answer} -> answer
       end
     end
   end

@@ -27,6 +27,9 @@ defmodule ElixirScope.Updates do
 
     @impl true
     def handle_cast({:put, key, value}, state), do: {:noreply, Map.put(state, key, value)}
+
+    @impl true
+    def handle_info({:tick, key}, state), do: {:noreply, Map.put(state, key, 100)}
   end
 
   defmodule Client do

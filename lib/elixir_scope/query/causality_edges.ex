@@ -59,7 +59,9 @@ defmodule ElixirScope.Query.CausalityEdges do
   # Which of the messages that a process took are known. All: it is a server with instrumented callbacks, or was begun with an
   # instrumented function, so it has not seen what it is not known to have taken. Some: it has instrumented receives, and
   # may have others. None: then a delivery counts.
-  defp seen(past, pid) do
+  @doc false
+  @spec seen(Past.t(), pid) :: :all | :some | :none
+  def seen(past, pid) do
     cond do
       exists?(past, pid, [:state]) or begun_instrumented?(past, pid) -> :all
       exists?(past, pid, [:take, :wait]) -> :some
@@ -111,11 +113,13 @@ defmodule ElixirScope.Query.CausalityEdges do
     end
   end
 
-  defp entry(%Message{to: to, taken: %{} = taken}, _seen), do: Map.put(taken, :pid, to)
-  defp entry(%Message{delivered: nil}, _seen), do: nil
+  @doc "Where a message begins to have effects in its receiver, of which `seen/2` is known; `nil` when that is not known."
+  @spec entry(Message.t(), :all | :some | :none) :: point | nil
+  def entry(%Message{to: to, taken: %{} = taken}, _seen), do: Map.put(taken, :pid, to)
+  def entry(%Message{delivered: nil}, _seen), do: nil
 
   # The answer of a call is taken by the call.
-  defp entry(%Message{to: to, delivered: delivered} = message, seen) do
+  def entry(%Message{to: to, delivered: delivered} = message, seen) do
     if seen == :none or answer?(message), do: Map.put(delivered, :pid, to)
   end
 

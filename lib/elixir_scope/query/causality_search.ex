@@ -10,6 +10,9 @@ defmodule ElixirScope.Query.CausalitySearch do
   # Up to so many deliveries all messages are read at once; of more, those to the processes that are come to.
   @at_once 300_000
 
+  # What was there before the earlier event tells nothing of it. An event is timed when it happens, so here clocks alone count.
+  @clocks 20_000
+
   @enforce_keys [:past, :from, :to, :named?]
   defstruct [:past, :from, :to, :named?, :everything, reached: %{}, incoming: %{}, hidden: []]
 
@@ -114,9 +117,18 @@ defmodule ElixirScope.Query.CausalitySearch do
     end
   end
 
+  # Of what came from nobody knows where, that which can have come from the earlier event.
   defp hidden(search, hidden, id) do
-    Enum.filter(hidden, &(&1.delivered == nil or &1.delivered.id <= id)) ++ search.hidden
+    Enum.filter(hidden, &(until?(&1, id) and since?(&1, search.from))) ++ search.hidden
   end
+
+  defp until?(%{delivered: nil}, _id), do: true
+  defp until?(%{delivered: delivered}, id), do: delivered.id <= id
+
+  defp since?(%{sent: nil, delivered: nil}, _from), do: true
+  defp since?(%{sent: nil, delivered: delivered}, from), do: delivered.time + @clocks >= from.time
+  defp since?(%{sent: sent, from: pid}, %Event{pid: pid} = from), do: sent.id >= from.id
+  defp since?(%{sent: sent}, from), do: sent.time + @clocks >= from.time
 
   defp nothing(%{past: past, from: from, to: to, hidden: hidden}) do
     gaps = from.time |> past.gaps.(to.time) |> Enum.reject(&(&1.cause == :removed and &1.to < from.time))

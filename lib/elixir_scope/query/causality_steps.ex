@@ -54,8 +54,37 @@ defmodule ElixirScope.Query.CausalitySteps do
   defp within(past, event) do
     call = past.open_calls.(event.pid, event.id) |> List.first()
 
-    with {:ok, came} <- worked_on(past, event) do
-      {:ok, came ++ [step(:call, call)] ++ before(past, event)}
+    with {:ok, came} <- worked_on(past, event),
+         {:ok, delivered} <- delivered(past, event) do
+      {:ok, came ++ delivered ++ [step(:call, call)] ++ before(past, event)}
+    end
+  end
+
+  # What came since the process did something else, where that is as much as is known of its taking.
+  defp delivered(past, event) do
+    previous = for %Event{id: id} <- own(Past.prev(past, event.pid, WaitingAt.own(), event.id)), do: id
+    since = Enum.max([-1 | previous])
+
+    if past
+       |> Past.next(event.pid, [:receive], since + 1)
+       |> Stream.take_while(&(&1.id < event.id))
+       |> Enum.empty?(),
+       do: {:ok, []},
+       else: delivered(past, event, since)
+  end
+
+  defp delivered(past, event, since) do
+    with {:ok, messages} <- to_process(past, event) do
+      seen = CausalityEdges.seen(past, event.pid)
+
+      steps =
+        for message <- messages,
+            %{id: id} <- [CausalityEdges.entry(message, seen)],
+            id > since and id < event.id,
+            step <- [delivery(past, message) | origin(past, message)],
+            do: step
+
+      {:ok, steps}
     end
   end
 
@@ -140,12 +169,12 @@ defmodule ElixirScope.Query.CausalitySteps do
 
   defp effects(past, %Event{kind: :receive} = event) do
     with {:ok, messages} <- to_process(past, event) do
-      taken =
-        for %{taken: %{id: id}} = message <- messages,
-            at?(message.delivered, event),
-            do: step(:message, event(past, id), message)
-
-      {:ok, taken}
+      messages = Enum.filter(messages, &at?(&1.delivered, event))
+      taken = for %{taken: %{id: id}} = message <- messages, do: step(:message, event(past, id), message)
+      seen = CausalityEdges.seen(past, event.pid)
+      # Where nothing tells that it was taken, what the process does next may come of it.
+      entered? = Enum.any?(messages, &at?(CausalityEdges.entry(&1, seen), event))
+      {:ok, if(entered?, do: taken ++ afterwards(past, event), else: taken)}
     end
   end
 

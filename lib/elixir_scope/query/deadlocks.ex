@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.Deadlocks do
   # breaks it is no answer; so a request that nobody answered is in it, and just before its end, or now, all others wait.
 
   alias ElixirScope.{Call, Deadlock, Error, Event, Query, Waiting}
-  alias ElixirScope.Query.{DeadlocksLive, DeadlocksSeeds, HistoryGaps, Past, Term, WaitingAt}
+  alias ElixirScope.Query.{DeadlocksDoubt, DeadlocksLive, DeadlocksSeeds, HistoryGaps, Past, Term, WaitingAt}
 
   @latest 0x7FFFFFFFFFFFFFFF
 
@@ -130,7 +130,7 @@ defmodule ElixirScope.Query.Deadlocks do
   taken and put aside may be answered by anybody.
   """
   @spec held?(Past.t(), Waiting.t(), Waiting.t()) :: boolean
-  def held?(_past, %Waiting{kind: :task}, _other), do: true
+  def held?(_past, %Waiting{kind: kind}, _other) when kind in [:task, :start], do: true
 
   def held?(past, %Waiting{kind: :call} = asked, other) do
     with %Event{} = delivered <- delivered(past, asked, other) do
@@ -144,7 +144,8 @@ defmodule ElixirScope.Query.Deadlocks do
   def held?(past, %Waiting{kind: :request} = asked, other) do
     case taken(past, asked, other) do
       nil -> true
-      take -> last_taken(past, other) == take.id
+      # Without a reference of its own what was taken may have needed no answer.
+      take -> last_taken(past, other) == take.id and DeadlocksDoubt.own_reference?(past, asked)
     end
   end
 
@@ -208,12 +209,19 @@ defmodule ElixirScope.Query.Deadlocks do
     deadlock = %{deadlock | ended: if(ended, do: Map.put(ended, :pid, first.pid))}
 
     case Enum.reject(past.gaps.(from, until), &(&1.cause == :removed)) do
-      [] -> sure(deadlock)
+      [] -> sure(past, deadlock)
       gaps -> %{deadlock | verdict: :unknown, gaps: gaps, why: "events are missing #{HistoryGaps.text(gaps)}"}
     end
   end
 
-  defp sure(%Deadlock{members: members} = deadlock) do
+  defp sure(past, %Deadlock{members: members} = deadlock) do
+    case DeadlocksDoubt.of(past, members) do
+      nil -> evident(deadlock)
+      why -> %{deadlock | verdict: :unknown, why: why}
+    end
+  end
+
+  defp evident(%Deadlock{members: members} = deadlock) do
     case Enum.filter(members, &(&1.evidence == nil)) do
       [] ->
         deadlock

@@ -3,14 +3,21 @@ defmodule ElixirScope.Query.DeadlocksLive do
   # What the VM that records says itself of processes that are said to wait.
 
   alias ElixirScope.{Deadlock, Native, Waiting}
-  alias ElixirScope.Query.{Past, WaitingAt}
+  alias ElixirScope.Query.{DeadlocksDoubt, Past, WaitingAt}
 
   # Functions that wait for an answer, however deep.
   @waits [{:gen, :do_call}, {:gen, :wait_response}, {:gen, :receive_response}, {Task, :await}] ++
-           [{Task, :await_receive}, {Task, :await_many}, {Task, :yield}, {Task, :yield_many}]
+           [
+             {Task, :await_receive},
+             {Task, :await_many},
+             {Task, :yield},
+             {Task, :yield_receive},
+             {Task, :yield_many}
+           ] ++
+           [{:proc_lib, :sync_start}, {:proc_lib, :sync_start_link}, {:proc_lib, :sync_start_monitor}]
 
   @doc """
-  A deadlock that is still on, as the VM confirms it; `:over` when one of its processes does not wait, or not any more.
+  A deadlock that is still on, as the VM confirms it; as it was where that each of them waits does not decide it; `:over` when one of its processes does not wait, or not any more.
   """
   @spec checked(Past.t(), Deadlock.t()) :: Deadlock.t() | :over
   def checked(past, %Deadlock{ended: nil, members: [_ | _] = members, gaps: []} = deadlock) do
@@ -30,12 +37,16 @@ defmodule ElixirScope.Query.DeadlocksLive do
   defp confirmed(past, deadlock, members) do
     # Asked first, then looked at again: who had been about to go on has done so by then.
     if Enum.all?(members, &waits?/1) and still?(past, members) do
-      members = for member <- members, do: %{member | confirmed: true}
-      %{deadlock | members: members, verdict: :deadlock, confirmed: true, why: nil}
+      if DeadlocksDoubt.of(past, members), do: deadlock, else: sure(deadlock, members)
     else
       Native.flush(past.recording.handle)
       :over
     end
+  end
+
+  defp sure(deadlock, members) do
+    members = for member <- members, do: %{member | confirmed: true}
+    %{deadlock | members: members, verdict: :deadlock, confirmed: true, why: nil}
   end
 
   defp still?(past, members) do

@@ -15,7 +15,7 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
   @doc "Seeds of what was asked in a span of time, oldest first."
   @spec of(Past.t(), non_neg_integer, non_neg_integer) :: [seed]
   def of(past, since, until) do
-    state = %{open: %{}, asked: %{}, waits: %{}, found: []}
+    state = %{open: %{}, last: %{}, asked: %{}, waits: %{}, found: []}
 
     state = past |> Past.next(nil, @kinds, 0, since: since, until: until) |> Enum.reduce(state, &event/2)
 
@@ -37,8 +37,10 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
     end
   end
 
-  defp event(%Event{kind: :receive, data: %{message: message}}, state) do
+  defp event(%Event{kind: :receive, pid: pid, data: %{message: message}}, state) do
     case message do
+      # It gave up; what is answered later was not answered then.
+      :timeout -> %{state | found: open_of(state, pid) ++ state.found}
       {tag, _reply} -> %{state | open: Map.delete(state.open, Term.reference(tag))}
       {:DOWN, ref, _type, _who, _reason} -> %{state | open: Map.delete(state.open, ref)}
       _other -> state
@@ -60,7 +62,7 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
   defp event(%Event{kind: :traced, pid: pid, mfa: mfa, data: %{action: :call}} = call, state) do
     case mfa do
       # Of a Task that was asked before something else was done.
-      {Task, :await, _} -> awaits(state, pid, call)
+      {Task, function, _} when function in [:await, :yield] -> awaits(state, pid, call)
       _other -> state
     end
   end
@@ -68,13 +70,23 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
   defp event(_event, state), do: state
 
   defp open(state, nil, _send), do: state
-  defp open(state, ref, send), do: %{state | open: Map.put(state.open, ref, {send.pid, send.id})}
+  defp open(state, ref, send), do: remember(state, ref, send.pid, send.id)
 
   defp awaits(state, pid, %Event{data: %{args: [%{ref: ref} | _]}, id: id}) do
-    if is_map_key(state.open, ref), do: %{state | open: Map.put(state.open, ref, {pid, id})}, else: state
+    if is_map_key(state.open, ref), do: remember(state, ref, pid, id), else: state
   end
 
   defp awaits(state, _pid, _call), do: state
+
+  defp remember(state, ref, pid, id),
+    do: %{state | open: Map.put(state.open, ref, {pid, id}), last: Map.put(state.last, pid, ref)}
+
+  defp open_of(%{open: open, last: last}, pid) do
+    case last do
+      %{^pid => ref} when is_map_key(open, ref) -> [Map.fetch!(open, ref)]
+      _none -> []
+    end
+  end
 
   defp asked(state, pid, nil), do: %{state | asked: Map.delete(state.asked, pid)}
   defp asked(state, pid, id), do: %{state | asked: Map.put(state.asked, pid, id)}

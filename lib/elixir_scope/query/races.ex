@@ -23,7 +23,7 @@ defmodule ElixirScope.Query.Races do
          past = Past.of(recording),
          {:ok, conversations} <- conversations(past, process, pid, since, until) do
       found = races(past, pid, conversations, stale?) |> Stream.concat() |> take(limit)
-      {:ok, found ++ unknown(past, pid, since, until)}
+      {:ok, found ++ nobody_knows_who(pid, conversations) ++ unknown(past, pid, since, until)}
     end
   end
 
@@ -39,10 +39,11 @@ defmodule ElixirScope.Query.Races do
 
   defp conversations(past, process, pid, since, until) do
     with {:ok, messages} <- past.messages.(to: [pid]) do
-      messages = Enum.filter(messages, &(Message.time(&1) >= since and Message.time(&1) <= until))
+      messages = Enum.filter(messages, &(time(&1) >= since and time(&1) <= until))
       states = past.recording |> States.stream(process, since, until, :oldest) |> Enum.to_list()
+      earlier = past |> Past.prev(pid, [:state], Past.forever(), until: max(since - 1, 0)) |> Enum.take(1)
 
-      case RacesConversations.of(messages, answers(past, process), states) do
+      case RacesConversations.of(messages, answers(past, process), Enum.uniq_by(earlier ++ states, & &1.id)) do
         [] ->
           if Enum.any?(messages, &(&1.to == pid and &1.delivered != nil)),
             do: {:ok, []},
@@ -53,6 +54,10 @@ defmodule ElixirScope.Query.Races do
       end
     end
   end
+
+  # What is done to the state is done when a message is taken.
+  defp time(%Message{taken: %{time: time}}), do: time
+  defp time(message), do: Message.time(message)
 
   # What took them is of no interest, and would be looked for in each client.
   defp answers(past, process) do
@@ -77,6 +82,21 @@ defmodule ElixirScope.Query.Races do
     )
   end
 
+  # Before OTP 27 nobody says whom a cast is from, unless that is watched.
+  defp nobody_knows_who(pid, conversations) do
+    case Enum.count(conversations, &(&1.client == nil and &1.kind == :cast and &1.written != nil)) do
+      0 ->
+        []
+
+      count ->
+        lost =
+          "#{count} casts to #{inspect(pid)} came from processes that are not watched, and changed its state: these may be part of some; " <>
+            "ElixirScope.watch(:all) has them told from then on"
+
+        [%Race{kind: :unknown, server: pid, lost: lost}]
+    end
+  end
+
   defp unknown(past, pid, since, until) do
     case Enum.reject(past.gaps.(since, until), &(&1.cause == :removed)) do
       [] ->
@@ -99,11 +119,13 @@ defmodule ElixirScope.Query.Races do
   end
 
   # Back to the last that the client was answered: of that and all before it knows.
+  defp against(_past, _pid, %{client: nil}, _earlier, _stale?), do: []
+
   defp against(past, pid, write, earlier, stale?) do
     {between, from} = Enum.split_while(earlier, &(not answered?(&1, write)))
 
     for other <- Enum.reverse(between),
-        other.written != nil and other.client != write.client,
+        other.written != nil and other.client not in [nil, write.client],
         entries = overwritten(other, write),
         entries != [],
         read = Enum.find(from, &read?(&1, write, entries)),
@@ -112,10 +134,18 @@ defmodule ElixirScope.Query.Races do
         do: race
   end
 
-  defp answered?(%{client: client, replied: replied} = conversation, write) do
-    client == write.client and is_integer(replied) and write.sent != nil and replied < write.sent.id and
-      conversation.kind == :call
+  defp answered?(%{client: client, kind: :call} = conversation, %{client: client} = write) do
+    if unheard?(conversation, write),
+      do: is_integer(conversation.answered) and conversation.answered < write.delivered,
+      else: is_integer(conversation.replied) and conversation.replied < write.sent.id
   end
+
+  defp answered?(_conversation, _write), do: false
+
+  # A client whose messages are not recorded. The server saw that it had answered before it was sent more; a client that calls sends
+  # nothing until then.
+  defp unheard?(_conversation, %{sent: nil}), do: true
+  defp unheard?(conversation, _write), do: conversation.replied == nil and conversation.unheard
 
   # A read tells something of what is written over. `:ok` and the like say nothing.
   defp read?(conversation, write, entries) do
@@ -213,14 +243,9 @@ defmodule ElixirScope.Query.Races do
 
   # A function that brings a value along, as those for an Agent do.
   defp computed?(message, value) do
-    Term.any?(message, fn part -> is_function(part) and part |> environment() |> Term.mentions?(value) end)
-  end
-
-  defp environment(fun) do
-    case Function.info(fun, :env) do
-      {:env, env} -> env
-      _unknown -> []
-    end
+    Term.any?(message, fn part ->
+      is_function(part) and part |> Term.environment() |> Term.mentions?(value)
+    end)
   end
 
   # Whoever knew of the write before wrote over it on purpose.
@@ -228,7 +253,7 @@ defmodule ElixirScope.Query.Races do
     with %Event{} = sent <- write.sent && Stack.event(past.recording, write.sent.id),
          {:ok, known} when known != true <- Causality.before(past, other.written.event, sent) do
       gaps = past.gaps.(read.time, write.time)
-      kind = if known == :unknown or gaps != [], do: :unknown, else: kind
+      kind = if known == :unknown or gaps != [] or unheard?(read, write), do: :unknown, else: kind
       made(past, pid, {other, write, read, entries}, {earlier, kind, gaps})
     else
       nil -> made(past, pid, {other, write, read, entries}, {earlier, :unknown, []})
@@ -254,7 +279,9 @@ defmodule ElixirScope.Query.Races do
         read: exchange(read, paths),
         write: %{exchange(write, paths) | difference: %Difference{entries: entries}}
       },
-      lost: lost(kind, Text.process(past.recording, other.client, other.time), read, entries),
+      lost:
+        lost(kind, Text.process(past.recording, other.client, other.time), read, entries) <>
+          unheard(past, read, write),
       gaps: gaps
     }
   end
@@ -286,6 +313,14 @@ defmodule ElixirScope.Query.Races do
     was = if is_binary(was), do: was, else: ""
 
     "#{Path.format(path)}: #{short(old)} of #{who} was overwritten with #{short(new)}#{was}#{more}"
+  end
+
+  defp unheard(past, read, write) do
+    if unheard?(read, write),
+      do:
+        "; the messages of #{Text.process(past.recording, write.client, write.time)} are not recorded, so it may have been told before " <>
+          "it wrote: ElixirScope.watch(:all) has them told from then on",
+      else: ""
   end
 
   defp short(term), do: inspect(term, limit: 5, printable_limit: 40)

@@ -4,18 +4,24 @@ defmodule ElixirScope.Query.RacesConversations do
 
   alias ElixirScope.{Difference, Event, Message}
 
-  # `state` is known from the conversation on; `before` is `:none` where no state was known yet.
-  defstruct [:client, :id, :time, :sent, :kind, :message, :reply, :replied, :before, :state, :written]
+  # `state` is known from the conversation on; `before` is `:none` where no state was known yet. `delivered`, `answered` and `replied` are
+  # the numbers of events: the message came, the server answered, the answer came; `unheard` says that this is not recorded. Without a
+  # `client` it is the work of nobody who can be named, such as a timer.
+  defstruct [:client, :id, :time, :sent, :delivered, :kind, :message, :reply, :answered, :replied, :unheard] ++
+              [:before, :state, :written]
 
   @type t :: %__MODULE__{
-          client: pid,
+          client: pid | nil,
           id: non_neg_integer,
           time: non_neg_integer,
           sent: Message.t() | map | nil,
-          kind: :call | :cast | :info,
+          delivered: non_neg_integer | nil,
+          kind: Message.kind(),
           message: term,
           reply: {:ok, term} | :none,
+          answered: non_neg_integer | nil,
           replied: non_neg_integer | nil,
+          unheard: boolean,
           before: {:ok, term} | :none,
           state: {:ok, term} | :none,
           written: %{event: Event.t(), difference: Difference.t()} | nil
@@ -28,7 +34,7 @@ defmodule ElixirScope.Query.RacesConversations do
 
     asked =
       messages
-      |> Enum.filter(&(&1.taken != nil and &1.kind in [:call, :cast, :info] and is_pid(&1.from)))
+      |> Enum.filter(& &1.taken)
       |> Enum.sort_by(& &1.taken.id)
 
     follow(asked, Enum.filter(states, & &1.data), :none, replies, [])
@@ -58,19 +64,27 @@ defmodule ElixirScope.Query.RacesConversations do
     reply = Map.get(replies, message.kind == :call && message.ref)
 
     %__MODULE__{
-      client: message.from,
+      client: client(message),
       id: message.taken.id,
       time: message.taken.time,
       sent: message.sent,
+      delivered: message.delivered && message.delivered.id,
       kind: message.kind,
       message: asked(message.content),
       reply: if(reply, do: {:ok, elem(reply.content, 1)}, else: :none),
+      answered: reply && reply.sent && reply.sent.id,
       replied: reply && reply.delivered && reply.delivered.id,
+      unheard: reply != nil and reply.outcome in [:unwatched, :unknown],
       before: before,
       state: state,
       written: written(written, before, state)
     }
   end
+
+  # A call says itself whom it is from.
+  defp client(%Message{from: nil, content: {:"$gen_call", {pid, _tag}, _request}}) when is_pid(pid), do: pid
+  defp client(%Message{from: from, kind: kind}) when kind in [:call, :cast, :info], do: from
+  defp client(_message), do: nil
 
   defp asked({:"$gen_call", _from, request}), do: request
   defp asked({:"$gen_cast", request}), do: request

@@ -36,6 +36,38 @@ defmodule ElixirScope.Query.Term do
     {__MODULE__, found?} -> found?
   end
 
+  @doc """
+  The references within a term, among its first so many parts.
+
+      iex> ref = make_ref()
+      iex> ElixirScope.Query.Term.references({:ask, self(), [ref]}) == [ref]
+      true
+  """
+  @spec references(term, pos_integer) :: [reference]
+  def references(term, most \\ @parts), do: refs(term, most) |> elem(0) |> Enum.uniq()
+
+  defp refs(_term, left) when left <= 0, do: {[], 0}
+  defp refs(ref, left) when is_reference(ref), do: {[ref], left - 1}
+  defp refs(tuple, left) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> refs(left - 1)
+  defp refs(map, left) when is_map(map), do: map |> :maps.to_list() |> refs(left - 1)
+
+  defp refs([first | rest], left) do
+    {there, left} = refs(first, left)
+    {further, left} = refs(rest, left)
+    {there ++ further, left}
+  end
+
+  defp refs(_leaf, left), do: {[], left - 1}
+
+  @doc "What a function brings along from where it was made."
+  @spec environment(function) :: [term]
+  def environment(fun) do
+    case Function.info(fun, :env) do
+      {:env, env} -> env
+      _unknown -> []
+    end
+  end
+
   defp walk(_term, _fun, left) when left <= 0, do: throw({__MODULE__, false})
 
   defp walk(term, fun, left) do

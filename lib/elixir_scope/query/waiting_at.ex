@@ -70,9 +70,36 @@ defmodule ElixirScope.Query.WaitingAt do
   # From the last own events, newest first.
   defp waiting([%Event{kind: :send, data: %{message: message}} = send | _]), do: request(send, message)
   defp waiting([%Event{kind: :traced, mfa: {:gen, :call, _}} = call | _]), do: traced_call(call)
-  defp waiting([%Event{kind: :traced, mfa: {Task, :await, _}} = call | _]), do: traced_await(call)
+
+  defp waiting([%Event{kind: :traced, mfa: {Task, function, _}} = call | _])
+       when function in [:await, :yield],
+       do: traced_await(call)
+
   defp waiting([%Event{kind: :wait} = wait | before]), do: receiving(wait, before)
+  defp waiting([%Event{kind: :spawn} = spawn | _]), do: starting(spawn)
+  defp waiting([%Event{kind: :link, data: %{action: :link}} | before]), do: linked(before)
   defp waiting(_other), do: nil
+
+  defp linked([%Event{kind: :spawn} = spawn | _]), do: starting(spawn)
+  defp linked(_other), do: nil
+
+  # Whoever starts a server waits until its `init` is done.
+  defp starting(%Event{pid: pid, data: %{child: child, mfa: {:proc_lib, :init_p, args}}} = spawn) do
+    with [_parent, _ancestors, :gen, :init_it, [_gen, ^pid | _]] <- args do
+      %Waiting{
+        pid: pid,
+        kind: :start,
+        since: spawn.time,
+        id: spawn.id,
+        target: child,
+        evidence: :request
+      }
+    else
+      _not_waited_for -> nil
+    end
+  end
+
+  defp starting(_spawn), do: nil
 
   defp request(%Event{pid: pid} = send, {:"$gen_call", {pid, tag}, request}) do
     %Waiting{asked(send, :call) | request: request, ref: Term.reference(tag)}
@@ -143,7 +170,8 @@ defmodule ElixirScope.Query.WaitingAt do
         %{asked | file: place.file, line: place.line, evidence: :receive}
 
       Term.mentions?(message, send.pid, @named_within) ->
-        %{place | kind: :request, since: send.time, id: send.id, target: to, request: message}
+        ref = own(message)
+        %{place | kind: :request, since: send.time, id: send.id, target: to, request: message, ref: ref}
 
       true ->
         place
@@ -151,6 +179,11 @@ defmodule ElixirScope.Query.WaitingAt do
   end
 
   defp asked_by_hand(_send, place), do: place
+
+  # One alone: of several nobody knows which the answer has.
+  defp own(message) do
+    with [ref] <- Term.references(message, @named_within), do: ref, else: (_none_or_more -> nil)
+  end
 
   # Whom for: the sender may have written a name.
   defp found(past, %Waiting{target: target} = waiting) do
@@ -188,23 +221,49 @@ defmodule ElixirScope.Query.WaitingAt do
   defp answered?(_past, %Waiting{kind: :receive}, _before, _until), do: false
   defp answered?(_past, %Waiting{kind: :request, for: nil}, _before, _until), do: false
 
-  defp answered?(past, %Waiting{ref: ref} = waiting, before, until) when is_reference(ref) do
-    came? =
-      past
-      |> Past.next(waiting.pid, [:receive], waiting.id, until: until)
-      |> Stream.take_while(&(&1.id < before))
-      |> Enum.any?(&(answer(&1.data, ref) != nil))
+  defp answered?(past, %Waiting{kind: :start} = waiting, _before, until),
+    do: not told_from_begin?(past, waiting) or started?(past, waiting, until) or ended?(past, waiting, until)
 
-    came? or sent?(past, waiting, until, &(answer(&1.data, ref) == :reply)) or ended?(past, waiting, until)
-  end
-
-  defp answered?(past, %Waiting{kind: :request} = waiting, _before, until) do
+  defp answered?(past, %Waiting{kind: :request} = waiting, before, until) do
     own = waiting_request(past, waiting.for, until)
     came = came(past, waiting, until)
-    sent?(past, waiting, until, &(&1.id > came and &1.id != own and to?(past, &1, waiting.pid)))
+
+    delivered?(past, waiting, before, until) or
+      sent?(past, waiting, until, &(&1.id > came and &1.id != own and to?(past, &1, waiting.pid)))
+  end
+
+  defp answered?(past, %Waiting{ref: ref} = waiting, before, until) when is_reference(ref) do
+    delivered?(past, waiting, before, until) or
+      sent?(past, waiting, until, &(answer(&1.data, waiting) == :reply)) or ended?(past, waiting, until)
   end
 
   defp answered?(past, waiting, _before, until), do: ended?(past, waiting, until)
+
+  defp started?(past, %Waiting{for: child} = waiting, until) do
+    sent?(past, waiting, until, fn %{data: %{message: message}} ->
+      is_tuple(message) and tuple_size(message) > 1 and elem(message, 0) in [:ack, :nack] and
+        elem(message, 1) == child
+    end)
+  end
+
+  # Of both all messages: else nobody knows whether it has started.
+  defp told_from_begin?(past, %Waiting{pid: pid, for: child, id: id}) do
+    not Enum.empty?(Past.prev(past, pid, [:send, :receive], id)) and
+      not Enum.empty?(Past.next(past, child, [:spawned], 0)) and
+      not introduced?(past, pid, id) and not introduced?(past, child, 0)
+  end
+
+  defp introduced?(past, pid, from),
+    do: past |> Past.next(pid, [:process], from) |> Enum.any?(&match?(%{messages: _}, &1.data))
+
+  defp delivered?(_past, %Waiting{ref: nil}, _before, _until), do: false
+
+  defp delivered?(past, waiting, before, until) do
+    past
+    |> Past.next(waiting.pid, [:receive], waiting.id, until: until)
+    |> Stream.take_while(&(&1.id < before))
+    |> Enum.any?(&(answer(&1.data, waiting) != nil))
+  end
 
   # Whoever waits for it is told.
   defp ended?(_past, %Waiting{for: nil}, _until), do: false
@@ -242,12 +301,17 @@ defmodule ElixirScope.Query.WaitingAt do
     |> Enum.any?(&(&1.data != nil and fun.(&1)))
   end
 
-  @doc "Whether a message answers a request with a reference: `:reply`, or `:down`."
-  @spec answer(map | nil, reference) :: :reply | :down | nil
-  def answer(%{message: {[:alias | ref], _reply}}, ref), do: :reply
-  def answer(%{message: {ref, _reply}}, ref) when is_reference(ref), do: :reply
-  def answer(%{message: {:DOWN, ref, _type, _who, _reason}}, ref), do: :down
-  def answer(_other, _ref), do: nil
+  # Whether a message answers a request with a reference. By hand it may have that anywhere.
+  defp answer(%{message: {[:alias | ref], _reply}}, %{ref: ref}), do: :reply
+  defp answer(%{message: {ref, _reply}}, %{ref: ref}) when is_reference(ref), do: :reply
+  defp answer(%{message: {:DOWN, ref, _type, _who, _reason}}, %{ref: ref}), do: :down
+
+  # Its own request is none.
+  defp answer(%{message: message}, %{kind: :request, ref: ref, request: request})
+       when is_reference(ref) and message !== request,
+       do: if(Term.mentions?(message, ref), do: :reply)
+
+  defp answer(_other, _waiting), do: nil
 
   # What says that it waits, and the call that it is in.
   defp evident(past, waiting, last) do
@@ -309,6 +373,9 @@ defmodule ElixirScope.Query.WaitingAt do
     match?(%Waiting{}, request(event, message))
   end
 
+  # It is linked with what it starts.
+  defp still?(%Event{kind: :link, data: %{other: child}}, %{kind: :start, for: child}), do: true
+
   defp still?(%Event{kind: kind}, %{evidence: :receive, kind: asked}) when asked != :receive,
     do: kind == :wait or kind in @between
 
@@ -316,14 +383,14 @@ defmodule ElixirScope.Query.WaitingAt do
 
   defp delivered(_past, %{ref: nil}, _next), do: nil
 
-  defp delivered(past, %{ref: ref} = waiting, next) do
+  defp delivered(past, waiting, next) do
     before = if next, do: next.id, else: Past.forever()
 
     past
     |> Past.next(waiting.pid, [:receive], waiting.id)
     |> Stream.take_while(&(&1.id < before))
     |> Enum.find_value(fn event ->
-      with how when how != nil <- answer(event.data, ref), do: {how, event}
+      with how when how != nil <- answer(event.data, waiting), do: {how, event}
     end)
   end
 
@@ -346,6 +413,9 @@ defmodule ElixirScope.Query.WaitingAt do
       else: %{how: :reply, time: take.time, reason: nil}
   end
 
+  defp how(past, %{kind: :start} = waiting, nil, next),
+    do: %{how: if(started?(past, waiting, next.time), do: :reply, else: :down), time: next.time, reason: nil}
+
   defp how(past, waiting, nil, next) do
     how =
       cond do
@@ -360,7 +430,7 @@ defmodule ElixirScope.Query.WaitingAt do
 
   # To a process whose deliveries are not recorded.
   defp sent_before?(past, %{ref: ref} = waiting, next) when is_reference(ref),
-    do: sent?(past, waiting, next.time, &(answer(&1.data, ref) == :reply))
+    do: sent?(past, waiting, next.time, &(answer(&1.data, waiting) == :reply))
 
   defp sent_before?(_past, _waiting, _next), do: false
 
@@ -374,7 +444,7 @@ defmodule ElixirScope.Query.WaitingAt do
 
   # The alias of a call that gave up takes no answer; that of a request which is collected later does.
   defp replied_late?(past, %{kind: :call, ref: ref} = waiting, next) when is_reference(ref) do
-    sent?(past, %{waiting | since: next.time}, Past.forever(), &(answer(&1.data, ref) == :reply)) and
+    sent?(past, %{waiting | since: next.time}, Past.forever(), &(answer(&1.data, waiting) == :reply)) and
       delivered(past, waiting, nil) == nil
   end
 

@@ -27,7 +27,10 @@ defimpl Inspect, for: ElixirScope.Deadlock do
   defp head(%{members: [_]} = deadlock), do: "a process waits for itself, #{since(deadlock)}"
 
   defp head(%{members: members} = deadlock),
-    do: "#{length(members)} processes wait for each other, #{since(deadlock)}"
+    do: "#{length(members)} processes #{wait(deadlock)} for each other, #{since(deadlock)}"
+
+  defp wait(%{verdict: :unknown}), do: "may wait"
+  defp wait(_deadlock), do: "wait"
 
   defp since(%{since: since, ended: nil}), do: "since #{Text.moment(since, Native.now())}"
 
@@ -36,6 +39,7 @@ defimpl Inspect, for: ElixirScope.Deadlock do
 
   defp ended(%{members: []}, _recording, _options), do: []
   defp ended(%{ended: nil, confirmed: true}, _recording, _options), do: "still on, as the VM confirms"
+  defp ended(%{ended: nil, verdict: :unknown}, _recording, _options), do: "none of them has gone on"
   defp ended(%{ended: nil}, _recording, _options), do: "still on at the end of the recording"
 
   defp ended(%{ended: %{pid: pid} = ended}, recording, options),

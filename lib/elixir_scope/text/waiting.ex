@@ -25,6 +25,8 @@ defmodule ElixirScope.Text.Waiting do
   def what(%{kind: :receive}, _recording, _options), do: "waits in a receive"
   def what(%{kind: :task} = waiting, recording, _options), do: "awaits the Task #{whom(waiting, recording)}"
 
+  def what(%{kind: :start} = waiting, recording, _options), do: "starts #{whom(waiting, recording)}"
+
   def what(%{kind: kind} = waiting, recording, options) do
     options = Keyword.update(options, :width, 50, &narrow/1)
     "#{verb(kind)} #{whom(waiting, recording)} #{Text.short(waiting.request, options)}"
@@ -62,7 +64,8 @@ defimpl Inspect, for: ElixirScope.Waiting do
   alias ElixirScope.Text.Sentence
 
   def inspect(%{pid: pid, since: since, kind: kind, id: id} = waiting, opts)
-      when is_pid(pid) and is_integer(since) and is_integer(id) and kind in [:call, :task, :request, :receive] do
+      when is_pid(pid) and is_integer(since) and is_integer(id) and
+             kind in [:call, :task, :start, :request, :receive] do
     options = Text.options(opts)
     recording = Text.Waiting.recording([waiting])
 
