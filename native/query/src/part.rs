@@ -135,6 +135,7 @@ impl Form {
 }
 
 /// What a number stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Defined<'p> {
     /// A process, and its pid in the external term format.
     Process(Pid, Cow<'p, [u8]>),

@@ -7,7 +7,7 @@ use elixir_scope_clock::{Clock, Nanos};
 use elixir_scope_dictionary::{Dictionary, Sources};
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, Pid, Site, varint};
-use elixir_scope_query::{Filter, Index, Recording, Row};
+use elixir_scope_query::{Defined, Filter, Index, Recording, Row};
 use elixir_scope_recorder::{Observer, Recorder, recover};
 use elixir_scope_store::{Limits, Manifest, Meaning, Retention, Run, RunPath, Writer};
 use std::collections::BTreeMap;
@@ -199,7 +199,7 @@ pub fn numbers(index: &Index) -> BTreeMap<u32, Vec<u64>> {
         let number = varint::take(&mut payload).unwrap();
         let Ok(Token::Reference(atom)) = value::take(&mut payload) else { panic!("expected an atom") };
         let atom = index.volume(row.volume).unwrap().definition(atom);
-        assert_eq!(atom, Some(&Definition::Atom(format!("atom_{}", number % ATOMS))));
+        assert_eq!(atom, Some(Defined::Other(&Definition::Atom(format!("atom_{}", number % ATOMS)))));
         found.entry(pid).or_default().push(number);
     }
     found
