@@ -77,7 +77,7 @@ proptest! {
         let program: Vec<Step> = program.into_iter().filter(|step| losses || step.act != Act::Lose).collect();
         let mut keeper = None;
         let mut reopened = Index::default();
-        let recorded = record_and(&program, 1_500, |run, writer, truth| {
+        let recorded = record_and(&program, 3_000, |run, writer, truth| {
             let retention = Retention { bytes: Some(bytes), age: None, pack };
             let keeper = keeper.get_or_insert_with(|| Keeper::new(run.path().clone(), writer.shelf(), retention));
             keeper.tidy(Nanos(truth.now), false).unwrap();
@@ -104,7 +104,7 @@ proptest! {
     #[test]
     fn what_is_too_old_goes_in_whole_segments(program in program(false), age in 1u64..400) {
         let mut keeper = None;
-        let recorded = record_and(&program, 1_500, |run, writer, truth| {
+        let recorded = record_and(&program, 3_000, |run, writer, truth| {
             let retention = Retention { bytes: None, age: Some(age), pack: false };
             let keeper = keeper.get_or_insert_with(|| Keeper::new(run.path().clone(), writer.shelf(), retention));
             keeper.tidy(Nanos(truth.now), false).unwrap();
