@@ -292,11 +292,19 @@ defmodule ElixirScope.MailboxTest do
     assert {:ok, %Mailbox{length: 0, messages: [], actual: 0}} = ElixirScope.mailbox(store, ElixirScope.now())
   end
 
+  # No test instruments it, as it may be with Agents.
+  defmodule Plain do
+    use GenServer
+    def start_link(count), do: GenServer.start_link(__MODULE__, count)
+    def init(count), do: {:ok, count}
+    def handle_call(:next, _from, count), do: {:reply, count, count + 1}
+  end
+
   test "of a process whose takings are not seen" do
-    agent = start_supervised!({Agent, fn -> 0 end})
-    {:ok, _} = ElixirScope.watch(agent)
-    Agent.get(agent, & &1)
-    assert {:ok, mailbox} = ElixirScope.mailbox(agent, ElixirScope.now())
+    plain = start_supervised!({Plain, 0})
+    {:ok, _} = ElixirScope.watch(plain)
+    0 = GenServer.call(plain, :next)
+    assert {:ok, mailbox} = ElixirScope.mailbox(plain, ElixirScope.now())
     assert %Mailbox{length: :unknown, actual: 0, messages: [_ | _]} = mailbox
     assert inspect(mailbox) =~ "length not known (the VM says 0 now)"
   end

@@ -91,14 +91,22 @@ defmodule ElixirScope.MessagesTest do
     assert Enum.at(messages, 1).target == {name, node()}
   end
 
+  # Of a module that no test instruments, as it may be with Agents.
+  defmodule Plain do
+    use GenServer
+    def start_link(count), do: GenServer.start_link(__MODULE__, count)
+    def init(count), do: {:ok, count}
+    def handle_call(:next, _from, count), do: {:reply, count, count + 1}
+  end
+
   test "a call and its reply, through an alias" do
-    {:ok, agent} = Agent.start_link(fn -> 41 end)
+    {:ok, server} = Plain.start_link(41)
     a = worker()
-    {:ok, _} = ElixirScope.watch([a, agent])
-    assert tell(a, fn -> Agent.get_and_update(agent, &{&1, &1 + 1}) end) == 41
-    assert [call, reply] = between(a, agent)
-    assert %Message{kind: :call, from: ^a, to: ^agent, outcome: :delivered, ref: ref} = call
-    assert %Message{kind: :reply, from: ^agent, to: ^a, content: {_, 41}, outcome: :taken, ref: ^ref} = reply
+    {:ok, _} = ElixirScope.watch([a, server])
+    assert tell(a, fn -> GenServer.call(server, :next) end) == 41
+    assert [call, reply] = between(a, server)
+    assert %Message{kind: :call, from: ^a, to: ^server, outcome: :delivered, ref: ref} = call
+    assert %Message{kind: :reply, from: ^server, to: ^a, content: {_, 41}, outcome: :taken, ref: ^ref} = reply
     assert is_reference(reply.target) and reply.taken == reply.delivered
   end
 
@@ -199,15 +207,15 @@ defmodule ElixirScope.MessagesTest do
   end
 
   test "a reply to a process that is not watched is known to be for it" do
-    {:ok, agent} = Agent.start_link(fn -> 41 end)
-    {:ok, _} = ElixirScope.watch(agent)
-    Agent.get(agent, & &1)
+    {:ok, server} = Plain.start_link(41)
+    {:ok, _} = ElixirScope.watch(server)
+    41 = GenServer.call(server, :next)
     me = self()
-    assert [call] = ElixirScope.messages(to: agent, kind: :call)
+    assert [call] = ElixirScope.messages(to: server, kind: :call)
     assert %Message{sent: nil, outcome: :delivered} = call
 
     assert [%Message{outcome: :unwatched, to: ^me, target: target}] =
-             ElixirScope.messages(from: agent, kind: :reply)
+             ElixirScope.messages(from: server, kind: :reply)
 
     assert is_reference(target)
   end

@@ -70,7 +70,8 @@ defmodule ElixirScope.Text.FirstCall do
 
   defp function(fun) do
     info = Function.info(fun)
-    {info[:module], info[:name], info[:arity]}
+    # Of a module that is not here the VM does not know the name.
+    if is_atom(info[:name]), do: {info[:module], info[:name], info[:arity]}
   end
 
   @doc "The function and the kind, by what a process said of itself (the data of its `:process` event)."
