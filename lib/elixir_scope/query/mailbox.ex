@@ -31,7 +31,8 @@ defmodule ElixirScope.Query.Mailbox do
       seen? = takes != [] or waits?(recording, process)
       found = at(marked, takes, began, gaps(recording, began, time), time, seen?)
       actual = actual(recording, pid, time >= asked - @now)
-      found = if moved?(marked, takes, time), do: found, else: compared(found, actual)
+      moved? = moved?(marked, takes, time) and not unseen?(marked, time)
+      found = if moved?, do: found, else: compared(found, actual)
       {:ok, %{found | pid: pid, name: Text.process(recording, pid, time), time: time, actual: actual}}
     end
   end
@@ -60,6 +61,10 @@ defmodule ElixirScope.Query.Mailbox do
         Enum.any?([message.sent, message.delivered, message.taken], &(&1 != nil and &1.time > time))
       end)
   end
+
+  # What was looked at after the moment, and nobody saw being sent, may have lain there before.
+  defp unseen?(messages, time),
+    do: Enum.any?(messages, &(&1.sent == nil and &1.delivered != nil and &1.delivered.time > time))
 
   defp compared(%Mailbox{length: length} = mailbox, actual)
        when not is_integer(length) or actual in [nil, length],
