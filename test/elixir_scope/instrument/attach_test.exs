@@ -104,7 +104,8 @@ defmodule ElixirScope.Instrument.AttachTest do
   end
 
   test "what ElixirScope itself does with an instrumented module is not recorded" do
-    {:ok, _} = ElixirScope.instrument(GenServer)
+    # Modules in which no process waits: one that other tests have left there would keep the code from being put back.
+    {:ok, _} = ElixirScope.instrument(Logger)
     {:ok, _} = ElixirScope.instrument(Keyword)
     :ok = ElixirScope.pause()
     :ok = ElixirScope.resume()
