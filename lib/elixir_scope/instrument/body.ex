@@ -53,13 +53,13 @@ defmodule ElixirScope.Instrument.Body do
   end
 
   # Clauses of a function: all that their heads name is new, and nothing of it is seen outside. Those of a frame count;
-  # others (:applied, :generator, :case) stand within a clause of one.
+  # others (:applied, :generator, and :case with the place of the whole `with`) stand within a clause of one.
   @spec heads(
           [tuple()],
           env(),
           t(),
           position(),
-          {:frame, Syntax.expr() | nil} | :applied | :generator | :case
+          {:frame, Syntax.expr() | nil} | :applied | :generator | {:case, :erl_anno.anno()}
         ) ::
           {[tuple()], t()}
   defp heads(clauses, env, state, position, {:frame, server_state}) do
@@ -73,12 +73,15 @@ defmodule ElixirScope.Instrument.Body do
   defp heads(clauses, env, state, position, :applied),
     do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {:head, nil}))
 
-  defp heads(clauses, env, state, position, kind) when kind in [:generator, :case],
-    do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {kind, nil}))
+  defp heads(clauses, env, state, position, :generator),
+    do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {:generator, nil}))
 
-  defp head({:clause, anno, patterns, guards, body}, env, state, position, {kind, server_state}) do
+  defp heads(clauses, env, state, position, {:case, whole}),
+    do: Enum.map_reduce(clauses, state, &head(&1, env, &2, position, {:case, nil}, whole))
+
+  defp head({:clause, anno, patterns, guards, body}, env, state, position, {kind, server_state}, whole \\ nil) do
     names = Pattern.binds(patterns)
-    place = if kind == :case, do: place(anno, patterns), else: anno
+    place = if kind == :case, do: place(anno, patterns, whole), else: anno
     {probe, state} = probe(names, place, state, kind, server_state)
     {body, _env, state} = body(body, bind(env, names), position, state)
     {{:clause, anno, patterns, guards, probe ++ body}, state}
@@ -166,7 +169,7 @@ defmodule ElixirScope.Instrument.Body do
   defp match({kind, anno, pattern, right}, env, position, state) do
     {right, env, state} =
       if Closure.otherwise?(pattern, right),
-        do: bare(right, env, state, :case, position),
+        do: bare(right, env, state, {:case, elem(right, 1)}, position),
         else: expr(right, env, :inside, state)
 
     names = Pattern.binds(pattern)
@@ -458,9 +461,11 @@ defmodule ElixirScope.Instrument.Body do
     {{:block, added, [{:match, added, value, match} | probe] ++ [value]}, %{state | values: state.values + 1}}
   end
 
-  # Elixir gives the clauses behind the `else` of a `with` the place of the whole; their variables have their own.
-  defp place(anno, patterns) do
-    if :erl_anno.generated(anno), do: Pattern.place(patterns) || anno, else: anno
+  # Elixir gives the clauses behind the `else` of a `with` the place of the whole; their variables have their own. It says that they
+  # are generated, but for a clause that stands alone and has no pattern but a variable.
+  defp place(anno, patterns, whole \\ nil) do
+    whole? = :erl_anno.generated(anno) or (whole && :erl_anno.location(anno) == :erl_anno.location(whole))
+    if whole?, do: Pattern.place(patterns) || anno, else: anno
   end
 
   defp new(names, env), do: Enum.reject(names, &(&1 in env))

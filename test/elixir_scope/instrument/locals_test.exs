@@ -50,6 +50,13 @@ defmodule ElixirScope.Instrument.LocalsTest do
         {:error, why} -> why
       end
     end
+    def otherwise(x) do
+      with :never <- x do
+        x
+      else
+        any -> any
+      end
+    end
     def receives(x) do
       receive do
         {:got, ^x, y} -> y
@@ -169,6 +176,7 @@ defmodule ElixirScope.Instrument.LocalsTest do
     assert variables("Golden.Locals.withs({:error, 1})") == [[x: {:error, 1}], [why: 1]]
     # Elixir gives this clause the line of the `with`.
     assert {:withs, line("{:error, why} -> why"), [why: 1]} in bindings("Golden.Locals.withs({:error, 1})")
+    assert {:otherwise, line("any -> any"), [any: 1]} in bindings("Golden.Locals.otherwise(1)")
   end
 
   test "receive, rescue, catch, else and after" do
