@@ -82,7 +82,8 @@ defmodule ElixirScope.Capture do
       {:legacy, number} -> :erlang.trace(self(), true, [{:tracer, Native, number} | flags])
     end
 
-    :ok
+    # Its life alone may be wanted.
+    if :lists.member(:receive, flags), do: :ok, else: :none
   rescue
     # Another tool traces it, or the watch has ended just now.
     ArgumentError -> :none

@@ -402,13 +402,24 @@ defmodule ElixirScope.Query do
     end
   end
 
-  defp order(options) do
+  @doc "Which are wanted first."
+  @spec order(keyword) :: {:ok, :oldest | :newest} | {:error, Error.t()}
+  def order(options) do
     case Keyword.get(options, :order, :oldest) do
       order when order in [:oldest, :newest] ->
         {:ok, order}
 
       other ->
-        Error.new(:bad_option, "expected :order to be :oldest or :newest first, got: #{inspect(other)}")
+        Error.new(:bad_option, "expected :order to be :oldest or :newest, got: #{inspect(other)}")
+    end
+  end
+
+  @doc "How many steps of a chain are wanted."
+  @spec steps(keyword, pos_integer) :: {:ok, pos_integer} | {:error, Error.t()}
+  def steps(options, default) do
+    case Keyword.get(options, :limit, default) do
+      limit when is_integer(limit) and limit > 0 -> {:ok, limit}
+      other -> Error.new(:bad_option, "expected :limit to be a positive integer, got: #{inspect(other)}")
     end
   end
 

@@ -50,6 +50,16 @@ defmodule ElixirScope.WatchRecordingTest do
     assert kinds_of(other) == if(Kinds.sessions?(), do: %{exit: 1}, else: %{})
   end
 
+  test "processes whose messages are not asked for do not claim that they tell them", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, watch: [processes: :instrumented, kinds: [:life]])
+    {:ok, counter} = GenServer.start(Counter, 0)
+    assert GenServer.call(counter, :next) == 0
+    assert [about | _] = for(%{data: about} <- ElixirScope.events(pid: counter, kind: :process), do: about)
+    refute Map.has_key?(about, :watched)
+    assert {:error, %Error{reason: :not_watched}} = ElixirScope.mailbox(counter, ElixirScope.now())
+    stop(counter)
+  end
+
   test "what is watched ends with the recording, and the next one watches its own", %{tmp_dir: dir} do
     me = self()
     pid = spawn(fn -> Enum.each(1..3, fn _ -> receive do: (any -> send(me, {:taken, any})) end) end)

@@ -12,7 +12,7 @@ defmodule ElixirScope.Query.Exits do
   @spec why(Server.t(), keyword) :: {:ok, ExitChain.t()} | {:error, Error.t()}
   def why(server, options) do
     with :ok <- Query.check(options, [:before, :limit, :in]),
-         {:ok, limit} <- limit(options),
+         {:ok, limit} <- Query.steps(options, @steps),
          {:ok, recording} <- Query.recording(options),
          {:ok, before} <- before(recording, options),
          {:ok, gaps} <- HistoryGaps.all(recording),
@@ -20,13 +20,6 @@ defmodule ElixirScope.Query.Exits do
       about = %ExitsSteps{recording: recording, gaps: gaps, limit: limit}
       chain = %ExitChain{pid: exit.pid, time: exit.time, reason: exit.data.reason}
       {:ok, chain |> ExitsChain.explain(about, exit) |> ExitsSteps.in_order(limit)}
-    end
-  end
-
-  defp limit(options) do
-    case Keyword.get(options, :limit, @steps) do
-      limit when is_integer(limit) and limit > 0 -> {:ok, limit}
-      other -> Error.new(:bad_option, "expected :limit to be a positive integer, got: #{inspect(other)}")
     end
   end
 

@@ -22,7 +22,7 @@ defmodule ElixirScope.Query.History do
   @spec history(Server.t(), keyword) :: {:ok, History.t()} | {:error, Error.t()}
   def history(server, options) do
     with :ok <- Query.check(options, [:since, :until, :limit, :path, :order, :in]),
-         {:ok, order} <- order(options),
+         {:ok, order} <- Query.order(options),
          {:ok, limit} <- Query.limit(options),
          {:ok, path} <- path(options),
          {:ok, recording} <- Query.recording(options),
@@ -244,13 +244,6 @@ defmodule ElixirScope.Query.History do
          {:ok, new} <- Query.state_at(server, to, Keyword.take(options, [:in])) do
       path = path || []
       {:ok, Difference.between(Path.fetch(old, path), Path.fetch(new, path), path)}
-    end
-  end
-
-  defp order(options) do
-    case Keyword.get(options, :order, :oldest) do
-      order when order in [:oldest, :newest] -> {:ok, order}
-      other -> Error.new(:bad_option, "expected :order to be :oldest or :newest, got: #{inspect(other)}")
     end
   end
 

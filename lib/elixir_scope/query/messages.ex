@@ -89,7 +89,7 @@ defmodule ElixirScope.Query.Messages do
          {:ok, recording} <- Query.recording(filters),
          {:ok, chosen} <- choice(recording, filters),
          {:ok, limit} <- Query.limit(filters),
-         {:ok, order} <- order(filters),
+         {:ok, order} <- Query.order(filters),
          {:ok, wanted?} <- wanted?(filters),
          first = if(order == :oldest and not narrowed?(filters), do: limit, else: :infinity),
          {:ok, messages} <- found(recording, [limit: first] ++ chosen, wanted?, order, limit) do
@@ -264,16 +264,6 @@ defmodule ElixirScope.Query.Messages do
   defp pid(recording, server, time) do
     with {:ok, {id, serial}} <- Server.find(recording, server, time),
          do: {:ok, :erlang.list_to_pid(~c"<0.#{id}.#{serial}>")}
-  end
-
-  defp order(filters) do
-    case Keyword.get(filters, :order, :oldest) do
-      order when order in [:oldest, :newest] ->
-        {:ok, order}
-
-      other ->
-        Error.new(:bad_option, "expected :order to be :oldest or :newest first, got: #{inspect(other)}")
-    end
   end
 
   defp wanted?(filters) do

@@ -13,7 +13,7 @@ defmodule ElixirScope.Query.Who do
   def who_set(server, path, time, options) do
     with :ok <- Query.check(options, [:limit, :in]),
          {:ok, path} <- History.check_path(path),
-         {:ok, limit} <- limit(options),
+         {:ok, limit} <- Query.steps(options, @steps),
          {:ok, recording} <- Query.recording(options),
          {:ok, time} <- Moment.find(recording, time),
          {:ok, state} <- state(server, time, recording),
@@ -41,13 +41,6 @@ defmodule ElixirScope.Query.Who do
       {:ok, value} -> {:ok, value}
       :error -> :none
       {:cut, _cut} -> :unknown
-    end
-  end
-
-  defp limit(options) do
-    case Keyword.get(options, :limit, @steps) do
-      limit when is_integer(limit) and limit > 0 -> {:ok, limit}
-      other -> Error.new(:bad_option, "expected :limit to be a positive integer, got: #{inspect(other)}")
     end
   end
 
