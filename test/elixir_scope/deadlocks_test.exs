@@ -66,7 +66,7 @@ defmodule ElixirScope.DeadlocksTest do
   test "one that a timeout broke, and that is over" do
     [first, second] = links(2)
     # The first gives up; so it can answer the second.
-    assert GenServer.call(first, {:give_up, second, 50}) == :gave_up
+    assert GenServer.call(first, {:give_up, second, 500}) == :gave_up
     # The second has answered too late by then, which says that the first had waited.
     assert :sys.get_state(second) == %{}
     assert [%Deadlock{verdict: :deadlock, ended: ended} = deadlock] = ElixirScope.deadlocks()

@@ -1,16 +1,16 @@
-defmodule ElixirScope.Query.DeadlocksSeeds do
+defmodule ElixirScope.Query.Deadlocks.Seeds do
   @moduledoc false
   # Where to look for circles: requests that nobody answered, of which each circle that was no ordinary conversation has one. They
   # are found in one pass over the messages, which keeps nothing but requests that are open.
 
-  alias ElixirScope.Event
-  alias ElixirScope.Query.{Past, Term, WaitingAt}
+  alias ElixirScope.{Event, Query}
+  alias ElixirScope.Query.{Past, Term}
 
   @typedoc "A process, and its last event before it waited: the request, or the beginning of the `receive` behind it."
   @type seed :: {pid, non_neg_integer}
 
   @kinds [:send, :receive, :wait, :take, :traced]
-  @named_within WaitingAt.named_within()
+  @named_within Query.Waiting.At.named_within()
 
   @doc "Seeds of what was asked in a span of time, oldest first."
   @spec of(Past.t(), non_neg_integer, non_neg_integer) :: [seed]

@@ -1,12 +1,12 @@
-defmodule ElixirScope.Query.WaitingAt do
+defmodule ElixirScope.Query.Waiting.At do
   @moduledoc false
   # Whether a process waited at a moment, for whom, and how that ended.
   #
   # A process that waits does nothing: its last own event is the request, or the beginning of a `receive`. What is done to it
   # (deliveries, links of others) is none of its own.
 
-  alias ElixirScope.{Event, Waiting}
-  alias ElixirScope.Query.{HistoryCause, Past, Term}
+  alias ElixirScope.{Event, Query, Waiting}
+  alias ElixirScope.Query.{Past, Term}
 
   @own [:call, :return, :raise, :tail, :binding, :state, :mark, :send, :wait, :take, :spawn] ++
          [:spawned, :exit, :link, :name, :label, :traced]
@@ -332,7 +332,7 @@ defmodule ElixirScope.Query.WaitingAt do
   defp in_call(waiting, call) do
     %{
       waiting
-      | call: HistoryCause.call(call, nil),
+      | call: Query.History.Cause.call(call, nil),
         file: waiting.file || call.file,
         line: waiting.line || call.line
     }
