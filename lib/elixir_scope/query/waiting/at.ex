@@ -83,23 +83,28 @@ defmodule ElixirScope.Query.Waiting.At do
   defp linked([%Event{kind: :spawn} = spawn | _]), do: starting(spawn)
   defp linked(_other), do: nil
 
-  # Whoever starts a server waits until its `init` is done.
-  defp starting(%Event{pid: pid, data: %{child: child, mfa: {:proc_lib, :init_p, args}}} = spawn) do
-    with [_parent, _ancestors, :gen, :init_it, [_gen, ^pid | _]] <- args do
+  defp starting(spawn) do
+    with child when child != nil <- started(spawn) do
       %Waiting{
-        pid: pid,
+        pid: spawn.pid,
         kind: :start,
         since: spawn.time,
         id: spawn.id,
         target: child,
         evidence: :request
       }
-    else
-      _not_waited_for -> nil
     end
   end
 
-  defp starting(_spawn), do: nil
+  @doc "The server that a process begins to start, if an event says so: it waits until the `init` of that is done."
+  @spec started(Event.t()) :: pid | nil
+  def started(%Event{kind: :spawn, pid: pid, data: %{child: child, mfa: {:proc_lib, :init_p, args}}}) do
+    with [_parent, _ancestors, :gen, :init_it, [_gen, ^pid | _]] <- args,
+         do: child,
+         else: (_not_waited_for -> nil)
+  end
+
+  def started(_event), do: nil
 
   defp request(%Event{pid: pid} = send, {:"$gen_call", {pid, tag}, request}) do
     %Waiting{asked(send, :call) | request: request, ref: Term.reference(tag)}
