@@ -434,9 +434,12 @@ defmodule ElixirScope.Instrument.Body do
     end
   end
 
-  defp site(fun, [{:clause, _, patterns, _, _} | _], ordinal, state) do
+  defp site(fun, [{:clause, _, patterns, _, _} | _] = clauses, ordinal, state) do
     {name, arity} = state.function
-    Site.closure({state.plan.module, name, arity}, ordinal, length(patterns), state.origin, elem(fun, 1))
+    mfa = {state.plan.module, name, arity}
+    # What stands for `&1` has no name.
+    args = if Closure.numbered(fun, clauses) == [], do: Pattern.arguments(clauses), else: []
+    Site.closure(mfa, ordinal, length(patterns), state.origin, elem(fun, 1), args)
   end
 
   defp probe(names, anno, state, kind, server_state \\ nil) do
