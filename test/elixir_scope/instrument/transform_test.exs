@@ -21,8 +21,14 @@ defmodule ElixirScope.Instrument.TransformTest do
     |> String.replace("'Elixir.ElixirScope.", "'")
     |> String.replace(~r/'(Gate|Native|Capture)'/, "\\1")
     |> String.replace(~r/\s+/, " ")
-    |> String.replace(~r/\{\d+, \d+, m, \w+, \d, <<[\d, ]*>>, 1, 0, function, 0, 0, \[\](, \[[^{}]*\])?\}/, "Site")
-    |> String.replace(~r/\{\d+, \d+, m, '\w+\/\d-fn-\d', \d, <<[\d, ]*>>, 1, 0, fn, 0, 0, \[\](, \[[^{}]*\])?\}/, "FnSite")
+    |> String.replace(
+      ~r/\{\d+, \d+, m, \w+, \d, <<[\d, ]*>>, 1, 0, function, 0, 0, \[\](, \[[^{}]*\])?\}/,
+      "Site"
+    )
+    |> String.replace(
+      ~r/\{\d+, \d+, m, '\w+\/\d-fn-\d', \d, <<[\d, ]*>>, 1, 0, fn, 0, 0, \[\](, \[[^{}]*\])?\}/,
+      "FnSite"
+    )
     |> String.replace("erlang:error", "error")
     |> String.trim()
   end
