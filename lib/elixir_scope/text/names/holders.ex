@@ -1,4 +1,4 @@
-defmodule ElixirScope.Text.NamesHolders do
+defmodule ElixirScope.Text.Names.Holders do
   @moduledoc false
   # Which process had a registered name at a time, and how long: from what processes said of themselves, and, where the VM told it,
   # from when they took names, gave them back and ended. A name ends with its process.
