@@ -21,8 +21,13 @@ defmodule ElixirScope.Redacted do
   defmodule Plain do
     @moduledoc false
     # Not instrumented.
-    def call(fun), do: fun.()
-    def flag(value), do: Process.flag(:sensitive, value)
+    # A process that has set its flag before it runs instrumented code.
+    def keep do
+      spawn(fn ->
+        Process.flag(:sensitive, true)
+        ElixirScope.Redacted.Keeper.loop([])
+      end)
+    end
   end
 
   defmodule Login do
@@ -106,15 +111,11 @@ defmodule ElixirScope.Redacted do
     # A process that asks not to be looked at.
     use ElixirScope, locals: true
 
-    def start(how), do: spawn(__MODULE__, :init, [how])
+    def start(:at_once), do: spawn(__MODULE__, :init, [])
+    def start(:before), do: ElixirScope.Redacted.Plain.keep()
 
-    def init(:at_once) do
+    def init do
       Process.flag(:sensitive, true)
-      loop([])
-    end
-
-    def init(:unseen) do
-      ElixirScope.Redacted.Plain.flag(true)
       loop([])
     end
 
