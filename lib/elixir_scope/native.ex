@@ -45,6 +45,7 @@ defmodule ElixirScope.Native do
   def mark(_label), do: absent(:mark)
   def mute, do: absent(:mute)
   def unmute(_pid), do: absent(:unmute)
+  def sensitive(_on), do: absent(:sensitive)
   def put_source(_digest, _packed), do: absent(:put_source)
   def generation, do: absent(:generation)
   def baseline, do: absent(:baseline)

@@ -184,9 +184,6 @@ fn word(text: &[u8], from: usize) -> usize {
 
 /// A value in a text that is encoded as in an address, and again so often: up to a sign that ends it and is encoded as often at most.
 fn encoded(text: &[u8], from: usize, again: usize) -> Range<usize> {
-    if text[from..].starts_with(MARK) {
-        return from..from + MARK.len();
-    }
     let end = word(text, from);
     // The length of a sign that is one of these.
     let sign = |at: usize, signs: &[&[u8; 2]]| {
@@ -197,10 +194,12 @@ fn encoded(text: &[u8], from: usize, again: usize) -> Range<usize> {
     };
     let from = from + usize::from(text[from..end].starts_with(b"+"));
     let quotes = [b"22", b"27"];
-    if let Some(quote) = sign(from, &quotes) {
-        let inside = from + quote;
-        return inside..(inside..end).find(|at| sign(*at, &quotes).is_some()).unwrap_or(end);
+    let quote = sign(from, &quotes);
+    let from = from + quote.unwrap_or(0);
+    if text[from..].starts_with(MARK) {
+        return from..from + MARK.len();
     }
     let ends = [b"26", b"3B", b"2C", b"22", b"7D", b"5D", b"0A", b"0D"];
-    from..(from..end).find(|at| sign(*at, &ends).is_some()).unwrap_or(end)
+    let ends = if quote.is_some() { &quotes[..] } else { &ends[..] };
+    from..(from..end).find(|at| sign(*at, ends).is_some()).unwrap_or(end)
 }

@@ -178,7 +178,8 @@ fn is_letter(byte: u8) -> bool {
 /// The form of the value, if the name is that of a secret.
 fn secret_form(name: Name<'_>, form: Form, is_secret: &mut impl FnMut(&[u8]) -> bool) -> Option<Form> {
     let mut secret = |text: &[u8]| !text.is_empty() && is_secret(text);
-    if !secret(name.text) && !(name.escaped && secret(name.text.get(1..).unwrap_or_default())) {
+    let found = secret(name.text) || name.escaped && secret(name.text.get(1..).unwrap_or_default());
+    if !found {
         return None;
     }
     let lower = name.text.to_ascii_lowercase();
