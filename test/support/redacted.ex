@@ -36,7 +36,7 @@ defmodule ElixirScope.Redacted do
 
     def login(user, password), do: {:ok, user, byte_size(password)}
     def whole(user, %{} = credentials), do: {user, map_size(credentials)}
-    def bearer("Bearer " <> token = header, user), do: {user, byte_size(header) + byte_size(token)}
+    def bearer("Bearer " <> token, user), do: {user, byte_size(token)}
     def tagged({:login, user, _password}), do: user
 
     def returned(user, value), do: granted(user, [value])
@@ -58,10 +58,7 @@ defmodule ElixirScope.Redacted do
       raise Refused, message: why.text, token: why.token, user: user
     end
 
-    def vault(user, combination) do
-      opened = for digit <- combination, do: {digit, user}
-      if opened == [], do: raise(ArgumentError, "empty"), else: opened
-    end
+    def vault(user, combination) when is_list(combination), do: for(digit <- combination, do: {digit, user})
 
     def anonymous(user) do
       fn password -> {user, byte_size(password)} end
