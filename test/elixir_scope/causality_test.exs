@@ -5,7 +5,7 @@ defmodule ElixirScope.CausalityTest do
   alias ElixirScope.Causes.Way
   alias ElixirScope.{Clocked, Error, ListedPast, Query}
   alias ElixirScope.Ledger.{Account, Teller}
-  alias ElixirScope.Query.{Causality, CausalitySearch}
+  alias ElixirScope.Query.Causality
 
   @moduletag :tmp_dir
 
@@ -242,7 +242,7 @@ defmodule ElixirScope.CausalityTest do
 
       delivered = event(3, other, at, :receive, %{message: message.content, from: nil})
       past = ListedPast.of([from, delivered, to], [message])
-      {:ok, answer} = CausalitySearch.run(past, from, to, false)
+      {:ok, answer} = Causality.Search.run(past, from, to, false)
       answer
     end
 
@@ -359,7 +359,7 @@ defmodule ElixirScope.CausalityTest do
     for {label, pid, _} = one <- log,
         {later, other_pid, _} = other <- log,
         pid != other_pid or label == later do
-      {:ok, answer} = CausalitySearch.run(past, labels[label], labels[later], named?)
+      {:ok, answer} = Causality.Search.run(past, labels[label], labels[later], named?)
       expected = Clocked.before?(one, other)
 
       assert match?({:before, _edges}, answer) == expected and not match?({:unknown, _why}, answer), """

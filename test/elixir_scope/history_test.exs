@@ -4,7 +4,6 @@ defmodule ElixirScope.HistoryTest do
 
   alias ElixirScope.{Change, Difference, Error, Query}
   alias ElixirScope.Ledger.{Account, Bare, Teller}
-  alias ElixirScope.Query.HistoryCause
   alias ElixirScope.Traced.{Echo, Store}
 
   @moduletag :tmp_dir
@@ -245,7 +244,7 @@ defmodule ElixirScope.HistoryTest do
     test "of a state machine's callback has its message and its sender" do
       from = {self(), [:alias | make_ref()]}
       me = self()
-      message = &HistoryCause.message({Machine, &1, length(&2)}, &2)
+      message = &Query.History.Cause.message({Machine, &1, length(&2)}, &2)
 
       assert message.(:handle_event, [{:call, from}, :push, :open, 1]) == %{
                kind: :call,

@@ -4,7 +4,7 @@ defmodule ElixirScope.SupervisionTest do
 
   alias ElixirScope.{Error, Event, SupervisionTree}
   alias ElixirScope.Mortals.{Plain, Till}
-  alias ElixirScope.Query.SupervisionRestarts
+  alias ElixirScope.Query.Supervision
   alias ElixirScope.SupervisionTree.Restart
 
   @moduletag :tmp_dir
@@ -364,7 +364,7 @@ defmodule ElixirScope.SupervisionTest do
 
     defp restarts(events, strategy, asked) do
       facts = %{strategy: fn _ -> strategy end, asked: fn _, _, _ -> asked end}
-      {_living, restarts} = SupervisionRestarts.all(events, facts)
+      {_living, restarts} = Supervision.Restarts.all(events, facts)
       for restart <- restarts, do: {restart.from, restart.to, restart.cause.pid, restart.certain?}
     end
 

@@ -2,8 +2,8 @@ defmodule ElixirScope.Query.Search do
   @moduledoc false
   # When something became true of a state. A value that is not there is no match; of one that a limit kept out nobody can say.
 
-  alias ElixirScope.{Error, Event, Native, Path, Query}
-  alias ElixirScope.Query.{FirstCut, History, HistoryGaps, Moment, Server, States}
+  alias ElixirScope.{Cut, Error, Event, Native, Path, Query}
+  alias ElixirScope.Query.{FirstCut, Gaps, History, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF
 
@@ -43,7 +43,9 @@ defmodule ElixirScope.Query.Search do
 
   defp found(state, about, bounds, _when) do
     change = History.change(about, state, History.before(about, state))
-    hidden = HistoryGaps.behind(about.gaps, state.time, min(bounds[:until], known_until(about.recording)))
+
+    hidden = Gaps.behind(about.gaps, state.time, min(bounds[:until], known_until(about.recording)))
+
     whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, bounds[:path])
   end
 
@@ -57,8 +59,8 @@ defmodule ElixirScope.Query.Search do
         Error.new(
           :cut,
           "the function became true of #{inspect(change.pid)}#{at(path)} at #{Moment.format(change.time)} (#{change.time}), but " <>
-            "a limit kept out what stood at #{Path.format(at)} (#{inspect(cut)}) of what it was given then or just before; ask " <>
-            "with a path to the part that it is about, or record with higher limits:"
+            "#{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}) of what it was given then or just before; ask " <>
+            "with a path to the part that it is about, or #{Cut.remedy(cut)}"
         )
     end
   end
@@ -76,9 +78,9 @@ defmodule ElixirScope.Query.Search do
 
   # A miss says nothing of what is not there.
   defp missing(gaps, since, until) do
-    case HistoryGaps.touching(gaps, since, until) do
+    case Gaps.touching(gaps, since, until) do
       [] -> ""
-      some -> "; events are missing #{HistoryGaps.text(some)}: it may have become true among them"
+      some -> "; events are missing #{Gaps.text(some)}: it may have become true among them"
     end
   end
 
@@ -92,8 +94,8 @@ defmodule ElixirScope.Query.Search do
       newest = recording |> States.stream(process, 0, until, :newest) |> Enum.at(0)
 
       with %Event{} <- newest, {at, cut} <- cut_at({:ok, newest.data.state}, path) do
-        "; a limit kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the newest state of #{inspect(newest.pid)}, so " <>
-          "it may have been true there: ask with a path to another part, or record with higher limits:"
+        "; #{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the newest state of #{inspect(newest.pid)}, so " <>
+          "it may have been true there: ask with a path to another part, or #{Cut.remedy(cut)}"
       else
         _none -> nil
       end
@@ -167,7 +169,7 @@ defmodule ElixirScope.Query.Search do
   defp event(_held?), do: nil
 
   defp none_of(recording, {servers, processes}, path, since, until) do
-    with {:ok, gaps} <- HistoryGaps.all(recording) do
+    with {:ok, gaps} <- Gaps.all(recording) do
       Error.new(
         :no_change,
         "the function did not become true of any state#{at(path)} of #{Enum.map_join(List.wrap(servers), ", ", &inspect/1)} by #{until(until)}" <>
@@ -180,7 +182,7 @@ defmodule ElixirScope.Query.Search do
     with {:ok, about} <- History.about(recording, process) do
       change = History.change(about, state, History.before(about, state))
       # In any of them an earlier one may be hidden, of this server or another.
-      hidden = HistoryGaps.touching(about.gaps, since, state.time)
+      hidden = Gaps.touching(about.gaps, since, state.time)
       whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, path)
     end
   end
@@ -278,8 +280,8 @@ defmodule ElixirScope.Query.Search do
   defp cut(state, path, cut) do
     Error.new(
       :cut,
-      "what stood#{at(path)} in the state of #{Moment.format(state.time)} (#{state.time}) was kept out by a limit (#{inspect(cut)}), so " <>
-        "the function cannot be asked; record with higher limits:, or ask about another part or time"
+      "what stood#{at(path)} in the state of #{Moment.format(state.time)} (#{state.time}) was kept out by #{Cut.by(cut)} (#{inspect(cut)}), so " <>
+        "the function cannot be asked; #{Cut.remedy(cut)}, or ask about another part or time"
     )
   end
 
