@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `generation()` | nothing; a number that tells recordings apart (in its last 24 bits, when states are to be told again), 0 when off |
 //! | `sensitive(on)` | nothing, from now on, of the calling process, nor what is sent to it; or it is recorded again |
+//! | `sensitive_other(pid)` | nothing, from now on, of another process |
 //! | `own()` | nothing, from now on, of the calling process |
 //! | `mute()` | nothing, of the calling process, until `unmute(pid)`; answers whether there was room for it |
 //! | `unmute(pid)` | nothing; ends it. A process that has ended is to be unmuted too, since another may get its pid |
@@ -454,10 +455,22 @@ capture!(own, [0], ok, |env, _| {
 });
 
 capture!(sensitive, [1], ok, |env, args| {
-    let lives = |pid| env.lives(vm::word(pid));
-    elixir_scope_capture::sensitive(env.caller().map_or(0, vm::bits), args[0] == words().r#true, lives);
+    if let Some(process) = env.caller() {
+        sensitive_process(env, process, args[0] == words().r#true);
+    }
     words().ok
 });
+
+capture!(sensitive_other, [1], ok, |env, args| {
+    if env.is_local_pid(args[0]) {
+        sensitive_process(env, args[0], true);
+    }
+    words().ok
+});
+
+fn sensitive_process(env: Env<'_>, process: Word, on: bool) {
+    elixir_scope_capture::sensitive(vm::bits(process), on, |pid| env.lives(vm::word(pid)));
+}
 
 capture!(mute, [0], |_| words().r#false, |env, _| {
     let muted = env.caller().is_some_and(|process| elixir_scope_capture::mute(vm::bits(process)));

@@ -164,7 +164,7 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
         let (mut hid, mut hides) = (false, false);
         if self.guards {
             let env = self.env;
-            if self.guard(|guard| guard.is_frame(env, old) || guard.is_frame(env, new)) {
+            if self.guard(|guard| guard.frame(env, old).or(guard.frame(env, new)).is_some()) {
                 return self.value(whole);
             }
             let pair = |pair: &[Word]| match pair {

@@ -6,7 +6,7 @@
 use crate::heap::{self, Boxed};
 use crate::immediate::{self, Immediate};
 use crate::meaning;
-use crate::redact::{self, Guard, Hidden};
+use crate::redact::{self, Guard, Hidden, Mask};
 use crate::vm::{self, Env, Kind, Pairs, Word};
 use ahash::AHashMap;
 use elixir_scope_capture::Pen;
@@ -124,6 +124,8 @@ impl Open {
     const LARGE: NonZeroUsize = NonZeroUsize::new(usize::MAX - 1).unwrap();
     /// A map of which not all values are recorded: the last one of `Walk::veiled`.
     const VEILED: NonZeroUsize = NonZeroUsize::new(usize::MAX - 2).unwrap();
+    /// The arguments in a tuple that says how a function is called: the last ones of `Walk::frames`.
+    const FRAME: NonZeroUsize = NonZeroUsize::new(usize::MAX - 3).unwrap();
     /// The first element of a tuple, or the first key of a map; then come its value, the second key, and so on.
     const FIRST: NonZeroUsize = NonZeroUsize::MIN;
 
@@ -147,6 +149,9 @@ enum Next {
     /// A value that is not recorded.
     Cut(CutKind),
 }
+
+/// Arguments that are left of a function's, the place of the next one, and which are not recorded.
+type Frame = (Word, usize, Mask);
 
 /// A map of which not all values are recorded, and the place of the key or value that comes next.
 type Veiled = (Hidden, usize);
@@ -184,11 +189,34 @@ fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Wor
     let data = state.and_then(|state| data_of(env, state));
     let guard = redact::take(pen.session());
     let guards = guard.is_on();
-    let mut walk = Walk { env, pen, budget, state, data, large: Vec::new(), veiled: Vec::new(), guards, guard };
+    let mut walk = Walk {
+        env,
+        pen,
+        budget,
+        state,
+        data,
+        large: Vec::new(),
+        veiled: Vec::new(),
+        frames: Vec::new(),
+        guards,
+        guard,
+    };
     if let Some(top) = walk.step(word, 0) {
         walk.run(top);
     }
     redact::give(walk.guard);
+}
+
+/// Appends a list of arguments, of which some are not recorded. It is no longer than functions have arguments.
+pub fn masked_list(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, list: Word, mask: Mask) {
+    pen.token(Token::List);
+    for (place, word) in vm::list(env, list).enumerate() {
+        match mask.hides(place) {
+            true => redacted(pen, budget),
+            false => term(env, pen, budget, None, word),
+        }
+    }
+    pen.token(Token::End);
 }
 
 /// Appends a mark for a value that is not recorded because it is a secret.
@@ -245,6 +273,7 @@ struct Walk<'a, 'w, 'p> {
     data: Option<Word>,
     large: Vec<Large<'a>>,
     veiled: Vec<Veiled>,
+    frames: Vec<Frame>,
     /// Whether there are rules of redaction.
     guards: bool,
     guard: Box<Guard>,
@@ -344,6 +373,27 @@ impl<'a> Walk<'a, '_, '_> {
                     self.large.pop();
                     return None;
                 }
+                Open::FRAME => {
+                    while let Some((rest, place, mask)) = self.frames.last_mut() {
+                        let Some((head, tail)) = self.env.cell(*rest) else { break };
+                        let hides = mask.hides(*place);
+                        (*rest, *place) = (tail, *place + 1);
+                        if hides {
+                            self.keep_out(CutKind::Redacted);
+                        } else if let Some(inner) = self.inside(head, depth) {
+                            return Some(inner);
+                        }
+                    }
+                    self.frames.pop();
+                    self.budget.aside -= MARK;
+                    self.pen.token(Token::End);
+                    // What stands behind the arguments.
+                    let elements = self.env.tuple(top.term).unwrap_or_default();
+                    if elements.len() < 4 {
+                        return None;
+                    }
+                    *top = Open::at(top.term, 3);
+                }
                 Open::VEILED => {
                     while let Some(next) = self.next_of_veiled(top.term) {
                         if let Some(inner) = self.expected_next(next, depth) {
@@ -437,8 +487,10 @@ impl<'a> Walk<'a, '_, '_> {
             Boxed::Cell(..) => self.list(room, word),
             // Most tuples are a row of words: they need not be opened.
             Boxed::Tuple(elements) => {
-                if self.guards && self.is_veiled(elements) {
-                    return self.veiled_tuple(room, word, elements);
+                if self.guards
+                    && let Some(veil) = self.veil(elements)
+                {
+                    return self.veiled_tuple(room, word, elements, veil);
                 }
                 self.tuple(room, word, elements.len())?;
                 let place = self.row(&[], elements, 0);
@@ -594,18 +646,18 @@ impl<'a> Walk<'a, '_, '_> {
         Some(Open { term: map, next: Open::VEILED })
     }
 
-    /// Whether a tuple is a pair with a secret, or says how a function is called whose arguments are secret.
+    /// What is not recorded of a tuple that is a pair with a secret, or that says how a function is called.
     #[inline]
-    fn is_veiled(&mut self, elements: &[Word]) -> bool {
+    fn veil(&mut self, elements: &[Word]) -> Option<Mask> {
         match elements {
-            [key, value] => self.guard.is_secret_pair(self.env, *key, *value),
-            [_, _, _] | [_, _, _, _] => self.guard.is_frame(self.env, elements),
-            _ => false,
+            [key, value] => self.guard.is_secret_pair(self.env, *key, *value).then(Mask::default),
+            [_, _, _] | [_, _, _, _] => self.guard.frame(self.env, elements),
+            _ => None,
         }
     }
 
     #[inline(never)]
-    fn veiled_tuple(&mut self, room: Room, tuple: Word, elements: &[Word]) -> Option<Open> {
+    fn veiled_tuple(&mut self, room: Room, tuple: Word, elements: &[Word], mask: Mask) -> Option<Open> {
         self.tuple(room, tuple, elements.len())?;
         if let [key, _] = elements {
             self.budget.aside -= 2 * MARK;
@@ -615,21 +667,13 @@ impl<'a> Walk<'a, '_, '_> {
             }
             return self.keep_out(CutKind::Redacted);
         }
-        self.budget.aside -= 3 * MARK;
+        // What was set aside for the arguments is now for the end of their list.
+        self.budget.aside -= 2 * MARK;
         self.inside(elements[0], usize::MAX);
         self.inside(elements[1], usize::MAX);
-        let arguments = vm::list(self.env, elements[2]).count();
-        match arguments < self.budget.fitting(self.pen) {
-            true => {
-                self.pen.token(Token::List);
-                for _ in 0..arguments {
-                    self.keep_out(CutKind::Redacted);
-                }
-                self.pen.token(Token::End);
-            }
-            false => _ = self.keep_out(CutKind::Redacted),
-        }
-        (elements.len() > 3).then_some(Open::at(tuple, 3))
+        self.pen.token(Token::List);
+        self.frames.push((elements[2], 0, mask));
+        Some(Open { term: tuple, next: Open::FRAME })
     }
 
     /// A short list of characters.
@@ -719,9 +763,9 @@ impl<'a> Walk<'a, '_, '_> {
             Kind::List => self.list(room, word),
             Kind::Tuple => {
                 let elements = env.tuple(word).unwrap_or_default();
-                match self.guards && self.is_veiled(elements) {
-                    true => self.veiled_tuple(room, word, elements),
-                    false => self.tuple(room, word, elements.len()),
+                match self.guards.then(|| self.veil(elements)).flatten() {
+                    Some(veil) => self.veiled_tuple(room, word, elements, veil),
+                    None => self.tuple(room, word, elements.len()),
                 }
             }
             Kind::Map => {

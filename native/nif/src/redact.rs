@@ -43,9 +43,9 @@ pub struct Rules {
     functions: AHashSet<(String, String, u8)>,
     /// The same as words.
     whole: AHashSet<Function>,
-    /// Functions whose arguments are not recorded in stack frames, and in other tuples that say how they are called: those, and
-    /// others that have secret arguments, from their first call on.
-    frames: ArcSwap<AHashSet<Function>>,
+    /// Functions of whose arguments some are not recorded in stack frames, and in other tuples that say how they are called: those,
+    /// and others that have secret arguments, from their first call on.
+    frames: ArcSwap<AHashMap<Function, Mask>>,
     has_frames: AtomicBool,
 }
 
@@ -110,14 +110,16 @@ impl Asked<'_> {
         }
         let functions = self.functions.iter();
         let functions = functions.map(|(module, name, arity)| Some((text(module)?, text(name)?, *arity)));
-        let frames: AHashSet<Function> =
+        let whole: AHashSet<Function> =
             self.functions.iter().map(|(module, name, arity)| (bits(module), bits(name), *arity)).collect();
+        let all = Mask { all: true, ..Mask::default() };
+        let frames: AHashMap<Function, Mask> = whole.iter().map(|function| (*function, all)).collect();
         Some(Rules {
             keys: Keys::new(self.keys.iter().map(String::as_str), self.patterns.iter().map(String::as_str)),
             structs,
             named,
             functions: functions.collect::<Option<_>>()?,
-            whole: frames.clone(),
+            whole,
             has_frames: AtomicBool::new(!frames.is_empty()),
             frames: ArcSwap::from_pointee(frames),
         })
@@ -455,29 +457,25 @@ impl Guard {
         self.shape(module?)?.hides(|(field, _)| *field == vm::bits(key))
     }
 
-    /// Whether a tuple says how a function is called whose arguments are not recorded: `{module, function, arguments}`, or the same with
-    /// a place in the code.
+    /// Whether a tuple says how a function is called, and some of the arguments are not recorded: `{module, function, arguments}`,
+    /// or the same with a place in the code.
     #[inline]
-    pub fn is_frame(&self, env: Env<'_>, elements: &[Word]) -> bool {
+    pub fn frame(&self, env: Env<'_>, elements: &[Word]) -> Option<Mask> {
         match elements {
             [module, function, arguments] | [module, function, arguments, _] => {
-                self.hides_arguments(env, *module, *function, *arguments)
+                self.arguments(env, *module, *function, *arguments)
             }
-            _ => false,
+            _ => None,
         }
     }
 
-    /// Whether the arguments of a function are not recorded, where they are not those of an event of its own.
+    /// Which arguments of a function are not recorded, where they are not those of an event of its own.
     #[inline]
-    pub fn hides_arguments(&self, env: Env<'_>, module: Word, function: Word, arguments: Word) -> bool {
-        let Some(rules) = self.rules.as_ref().filter(|rules| rules.has_frames.load(Ordering::Relaxed)) else {
-            return false;
-        };
-        env.cell(arguments).is_some() && {
-            let arity = vm::list(env, arguments).take(256).count();
-            let function = |arity| (vm::bits(module), vm::bits(function), arity);
-            u8::try_from(arity).is_ok_and(|arity| rules.frames.load().contains(&function(arity)))
-        }
+    pub fn arguments(&self, env: Env<'_>, module: Word, function: Word, arguments: Word) -> Option<Mask> {
+        let rules = self.rules.as_ref().filter(|rules| rules.has_frames.load(Ordering::Relaxed))?;
+        env.cell(arguments)?;
+        let arity = u8::try_from(vm::list(env, arguments).take(256).count()).ok()?;
+        rules.frames.load().get(&(vm::bits(module), vm::bits(function), arity)).copied()
     }
 
     /// Whether the result of a function is not recorded; what is known of the arguments is a list of them, or how many there are.
@@ -530,7 +528,7 @@ impl Guard {
             }
         }
         if arguments.is_some() && !mask.is_empty() {
-            self.hide_frames(env, module, function, arity);
+            self.hide_frames(env, (module, function, arity), mask);
         }
         Some(mask)
     }
@@ -541,12 +539,12 @@ impl Guard {
     }
 
     /// The arguments of a function are secret wherever they are told.
-    fn hide_frames(&self, env: Env<'_>, module: Word, function: Word, arity: Word) {
+    fn hide_frames(&self, env: Env<'_>, (module, function, arity): (Word, Word, Word), mask: Mask) {
         let Some(rules) = &self.rules else { return };
         let Some(arity) = env.integer(arity).and_then(|arity| u8::try_from(arity).ok()) else { return };
         rules.frames.rcu(|frames| {
-            let mut frames = AHashSet::clone(frames);
-            frames.insert((vm::bits(module), vm::bits(function), arity));
+            let mut frames = AHashMap::clone(frames);
+            frames.insert((vm::bits(module), vm::bits(function), arity), mask);
             frames
         });
         rules.has_frames.store(true, Ordering::Relaxed);

@@ -261,18 +261,17 @@ impl Told<'_> {
     fn traced(&self, number: u64, function: [Word; 3], results: &[Word]) {
         let (env, [module, name, arguments]) = (self.env, function);
         self.write(Kind::Traced, self.tracee, number, |pen| {
-            let (arguments_hidden, result_hidden) = redact::with(pen.session(), |guard| {
+            let (mask, result_hidden) = redact::with(pen.session(), |guard| {
                 let result = number == 1 && guard.hides_result(env, module, name, arguments);
-                (guard.hides_arguments(env, module, name, arguments), result)
+                (guard.arguments(env, module, name, arguments), result)
             });
-            let hidden = [false, false, arguments_hidden, result_hidden];
             let mut budget = Budget::values(pen);
-            let values = function.iter().chain(results).zip(hidden.into_iter().chain(std::iter::repeat(false)));
-            for (value, hidden) in values {
+            for (place, value) in function.iter().chain(results).enumerate() {
                 budget.at_least(pen);
-                match hidden {
-                    true => encode::redacted(pen, &mut budget),
-                    false => encode::term(env, pen, &mut budget, None, *value),
+                match (place, mask) {
+                    (2, Some(mask)) => encode::masked_list(env, pen, &mut budget, arguments, mask),
+                    (3, _) if result_hidden => encode::redacted(pen, &mut budget),
+                    _ => encode::term(env, pen, &mut budget, None, *value),
                 }
             }
         });
