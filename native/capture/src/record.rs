@@ -40,6 +40,11 @@ pub trait Origin {
     fn speaks(&self) -> bool {
         true
     }
+
+    /// Whether the first event of a process waits until it has said that it may be recorded, see [`speak`].
+    fn is_held(&self) -> bool {
+        false
+    }
 }
 
 /// What became of an event.
@@ -49,7 +54,7 @@ pub enum Outcome {
     Off,
     /// It was recorded.
     Known,
-    /// It was recorded, and it is the first event of its process, which should say who it is.
+    /// It is the first event of its process, which should say who it is. Where [`speak`] is still to come, the event is held until then.
     New,
     /// It was recorded, and the text of the source that it comes from is not known yet.
     Unsourced,
@@ -108,6 +113,16 @@ pub fn record_brief(
     with_local(origin, Outcome::Off, |local| {
         local.record_brief(kind, origin, count, word).unwrap_or_else(|| local.record(kind, origin, fill))
     })
+}
+
+/// The calling process may be recorded: its first event, which was held until it said so, is written.
+pub fn speak(origin: &impl Origin) {
+    with_local(origin, (), |local| local.speak(origin.process()));
+}
+
+/// Whether who records an event of this kind is heard when it answers that it is the first of its process.
+fn is_answered(kind: Kind) -> bool {
+    matches!(kind, Kind::Call | Kind::Wait | Kind::Take | Kind::Mark)
 }
 
 /// Counts one call of the origin's site, and records nothing of it.
@@ -202,6 +217,11 @@ impl Local {
             return Outcome::Lost;
         };
         let bytes = self.bytes.as_slice();
+        if met.new && origin.is_held() && is_answered(kind) {
+            session.hold(process, kind, bytes);
+            processes.add(process);
+            return Outcome::New;
+        }
         let pushed = push(session, ring, |producer| producer.offer(kind as u32, &[bytes]));
         if pushed == Outcome::Lost {
             return Outcome::Lost;
@@ -232,6 +252,16 @@ impl Local {
         let record = Record { kind, ticks: session.clock.raw(), process, site, payload: &[] };
         let (len, words) = self.brief.words(&record, count);
         Some(push(session, ring, |producer| producer.offer_words(kind as u32 | BRIEF, len, words)))
+    }
+
+    /// Writes what is held of the process, as of now: what comes late must not be stamped early.
+    fn speak(&mut self, process: u64) {
+        let session = &*self.session;
+        let Some((kind, mut bytes)) = session.release(process) else { return };
+        let Some(ring) = &mut self.ring else { return session.count_undefined() };
+        let ticks = session.clock.raw();
+        bytes[..8].copy_from_slice(&ticks.0.to_le_bytes());
+        push(session, ring, |producer| producer.offer(kind as u32, &[&bytes]));
     }
 
     #[inline]

@@ -1,11 +1,12 @@
 //! What one recording shares between all threads of the VM.
 
 use crate::{Counts, Overflow, Triggers};
-use ahash::AHashSet;
+use ahash::{AHashMap, AHashSet};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_queue::SegQueue;
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Known, Sources};
+use elixir_scope_event::Kind;
 use elixir_scope_ring::file::{self, Mapped};
 use elixir_scope_ring::{Consumer, Producer};
 use parking_lot::Mutex;
@@ -73,6 +74,8 @@ pub struct Session {
     pub(crate) processes: Known,
     /// Processes of which the VM has told something.
     pub(crate) watched: Known,
+    /// The first events of processes that have not said yet whether they may be recorded: their kinds and bytes.
+    held: Mutex<AHashMap<u64, (Kind, Vec<u8>)>>,
     pub(crate) sites: Known,
     /// Sites of which something is not to be recorded; these are not among `sites`.
     pub(crate) guarded: Known,
@@ -140,6 +143,9 @@ pub fn mute(process: u64) -> bool {
     muted
 }
 
+/// First events that are held at most.
+const HELD: usize = 4_096;
+
 /// Pids of processes of which nothing is recorded because they said so.
 static SENSITIVE: LazyLock<ArcSwap<AHashSet<u64>>> = LazyLock::new(ArcSwap::default);
 
@@ -179,6 +185,7 @@ pub fn is_sensitive(process: u64) -> bool {
 
 fn forget(process: u64) {
     if let Some(session) = current() {
+        session.held.lock().remove(&process);
         session.processes.remove(process);
         session.watched.remove(process);
     }
@@ -255,6 +262,7 @@ impl Session {
             words: Known::new(1 << 16),
             processes: Known::new(1 << 14),
             watched: Known::new(1 << 14),
+            held: Mutex::default(),
             sites: Known::new(1 << 14),
             guarded: Known::new(1 << 12),
             rings,
@@ -303,6 +311,24 @@ impl Session {
     /// Whether events are taken now.
     pub fn is_recording(&self) -> bool {
         generation() == self.generation
+    }
+
+    /// Keeps the first event of a process, to be written when it has said that it may be. A process that is killed before it says
+    /// so leaves its event here; of so many that nobody asked for, one goes.
+    pub(crate) fn hold(&self, process: u64, kind: Kind, bytes: &[u8]) {
+        let mut held = self.held.lock();
+        if held.len() >= HELD
+            && let Some(oldest) = held.keys().next().copied()
+        {
+            held.remove(&oldest);
+            self.count_undefined();
+        }
+        held.insert(process, (kind, bytes.to_vec()));
+    }
+
+    /// What is held of a process, which is then the caller's.
+    pub(crate) fn release(&self, process: u64) -> Option<(Kind, Vec<u8>)> {
+        self.held.lock().remove(&process)
     }
 
     /// From now on each process says again who it is.

@@ -29,6 +29,7 @@
 //! | function | records |
 //! |---|---|
 //! | `generation()` | nothing; a number that tells recordings apart (in its last 24 bits, when states are to be told again), 0 when off |
+//! | `speak()` | the first event of the calling process, which is held until then: it may be recorded |
 //! | `sensitive(on)` | nothing, from now on, of the calling process, nor what is sent to it; or it is recorded again |
 //! | `sensitive_other(pid)` | nothing, from now on, of another process |
 //! | `own()` | nothing, from now on, of the calling process |
@@ -152,6 +153,10 @@ impl Origin for Caller<'_> {
 
     #[inline]
     fn speaks(&self) -> bool {
+        self.speaks
+    }
+
+    fn is_held(&self) -> bool {
         self.speaks
     }
 }
@@ -451,6 +456,11 @@ capture!(generation, [0], ok, |env, _| {
 
 capture!(own, [0], ok, |env, _| {
     elixir_scope_capture::own(env.caller().map_or(0, vm::bits));
+    words().ok
+});
+
+capture!(speak, [0], ok, |env, _| {
+    elixir_scope_capture::speak(&Caller::new(env, None));
     words().ok
 });
 
