@@ -117,7 +117,7 @@ defmodule ElixirScope do
       {:ok, recording} = ElixirScope.open("_build/scope")
       ElixirScope.get_state_at(Stock, ~U[2026-11-21 13:04:05.123456Z], in: recording)
 
-  Whatever a question cannot answer, because it was not recorded, was lost or kept out by a limit, is an error or an
+  Whatever a question cannot answer, because it was not recorded, was lost or kept out by a limit or by redaction, is an error or an
   `ElixirScope.Cut` that says so and what to do; never a guess.
 
   ## Options of `use ElixirScope`
@@ -286,7 +286,7 @@ defmodule ElixirScope do
   A change from outside of the callbacks, such as `:sys.replace_state/2`, is seen when the next callback begins. A server
   that has ended keeps its last state.
 
-  A part that a limit kept out is an `ElixirScope.Cut` in its place. Where events are missing since the last known
+  A part that a limit or redaction kept out is an `ElixirScope.Cut` in its place. Where events are missing since the last known
   state, the answer is an error with the reason `:lost`, never a guess.
   """
   @spec get_state_at(Server.t(), Moment.t(), keyword) :: {:ok, term} | {:error, Error.t()}
@@ -337,7 +337,7 @@ defmodule ElixirScope do
       iex> difference.entries
       [{[], :changed, 7, 8}]
 
-  Where one of the two is not known the error is that of `get_state_at/3`. What a limit kept out is `:unknown` in the difference, unless
+  Where one of the two is not known the error is that of `get_state_at/3`. What a limit or redaction kept out is `:unknown` in the difference, unless
   it cannot be equal.
   """
   @spec diff_state(Server.t(), Moment.t(), Moment.t(), keyword) ::

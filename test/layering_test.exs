@@ -12,7 +12,9 @@ defmodule ElixirScope.LayeringTest do
         ~w(deadlock.ex waiting.ex mailbox.ex stats.ex flame_graph.ex flame_graph/*.ex),
       []
     },
-    options: {~w(options.ex), [:error]},
+    # What `redact:` says, and what `ElixirScope.Recordable` does.
+    redaction: {~w(redaction.ex redaction/*.ex recordable.ex), [:error]},
+    options: {~w(options.ex), [:error, :redaction]},
     native: {~w(native.ex), [:error]},
     gate: {~w(gate.ex switch.ex), []},
     capture: {~w(capture.ex capture/*.ex), [:native]},
@@ -21,7 +23,7 @@ defmodule ElixirScope.LayeringTest do
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
     watch: {~w(watch.ex watch/*.ex), [:error, :native]},
-    recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate, :watch]},
+    recorder: {~w(recorder.ex), [:error, :trace, :options, :redaction, :native, :gate, :watch]},
     application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex text/*/*.ex), [:error, :trace, :native, :recorder]},

@@ -43,7 +43,12 @@ defmodule ElixirScope.Capture do
     put_sources(rest)
   end
 
-  defp introduce(join) do
+  # The event that made a process known is held until it is known whether the process asks not to be looked at.
+  defp introduce(join), do: if(sensitive?(), do: Native.sensitive(true), else: say_who(join))
+
+  defp say_who(join) do
+    Native.speak()
+
     about = %{
       name: registered_name(),
       label: noted(:"$process_label", nil),
@@ -54,6 +59,21 @@ defmodule ElixirScope.Capture do
     }
 
     about |> join.() |> Native.introduce()
+  end
+
+  @doc """
+  Follows each call of `process_flag/2` in rewritten code that may be about the flag `sensitive`, and has not failed.
+  """
+  def flagged(:sensitive, value), do: Native.sensitive(value)
+  def flagged(_flag, _value), do: :ok
+
+  @doc "The same, of a call whose arguments are a list."
+  def flagged([flag, value]), do: flagged(flag, value)
+  def flagged(_other), do: :ok
+
+  # Nothing tells whether the flag is set but what it was before. It is on while it is looked at, never off.
+  defp sensitive? do
+    :erlang.process_flag(:sensitive, true) or (:erlang.process_flag(:sensitive, false) and false)
   end
 
   # Since when its messages are recorded, and how many there were.
@@ -283,17 +303,22 @@ defmodule ElixirScope.Capture do
   defp remember(site, origin, state) do
     generation = Native.generation()
 
-    {origin, known} =
-      case :erlang.get(@state) do
-        # Of the same recording; its last bits only say that states are to be told again.
-        {before, _module, known, _} when :erlang.bsr(before, 24) == :erlang.bsr(generation, 24) ->
-          known = known.()
-          {if(:erlang.element(1, known) === state, do: @restated, else: origin), known}
+    case :erlang.get(@state) do
+      # Of the same recording; its last bits only say that states are to be told again.
+      {before, _module, known, _} when :erlang.bsr(before, 24) == :erlang.bsr(generation, 24) ->
+        known = known.()
+        origin = if(:erlang.element(1, known) === state, do: @restated, else: origin)
+        remember(site, origin, known, state, generation)
 
-        _ ->
-          {origin, @unknown}
-      end
+      # It may be the first event of the process, and is written at once.
+      _ ->
+        if sensitive?(),
+          do: Native.sensitive(true),
+          else: remember(site, origin, @unknown, state, generation)
+    end
+  end
 
+  defp remember(site, origin, known, state, generation) do
     case Native.state(site, origin, known, state) do
       false -> :lost
       kept -> :erlang.put(@state, {generation, elem(site, 2), hidden(kept), :busy})

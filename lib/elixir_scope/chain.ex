@@ -15,7 +15,7 @@ defmodule ElixirScope.Chain do
   | `:not_instrumented` | what comes before is code that is not instrumented, or another node's |
   | `:not_recorded` | the callback's arguments are not recorded (`args: false`), and with them who sent the message |
   | `:lost` | events are missing there |
-  | `:cut` | a limit kept out what stood there, so nobody knows when it changed |
+  | `:cut` | a limit, or redaction, kept out what stood there, so nobody knows when it changed |
   | `:limit` | the search went as far as it may (`limit:`), or a limit of the recording kept out who had sent a call |
   """
 

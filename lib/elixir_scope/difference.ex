@@ -9,7 +9,7 @@ defmodule ElixirScope.Difference do
   | `:put` | it is there now, and was not (`old` is `nil`) |
   | `:changed` | it was `old`, and is `new` |
   | `:removed` | it was there, and is no more (`new` is `nil`) |
-  | `:unknown` | a limit kept something out there, so it may be equal or not |
+  | `:unknown` | a limit, or redaction, kept something out there, so it may be equal or not |
 
   Paths are those of `ElixirScope.Path`: `{:at, 2}` is a position in a list, `{:elem, 1}` one in a tuple, `{:member, x}` a member of
   a `MapSet`, anything else a key. Positions in lists are those in the new list; only the last step of a
@@ -81,6 +81,8 @@ defmodule ElixirScope.Difference do
     if :erts_debug.same(old, new), do: found, else: differ(old, new, path, found)
   end
 
+  # What the view of a struct leaves out is not looked at.
+  defp differ(%Cut{kind: :left_out}, %Cut{kind: :left_out}, _path, found), do: found
   defp differ(%Cut{} = old, new, path, found), do: unknown(Cut.may_equal?(old, new), old, new, path, found)
   defp differ(old, %Cut{} = new, path, found), do: unknown(Cut.may_equal?(new, old), old, new, path, found)
 

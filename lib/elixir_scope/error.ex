@@ -18,7 +18,7 @@ defmodule ElixirScope.Error do
   | `:no_state` | the process made events, but none of its states was recorded, or none by that time |
   | `:lost` | events are missing between the last known state and the time that was asked for |
   | `:no_change` | what is looked for did not become true in any state that is known |
-  | `:cut` | a limit kept out what is asked about |
+  | `:cut` | a limit, or redaction, kept out what is asked about |
   | `:bad_predicate` | the function that is to be asked about states failed |
   | `:no_callback` | no callback of the server is known that could be run again |
   | `:not_before` | nothing leads from the one event to the other |

@@ -12,6 +12,7 @@ defmodule ElixirScope.Options do
   | `:overflow` | `:drop_new` | what happens when a ring is full, see below |
   | `:trigger` | `[]` | what makes a flight recording take a snapshot by itself, see below |
   | `:watch` | `:instrumented` on OTP 27 and later, else `false` | which processes the VM tells of: what `ElixirScope.watch/2` takes, `false`, or a keyword list of its options and `:processes` |
+  | `:redact` | the usual names of secrets | what is never recorded: a keyword list of `ElixirScope.Redaction`, or `false` |
   | `:limits` | see below | a keyword list |
   | `:instrument` | nothing | what `mix compile` instruments of a whole project (configuration alone), see below |
 
@@ -58,7 +59,7 @@ defmodule ElixirScope.Options do
   | `:args`, `:returns`, `:receives`, `:state`, `:agents` | `true` | as in `use ElixirScope` |
   | `:locals` | `false` | as in `use ElixirScope` |
 
-  What a limit keeps out of a term is marked there with `ElixirScope.Cut`.
+  What a limit, or `:redact`, keeps out of a term is marked there with `ElixirScope.Cut`.
 
       iex> {:ok, options} = ElixirScope.Options.read(dir: "/tmp/scope", limits: [depth: 3])
       iex> {options.dir, options.depth, options.value_bytes}
@@ -66,10 +67,10 @@ defmodule ElixirScope.Options do
 
       iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
       iex> error.message
-      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :limits and :instrument"
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :redact, :limits and :instrument"
   """
 
-  alias ElixirScope.Error
+  alias ElixirScope.{Error, Redaction}
 
   @limits [
     segment_bytes: 16 * 1024 * 1024,
@@ -89,7 +90,7 @@ defmodule ElixirScope.Options do
     elements: {1, 100_000_000},
     trigger_ms: {0, 86_400_000}
   ]
-  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :limits, :instrument]
+  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :redact, :limits, :instrument]
   @retained 4 * 1024 * 1024 * 1024
   @units [second: 1, minute: 60, hour: 3600, day: 86_400]
   @longest_block 1_000_000
@@ -110,6 +111,7 @@ defmodule ElixirScope.Options do
           trigger_ms: non_neg_integer,
           overflow: :drop_new | :overwrite | {:block, pos_integer},
           trigger: [:raise | :exit],
+          redact: Redaction.t(),
           # Checked where it is known what this VM can tell.
           watch: term
         }
@@ -127,9 +129,20 @@ defmodule ElixirScope.Options do
          {:ok, pack} <- boolean(:pack, Keyword.get(options, :pack, true)),
          {:ok, overflow} <- overflow(Keyword.get(options, :overflow, :drop_new)),
          {:ok, trigger} <- trigger(Keyword.get(options, :trigger, []), overflow),
+         {:ok, redact} <- Redaction.read(Keyword.get(options, :redact, [])),
          {:ok, limits} <- limits(Keyword.get(options, :limits, [])) do
       watch = Keyword.get(options, :watch, :default)
-      own = %{dir: dir, keep: keep, pack: pack, overflow: overflow, trigger: trigger, watch: watch}
+
+      own = %{
+        dir: dir,
+        keep: keep,
+        pack: pack,
+        overflow: overflow,
+        trigger: trigger,
+        watch: watch,
+        redact: redact
+      }
+
       {:ok, limits |> Map.merge(retain) |> Map.merge(own)}
     end
   end

@@ -6,7 +6,7 @@ defmodule ElixirScope.Recorder do
 
   use GenServer
 
-  alias ElixirScope.{Error, Native, Options, Recording, Switch, Watch}
+  alias ElixirScope.{Error, Native, Options, Recording, Redaction, Switch, Watch}
 
   require Logger
 
@@ -28,7 +28,9 @@ defmodule ElixirScope.Recorder do
   defp read(options) do
     with {:ok, options} <- Options.read(options),
          {:ok, watch} <- Watch.request(options.watch),
-         do: {:ok, Map.delete(options, :watch), watch}
+         # Code of the program says which fields are secret, so it is asked where an error of it ends nothing.
+         {:ok, rules} <- Redaction.rules(options.redact),
+         do: {:ok, options |> Map.delete(:watch) |> Map.put(:redact, rules), watch}
   end
 
   @doc "Ends the recording that runs. It can still be asked."

@@ -7,7 +7,7 @@ defmodule ElixirScope.Text do
   """
 
   alias ElixirScope.Recording
-  alias ElixirScope.Text.{Names, Width}
+  alias ElixirScope.Text.{Names, Struct, Width}
 
   # What a term may take on a line before it is shown with fewer of its elements.
   @width 80
@@ -116,6 +116,9 @@ defmodule ElixirScope.Text do
       "[1, 2, 3, 4, 5, 6, 7, 8, ...]"
       iex> ElixirScope.Text.short(String.duplicate("long ", 100), width: 20)
       ~S("long long long l...)
+      iex> {left_out, redacted} = {%ElixirScope.Cut{kind: :left_out}, %ElixirScope.Cut{kind: :redacted}}
+      iex> ElixirScope.Text.short(%Version{major: 1, minor: 2, patch: 3, pre: left_out, build: redacted})
+      "%Version{build: #Redacted<>, major: 1, minor: 2, patch: 3, 1 left out}"
   """
   @spec short(term, keyword) :: String.t()
   def short(term, options \\ []) do
@@ -143,6 +146,7 @@ defmodule ElixirScope.Text do
       printable_limit: printable(width),
       width: :infinity,
       syntax_colors: colors,
+      inspect_fun: &Struct.document/2,
       # Keys of maps in their order, whatever the VM's own is.
       custom_options: [sort_maps: true]
     ]

@@ -237,7 +237,7 @@ defmodule ElixirScope.ReplayTest do
       error = assert_raise Error, fn -> ElixirScope.replay(store, {:ago, 0, :second}) end
       assert error.reason == :cut
       assert error.message =~ "argument 3 of 3"
-      assert error.message =~ "raise the limits"
+      assert error.message =~ "higher limits"
     end
 
     test "no callback by then" do

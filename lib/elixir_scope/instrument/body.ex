@@ -7,7 +7,7 @@
 defmodule ElixirScope.Instrument.Body do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Closure, Frame, Options, Pattern, Plan, Probe, Reception, Site, Syntax}
+  alias ElixirScope.Instrument.{Closure, Flag, Frame, Options, Pattern, Plan, Probe, Reception, Site, Syntax}
 
   @enforce_keys [:plan, :options, :function, :frame, :origin, :prefix, :taken]
   defstruct @enforce_keys ++
@@ -303,7 +303,8 @@ defmodule ElixirScope.Instrument.Body do
         {arg, {env, state}}
       end)
 
-    {{:call, anno, callee, args}, env, called(state, call, position)}
+    {followed, state} = flagged({:call, anno, callee, args}, state)
+    {followed, env, called(state, call, position)}
   end
 
   defp expr({:fun, anno, {:clauses, clauses}} = fun, env, _position, state) do
@@ -329,6 +330,13 @@ defmodule ElixirScope.Instrument.Body do
 
   defp expr([_ | _] = parts, env, _position, state), do: each(parts, env, state)
   defp expr(leaf, env, _position, state), do: {leaf, env, state}
+
+  defp flagged(call, state) do
+    case Flag.follow(call, "#{state.prefix}V#{state.values}_", state.plan) do
+      ^call -> {call, state}
+      followed -> {followed, %{state | values: state.values + 1}}
+    end
+  end
 
   # The compiler gives a line to what may raise or be returned to.
   defp called(state, node, position) do
@@ -434,9 +442,12 @@ defmodule ElixirScope.Instrument.Body do
     end
   end
 
-  defp site(fun, [{:clause, _, patterns, _, _} | _], ordinal, state) do
+  defp site(fun, [{:clause, _, patterns, _, _} | _] = clauses, ordinal, state) do
     {name, arity} = state.function
-    Site.closure({state.plan.module, name, arity}, ordinal, length(patterns), state.origin, elem(fun, 1))
+    mfa = {state.plan.module, name, arity}
+    # What stands for `&1` has no name.
+    args = if Closure.numbered(fun, clauses) == [], do: Pattern.arguments(clauses), else: []
+    Site.closure(mfa, ordinal, length(patterns), state.origin, elem(fun, 1), args)
   end
 
   defp probe(names, anno, state, kind, server_state \\ nil) do

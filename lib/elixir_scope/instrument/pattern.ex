@@ -3,6 +3,8 @@
 defmodule ElixirScope.Instrument.Pattern do
   @moduledoc false
 
+  alias ElixirScope.Instrument.Syntax
+
   @doc ~S"""
   The variables that a pattern, or a list of patterns, may bind: each once, in the order in which they stand.
 
@@ -36,6 +38,31 @@ defmodule ElixirScope.Instrument.Pattern do
   def place(patterns) do
     patterns |> places([]) |> Enum.reverse() |> Enum.find(&(not :erl_anno.generated(&1)))
   end
+
+  @doc ~S"""
+  What the clauses of a function call each of its arguments, or elements of it that no key names: the variables that stand for
+  the whole, or in a tuple or a binary, without leading underscores. What stands in a map has a key, and a list has elements of one kind.
+
+      iex> {:ok, tokens, _} = :erl_scan.string(String.to_charlist(~S|f(A, {login, _B} = C, _) -> A; f(A, D, #{k := E}) -> D.|))
+      iex> {:ok, {:function, _, :f, 3, clauses}} = :erl_parse.parse_form(tokens)
+      iex> ElixirScope.Instrument.Pattern.arguments(clauses)
+      [[:A], [:B, :C, :D], []]
+  """
+  @spec arguments([tuple()]) :: [[atom()]]
+  def arguments([{:clause, _, first, _, _} | _] = clauses) do
+    clauses
+    |> Enum.map(fn {:clause, _, patterns, _, _} -> Enum.map(patterns, &named/1) end)
+    |> Enum.reduce(List.duplicate([], length(first)), &Enum.zip_with(&2, &1, fn old, new -> old ++ new end))
+    |> Enum.map(&Enum.uniq/1)
+  end
+
+  defp named(pattern), do: for(name <- whole(pattern), given = Syntax.given_name(name), do: given)
+
+  defp whole({:var, _, name}), do: [name]
+  defp whole({:match, _, left, right}), do: whole(left) ++ whole(right)
+  defp whole({:tuple, _, elements}), do: Enum.flat_map(elements, &whole/1)
+  defp whole({:bin, _, segments}), do: Enum.flat_map(segments, &whole(elem(&1, 2)))
+  defp whole(_other), do: []
 
   defp bound({:var, _, :_}, found), do: found
   defp bound({:var, _, name}, found), do: [name | found]

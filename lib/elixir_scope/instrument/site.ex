@@ -4,6 +4,9 @@
 #
 # The node is another number: it is made of the names of module and function and of a place in that function, so it
 # stays when other functions of the file change, while the key does not.
+#
+# What clauses call the arguments is needed for redaction alone: an argument has no key, but `def login(user, password)` says all the
+# same what it is. It is a last element that a function without such names does not have, so that its site is what it was.
 defmodule ElixirScope.Instrument.Site do
   @moduledoc false
 
@@ -11,12 +14,19 @@ defmodule ElixirScope.Instrument.Site do
 
   @typedoc """
   `line` and `column` are 0 when unknown; `clause` is that of the innermost function or anonymous function, 0 for all
-  of them; `source` is the digest of the file's text, 0 when that is unknown; `names` are the variables bound there.
+  of them; `source` is the digest of the file's text, 0 when that is unknown; `names` are the variables bound there;
+  `args`, where there are any, what the clauses of a function call each of its arguments.
   """
   @type t ::
           {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
            line :: non_neg_integer(), column :: non_neg_integer(), kind(), clause :: non_neg_integer(),
            source :: non_neg_integer(), names :: [atom()]}
+          | {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
+             line :: non_neg_integer(), column :: non_neg_integer(), kind(), clause :: non_neg_integer(),
+             source :: non_neg_integer(), names :: [atom()], args :: args()}
+
+  @typedoc "For each argument its names; see `ElixirScope.Instrument.Pattern.arguments/1`."
+  @type args :: [[atom()]]
 
   @typedoc "Those of `NodeKind` in `native/event`."
   @type kind :: :function | :fn | :counted | :head | :match | :case | :receive | :try | :generator
@@ -30,10 +40,13 @@ defmodule ElixirScope.Instrument.Site do
       iex> site = ElixirScope.Instrument.Site.new({Cart, :add, 2}, :function, {"lib/cart.ex", 0}, {12, 3})
       iex> tl(Tuple.to_list(site))
       [355735409236058850, Cart, :add, 2, "lib/cart.ex", 12, 3, :function, 0, 0, []]
+      iex> site = ElixirScope.Instrument.Site.new({Cart, :add, 2}, :function, {"lib/cart.ex", 0}, 12, [[:cart], []])
+      iex> elem(site, 12)
+      [[:cart], []]
   """
-  @spec new(mfa(), :function | :counted, origin(), :erl_anno.anno()) :: t()
-  def new({module, function, arity} = mfa, kind, origin, anno) do
-    seal(digest({module, function, arity, :function, 0}), mfa, origin, anno, {kind, 0, []})
+  @spec new(mfa(), :function | :counted, origin(), :erl_anno.anno(), args()) :: t()
+  def new({module, function, arity} = mfa, kind, origin, anno, args \\ []) do
+    seal(digest({module, function, arity, :function, 0}), mfa, origin, anno, {kind, 0, []}, args)
   end
 
   @doc """
@@ -44,10 +57,18 @@ defmodule ElixirScope.Instrument.Site do
       iex> {elem(site, 2), elem(site, 3), elem(site, 4), elem(site, 6)}
       {Cart, :"total/1-fn-2", 3, 14}
   """
-  @spec closure(mfa(), pos_integer(), arity(), origin(), :erl_anno.anno()) :: t()
-  def closure({module, function, arity}, ordinal, own_arity, origin, anno) do
+  @spec closure(mfa(), pos_integer(), arity(), origin(), :erl_anno.anno(), args()) :: t()
+  def closure({module, function, arity}, ordinal, own_arity, origin, anno, args \\ []) do
     node = digest({module, function, arity, :fn, ordinal})
-    seal(node, {module, Closure.name({function, arity}, ordinal), own_arity}, origin, anno, {:fn, 0, []})
+
+    seal(
+      node,
+      {module, Closure.name({function, arity}, ordinal), own_arity},
+      origin,
+      anno,
+      {:fn, 0, []},
+      args
+    )
   end
 
   @doc """
@@ -88,9 +109,10 @@ defmodule ElixirScope.Instrument.Site do
     seal(node, mfa, origin, anno, {:receive, clause, []})
   end
 
-  defp seal(node, {module, function, arity}, {file, source}, anno, {kind, clause, names}) do
+  defp seal(node, {module, function, arity}, {file, source}, anno, {kind, clause, names}, args \\ []) do
     {line, column} = place(anno)
     rest = {node, module, function, arity, file, line, column, kind, clause, source, names}
+    rest = if Enum.all?(args, &(&1 == [])), do: rest, else: Tuple.insert_at(rest, tuple_size(rest), args)
     Tuple.insert_at(rest, 0, digest(rest))
   end
 
@@ -111,8 +133,10 @@ defmodule ElixirScope.Instrument.Site do
       false
   """
   @spec function?(term(), module()) :: boolean()
-  def function?({key, _, module, _, _, _, _, _, :function, _, _, _} = site, module),
-    do: key == site |> Tuple.delete_at(0) |> digest()
+  def function?(site, module) when tuple_size(site) in [12, 13] do
+    elem(site, 2) == module and elem(site, 8) == :function and
+      elem(site, 0) == site |> Tuple.delete_at(0) |> digest()
+  end
 
   def function?(_term, _module), do: false
 

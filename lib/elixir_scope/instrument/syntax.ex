@@ -105,6 +105,20 @@ defmodule ElixirScope.Instrument.Syntax do
     end
   end
 
+  @doc """
+  The name that the user gave a variable, also one whose value nobody wants, without the underscores before it.
+
+      iex> Enum.map([:"_x@1", :"__unused@1", :"_@3", :_4, :_, :X, :_Y], &ElixirScope.Instrument.Syntax.given_name/1)
+      [:x, :unused, nil, nil, nil, :X, :Y]
+  """
+  @spec given_name(atom()) :: atom() | nil
+  def given_name(name) do
+    case Regex.run(~r/\A_*([^_@\d].*?)(@\d+)?\z/su, Atom.to_string(name)) do
+      [_, given | _counted] -> String.to_atom(given)
+      nil -> nil
+    end
+  end
+
   @doc "Code with variables renamed, wherever they stand in it."
   @spec rename(term(), %{optional(atom()) => atom()}) :: term()
   def rename(code, names) when names == %{}, do: code

@@ -148,11 +148,13 @@ defmodule ElixirScope.Query.Replay do
           "what #{format(mfa)} was given at #{Moment.format(call.started)} was not recorded; its module says `args: false`"
         )
 
-      path = cut(call.args) ->
+      found = cut(call.args) ->
+        {position, cut} = found
+
         Error.new(
           :cut,
-          "what #{format(mfa)} was given at #{Moment.format(call.started)} is not whole, a limit kept out a part of " <>
-            "#{part(path, arity)}: #{inspect(List.last(path))}; raise the limits of ElixirScope.start/1 and record it again"
+          "what #{format(mfa)} was given at #{Moment.format(call.started)} is not whole, #{Cut.by(cut)} kept out a part of " <>
+            "argument #{position} of #{arity}: #{inspect(cut)}; #{Cut.remedy(cut)}"
         )
 
       not (Code.ensure_loaded?(module) and function_exported?(module, function, arity)) ->
@@ -166,18 +168,16 @@ defmodule ElixirScope.Query.Replay do
     end
   end
 
-  defp part([position | _], arity), do: "argument #{position + 1} of #{arity}"
-
   defp format({module, function, arity}), do: Exception.format_mfa(module, function, arity)
 
   # The argument that something was cut out of, and the cut.
   defp cut(args) do
     args
-    |> Enum.with_index()
-    |> Enum.find_value(fn {arg, position} -> if found = cut_in(arg), do: [position, found] end)
+    |> Enum.with_index(1)
+    |> Enum.find_value(fn {arg, position} -> if found = cut_in(arg), do: {position, found} end)
   end
 
-  @doc "Something in a term that a limit kept out, or `nil`."
+  @doc "Something in a term that was kept out, or `nil`."
   @spec cut_in(term) :: Cut.t() | nil
   def cut_in(%Cut{} = cut), do: cut
   def cut_in(%_{} = struct), do: struct |> Map.from_struct() |> cut_in()

@@ -2,7 +2,7 @@ defmodule ElixirScope.Query.Search do
   @moduledoc false
   # When something became true of a state. A value that is not there is no match; of one that a limit kept out nobody can say.
 
-  alias ElixirScope.{Error, Event, Native, Path, Query}
+  alias ElixirScope.{Cut, Error, Event, Native, Path, Query}
   alias ElixirScope.Query.{FirstCut, Gaps, History, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF
@@ -59,8 +59,8 @@ defmodule ElixirScope.Query.Search do
         Error.new(
           :cut,
           "the function became true of #{inspect(change.pid)}#{at(path)} at #{Moment.format(change.time)} (#{change.time}), but " <>
-            "a limit kept out what stood at #{Path.format(at)} (#{inspect(cut)}) of what it was given then or just before; ask " <>
-            "with a path to the part that it is about, or record with higher limits:"
+            "#{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}) of what it was given then or just before; ask " <>
+            "with a path to the part that it is about, or #{Cut.remedy(cut)}"
         )
     end
   end
@@ -94,8 +94,8 @@ defmodule ElixirScope.Query.Search do
       newest = recording |> States.stream(process, 0, until, :newest) |> Enum.at(0)
 
       with %Event{} <- newest, {at, cut} <- cut_at({:ok, newest.data.state}, path) do
-        "; a limit kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the newest state of #{inspect(newest.pid)}, so " <>
-          "it may have been true there: ask with a path to another part, or record with higher limits:"
+        "; #{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the newest state of #{inspect(newest.pid)}, so " <>
+          "it may have been true there: ask with a path to another part, or #{Cut.remedy(cut)}"
       else
         _none -> nil
       end
@@ -280,8 +280,8 @@ defmodule ElixirScope.Query.Search do
   defp cut(state, path, cut) do
     Error.new(
       :cut,
-      "what stood#{at(path)} in the state of #{Moment.format(state.time)} (#{state.time}) was kept out by a limit (#{inspect(cut)}), so " <>
-        "the function cannot be asked; record with higher limits:, or ask about another part or time"
+      "what stood#{at(path)} in the state of #{Moment.format(state.time)} (#{state.time}) was kept out by #{Cut.by(cut)} (#{inspect(cut)}), so " <>
+        "the function cannot be asked; #{Cut.remedy(cut)}, or ask about another part or time"
     )
   end
 

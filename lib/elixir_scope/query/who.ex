@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Who do
   # Who put a value where it stood: the change, and from there backwards from message to sender. Each step is older than the one
   # before it, so the way ends; where it ends is said by one of `ElixirScope.Chain.reasons/0`.
 
-  alias ElixirScope.{Chain, Change, Difference, Error, Event, Native, Path, Query}
+  alias ElixirScope.{Chain, Change, Cut, Difference, Error, Event, Native, Path, Query}
   alias ElixirScope.Chain.Step
   alias ElixirScope.Query.{Function, Gaps, History, Moment, Server}
 
@@ -52,7 +52,8 @@ defmodule ElixirScope.Query.Who do
     ends(
       chain,
       :cut,
-      "what stood at #{text(chain)} was kept out by a limit (#{inspect(cut)}), so nobody knows when it changed"
+      "what stood at #{text(chain)} was kept out by #{Cut.by(cut)} (#{inspect(cut)}), so nobody knows when it changed; " <>
+        Cut.remedy(cut)
     )
   end
 
@@ -121,8 +122,8 @@ defmodule ElixirScope.Query.Who do
     ends(
       chain,
       :cut,
-      "what stood at #{text(chain)} before #{Moment.format(state.time)} was kept out by a limit in part, so nobody knows " <>
-        "whether it changed then"
+      "what stood at #{text(chain)} before #{Moment.format(state.time)} was kept out in part, by a limit or by redaction, so " <>
+        "nobody knows whether it changed then"
     )
   end
 

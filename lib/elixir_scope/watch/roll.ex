@@ -79,10 +79,23 @@ defmodule ElixirScope.Watch.Roll do
 
   defp introduce(pid, watched) do
     since = watched.(pid)
-    with [_ | _] = info <- info(pid), do: Native.introduce_other(pid, Map.merge(since, about(pid, info)))
+
+    with [_ | _] = info <- info(pid) do
+      if hidden?(info),
+        do: Native.sensitive_other(pid),
+        else: Native.introduce_other(pid, Map.merge(since, about(pid, info)))
+    end
   end
 
-  @items [:registered_name, :initial_call, :links, :message_queue_len, :parent]
+  # `proc_lib` notes in each process that it begins who began it, first of all. Where that is not to be seen the flag `sensitive` is set,
+  # or the process has emptied its dictionary, and then it is one more that is left alone.
+  defp hidden?(info) do
+    match?({:proc_lib, :init_p, _}, info[:initial_call]) and
+      not match?({:proc_lib, :init_p, _}, info[:current_function]) and
+      Keyword.get(info, :dictionary, []) == []
+  end
+
+  @items [:registered_name, :initial_call, :current_function, :links, :message_queue_len, :parent]
 
   # Of the process dictionary three keys are wanted. Before OTP 26.2 the VM gives it whole or not at all.
   defp info(pid) when pid == self(), do: :erlang.process_info(pid, @items) ++ [dictionary: :erlang.get()]

@@ -1,17 +1,19 @@
 //! What one recording shares between all threads of the VM.
 
 use crate::{Counts, Overflow, Triggers};
-use arc_swap::ArcSwapOption;
+use ahash::{AHashMap, AHashSet};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_queue::SegQueue;
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Known, Sources};
+use elixir_scope_event::Kind;
 use elixir_scope_ring::file::{self, Mapped};
 use elixir_scope_ring::{Consumer, Producer};
 use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// What bounds the memory and the records of a session.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,11 @@ pub struct Session {
     pub(crate) processes: Known,
     /// Processes of which the VM has told something.
     pub(crate) watched: Known,
+    /// The first events of processes that have not said yet whether they may be recorded: their kinds and bytes.
+    held: Mutex<AHashMap<u64, (Kind, Vec<u8>)>>,
     pub(crate) sites: Known,
+    /// Sites of which something is not to be recorded; these are not among `sites`.
+    pub(crate) guarded: Known,
     rings: PathBuf,
     next_ring: AtomicU32,
     /// Ends that the drain has not taken yet.
@@ -137,8 +143,49 @@ pub fn mute(process: u64) -> bool {
     muted
 }
 
+/// First events that are held at most.
+const HELD: usize = 4_096;
+
+/// Pids of processes of which nothing is recorded because they said so.
+static SENSITIVE: LazyLock<ArcSwap<AHashSet<u64>>> = LazyLock::new(ArcSwap::default);
+
+/// How many there are: mostly none, and then nothing else is looked at.
+static SENSITIVES: AtomicUsize = AtomicUsize::new(0);
+
+/// Who writes the set holds this.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// As many as are kept before it is looked which of them live.
+const SENSITIVES_KEPT: usize = 256;
+
+/// From now on nothing of the process, which is the calling one, is recorded, nor what is sent to it; or it is again. `lives` is
+/// asked now and then about others, which may have ended.
+pub fn sensitive(process: u64, on: bool, lives: impl Fn(u64) -> bool) {
+    let changing = CHANGING.lock();
+    let mut pids = AHashSet::clone(&SENSITIVE.load());
+    if pids.len() >= SENSITIVES_KEPT && pids.len().is_power_of_two() {
+        pids.retain(|pid| lives(*pid));
+    }
+    if on {
+        pids.insert(process);
+    } else {
+        pids.remove(&process);
+    }
+    SENSITIVES.store(pids.len(), Ordering::Relaxed);
+    SENSITIVE.store(Arc::new(pids));
+    drop(changing);
+    forget(process);
+}
+
+/// Whether a process is one of those.
+#[inline]
+pub fn is_sensitive(process: u64) -> bool {
+    SENSITIVES.load(Ordering::Relaxed) > 0 && SENSITIVE.load().contains(&process)
+}
+
 fn forget(process: u64) {
     if let Some(session) = current() {
+        session.held.lock().remove(&process);
         session.processes.remove(process);
         session.watched.remove(process);
     }
@@ -160,7 +207,7 @@ pub fn is_ours(process: u64) -> bool {
 /// Whether nothing of a process is recorded.
 #[inline]
 pub(crate) fn is_own(process: u64) -> bool {
-    process != 0 && (among(&OWN, process) || among(&MUTED, process))
+    process != 0 && (among(&OWN, process) || among(&MUTED, process) || is_sensitive(process))
 }
 
 #[inline]
@@ -215,7 +262,9 @@ impl Session {
             words: Known::new(1 << 16),
             processes: Known::new(1 << 14),
             watched: Known::new(1 << 14),
+            held: Mutex::default(),
             sites: Known::new(1 << 14),
+            guarded: Known::new(1 << 12),
             rings,
             next_ring: AtomicU32::new(0),
             fresh: SegQueue::new(),
@@ -262,6 +311,24 @@ impl Session {
     /// Whether events are taken now.
     pub fn is_recording(&self) -> bool {
         generation() == self.generation
+    }
+
+    /// Keeps the first event of a process, to be written when it has said that it may be. A process that is killed before it says
+    /// so leaves its event here; of so many that nobody asked for, one goes.
+    pub(crate) fn hold(&self, process: u64, kind: Kind, bytes: &[u8]) {
+        let mut held = self.held.lock();
+        if held.len() >= HELD
+            && let Some(oldest) = held.keys().next().copied()
+        {
+            held.remove(&oldest);
+            self.count_undefined();
+        }
+        held.insert(process, (kind, bytes.to_vec()));
+    }
+
+    /// What is held of a process, which is then the caller's.
+    pub(crate) fn release(&self, process: u64) -> Option<(Kind, Vec<u8>)> {
+        self.held.lock().remove(&process)
     }
 
     /// From now on each process says again who it is.

@@ -21,8 +21,14 @@ defmodule ElixirScope.Instrument.TransformTest do
     |> String.replace("'Elixir.ElixirScope.", "'")
     |> String.replace(~r/'(Gate|Native|Capture)'/, "\\1")
     |> String.replace(~r/\s+/, " ")
-    |> String.replace(~r/\{\d+, \d+, m, \w+, \d, <<[\d, ]*>>, 1, 0, function, 0, 0, \[\]\}/, "Site")
-    |> String.replace(~r/\{\d+, \d+, m, '\w+\/\d-fn-\d', \d, <<[\d, ]*>>, 1, 0, fn, 0, 0, \[\]\}/, "FnSite")
+    |> String.replace(
+      ~r/\{\d+, \d+, m, \w+, \d, <<[\d, ]*>>, 1, 0, function, 0, 0, \[\](, \[[^{}]*\])?\}/,
+      "Site"
+    )
+    |> String.replace(
+      ~r/\{\d+, \d+, m, '\w+\/\d-fn-\d', \d, <<[\d, ]*>>, 1, 0, fn, 0, 0, \[\](, \[[^{}]*\])?\}/,
+      "FnSite"
+    )
     |> String.replace("erlang:error", "error")
     |> String.trim()
   end
@@ -275,6 +281,53 @@ defmodule ElixirScope.Instrument.TransformTest do
                {:attribute, 1, :compile, [:inline, {:no_auto_import, []}]},
                other
              ]
+    end
+  end
+
+  test "what clauses call the arguments stands in the site, and a site without such names is as it was" do
+    site = fn text ->
+      {forms, _report} = Transform.run(forms(@header <> text), %Options{})
+      {:function, _, :f, _, _} = form = List.keyfind(forms, :function, 0)
+      [[_, args]] = Regex.scan(~r/function,0,0,\[\](?:,(\[[^{}]*\]))?\}/, printed(form)) |> Enum.uniq()
+      args
+    end
+
+    assert site.(~S|f(Password, {login, _Name, 1}, #{k := V}, [H]) -> {Password, V, H}.|) ==
+             "[['Password'],['Name'],[],[]]"
+
+    assert site.("f(X) when X > 0 -> X; f(Y) -> Y.") == "[['X','Y']]"
+    {forms, _report} = Transform.run(forms(@header <> ~S|f([H], #{k := V}) -> {H, V}.|), %Options{})
+    assert printed(List.keyfind(forms, :function, 0)) =~ "function,0,0,[]}"
+  end
+
+  defp printed(form), do: form |> :erl_pp.form() |> IO.chardata_to_string() |> String.replace(~r/\s+/, "")
+
+  describe "process_flag" do
+    test "is followed where it may be about the flag sensitive" do
+      for call <- ["process_flag(sensitive, X)", "erlang:process_flag(sensitive, X)"] do
+        assert recorded("f(X) -> #{call}.") =~
+                 "{X} -> begin ScopeV0_R = process_flag(sensitive, X), Capture:flagged(sensitive, X), ScopeV0_R end"
+      end
+
+      assert recorded("f(X) -> {ok, process_flag(g(X), h(X))}. g(X) -> X. h(X) -> X.") =~
+               "{ok, begin ScopeV0_0 = g(X), ScopeV0_1 = h(X), ScopeV0_R = process_flag(ScopeV0_0, ScopeV0_1), " <>
+                 "Capture:flagged(ScopeV0_0, ScopeV0_1), ScopeV0_R end}"
+
+      assert recorded("f(X) -> apply(erlang, process_flag, X).") =~
+               "begin ScopeV0_R = apply(erlang, process_flag, X), Capture:flagged(X), ScopeV0_R end"
+    end
+
+    test "is left alone where it is not" do
+      for call <- [
+            "process_flag(trap_exit, X)",
+            "process_flag(X, save_calls, 0)",
+            "erlang:apply(erlang, self, X)"
+          ] do
+        refute rewritten("f(X) -> #{call}.") =~ "flagged"
+      end
+
+      own = "-compile({no_auto_import, [process_flag/2]}). process_flag(_, X) -> X. "
+      refute rewritten(own <> "f(X) -> process_flag(sensitive, X).", only: [:f]) =~ "flagged"
     end
   end
 

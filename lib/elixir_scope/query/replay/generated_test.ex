@@ -2,7 +2,7 @@ defmodule ElixirScope.Query.Replay.GeneratedTest do
   @moduledoc false
   # An ExUnit test of a callback, from a recorded moment.
 
-  alias ElixirScope.{Error, Query}
+  alias ElixirScope.{Cut, Error, Query}
   alias ElixirScope.Query.Moment
 
   @names %{
@@ -163,7 +163,7 @@ defmodule ElixirScope.Query.Replay.GeneratedTest do
   defp cut(what, cut) do
     Error.new(
       :cut,
-      "#{what} is not whole: a limit kept out #{inspect(cut)}; raise the limits of ElixirScope.start/1 and record it again"
+      "#{what} is not whole: #{Cut.by(cut)} kept out #{inspect(cut)}; #{Cut.remedy(cut)}"
     )
   end
 
