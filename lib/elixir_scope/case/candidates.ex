@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Candidates do
   # What was recorded and comes near to what was expected, the nearest first: two lines each, and one for each part that differs.
 
   alias ElixirScope.{Call, Change, Event, Message, Path, Text}
-  alias ElixirScope.Case.{Marked, Mismatch}
+  alias ElixirScope.Case.{Marked, Mismatch, Parts}
 
   @shown 5
   # So many are held against the pattern, the newest.
@@ -26,17 +26,13 @@ defmodule ElixirScope.Case.Candidates do
 
     shown = Enum.take(ranked, @shown)
     more = length(candidates) - length(shown)
-    recording = family && family.recording
 
-    Enum.flat_map(shown, fn {candidate, differences} -> one(candidate, differences, recording, colors?) end) ++
+    Enum.flat_map(shown, fn {candidate, differences} -> one(candidate, differences, family, colors?) end) ++
       if(more > 0, do: [@indent <> "and #{Text.number(more)} more"], else: [])
   end
 
-  # Few parts that differ, then those that lie deep, which are small.
-  defp distance(differences) do
-    depth = differences |> Enum.map(&length(&1.path)) |> Enum.max(fn -> 0 end)
-    {length(differences), -depth}
-  end
+  # How much of the pattern does not match.
+  defp distance(differences), do: differences |> Enum.map(& &1.weight) |> Enum.sum()
 
   defp held({time, _value} = candidate, pattern) when is_integer(time), do: held(candidate, pattern, :value)
   defp held({candidate, pattern}, _of_all) when is_map(pattern), do: held(candidate, pattern, :own)
@@ -80,10 +76,10 @@ defmodule ElixirScope.Case.Candidates do
   defp value(%Event{kind: :exit, data: %{reason: reason}}), do: {:ok, reason}
   defp value(_other), do: :none
 
-  defp one(text, _differences, _recording, _colors?) when is_binary(text), do: [@indent <> text]
+  defp one(text, _differences, _family, _colors?) when is_binary(text), do: [@indent <> text]
 
-  defp one(candidate, differences, recording, colors?) do
-    [@indent <> Text.columns([clock(candidate), who(candidate, recording)])] ++
+  defp one(candidate, differences, family, colors?) do
+    [@indent <> Text.columns([clock(candidate), who(candidate, family)])] ++
       shown(candidate, differences, colors?) ++ Enum.map(named(differences), &difference(&1, colors?)) ++ [""]
   end
 
@@ -97,14 +93,18 @@ defmodule ElixirScope.Case.Candidates do
   defp clock(%Message{} = message), do: Text.clock(Message.time(message))
   defp clock(%{time: time}), do: Text.clock(time)
 
-  defp who({_time, _value}, _recording), do: ""
+  defp who({_time, _value}, _family), do: ""
 
-  defp who(%Message{} = message, recording) do
-    "#{Text.process(recording, message.from, Message.time(message))} -> #{Text.Message.to(message, recording)}"
+  defp who(%Message{to: nil} = message, family),
+    do: "#{Parts.name(family, message.from, Message.time(message))} -> #{Text.Message.to(message, nil)}"
+
+  defp who(%Message{} = message, family) do
+    time = Message.time(message)
+    "#{Parts.name(family, message.from, time)} -> #{Parts.name(family, message.to, time)}"
   end
 
-  defp who(%Call{pid: pid, started: time}, recording), do: Text.process(recording, pid, time)
-  defp who(%{pid: pid, time: time}, recording), do: Text.process(recording, pid, time)
+  defp who(%Call{pid: pid, started: time}, family), do: Parts.name(family, pid, time)
+  defp who(%{pid: pid, time: time}, family), do: Parts.name(family, pid, time)
 
   # The outcome goes on a line of its own where the call is long, or where a part of it is marked.
   defp shown(%Call{} = call, differences, colors?) do

@@ -15,11 +15,13 @@ defmodule ElixirScope.Case.Failure do
   # The report is bounded: a part that is long is cut, a part that fails says so, and none keeps the others from being shown.
 
   alias ElixirScope.Case.{Candidates, Parts, Scope}
-  alias ElixirScope.Text
+  alias ElixirScope.{Native, Text}
 
   @spec fail(map) :: no_return
   def fail(%{expected: expected} = failure) do
     family = Map.get(failure, :family)
+    # What the report itself does is no part of it.
+    failure = Map.put(failure, :now, Native.now())
 
     parts = [
       expected,
@@ -40,8 +42,8 @@ defmodule ElixirScope.Case.Failure do
       Parts.missing(family),
       if(failure[:server], do: Parts.states(family, failure.server), else: []),
       Parts.processes(family),
-      Parts.messages(family),
-      Parts.place(family, failure[:at])
+      Parts.messages(family, failure[:at] || failure.now),
+      Parts.place(family, failure[:at] || failure.now)
     ]
   end
 

@@ -7,10 +7,12 @@ defmodule ElixirScope.Case.Mismatch do
   alias ElixirScope.Text
 
   @enforce_keys [:path, :expected, :got]
-  defstruct [:path, :expected, :got]
+  defstruct [:path, :expected, :got, weight: 1]
 
-  @typedoc "`expected` is text; `got` is `{:ok, value}`, or `:none` where nothing stands."
-  @type t :: %__MODULE__{path: list, expected: String.t(), got: {:ok, term} | :none}
+  @typedoc """
+  `expected` is text; `got` is `{:ok, value}`, or `:none` where nothing stands; `weight` is how much of the pattern it is that does not match.
+  """
+  @type t :: %__MODULE__{path: list, expected: String.t(), got: {:ok, term} | :none, weight: pos_integer}
 
   @width 60
 
@@ -43,13 +45,13 @@ defmodule ElixirScope.Case.Mismatch do
     do: Enum.uniq(walk(left, value, path, pins) ++ walk(right, value, path, pins))
 
   defp walk({:%{}, _, pairs} = pattern, value, path, pins) do
-    if is_map(value), do: pairs(pairs, value, path, pins), else: differs(path, text(pattern, pins), value)
+    if is_map(value), do: pairs(pairs, value, path, pins), else: differs(path, pattern, pins, value)
   end
 
   defp walk({:%, _, [name, {:%{}, _, pairs}]} = pattern, value, path, pins) do
     if struct?(value, name),
       do: pairs(pairs, value, path, pins),
-      else: differs(path, text(pattern, pins), value)
+      else: differs(path, pattern, pins, value)
   end
 
   defp walk({:{}, _, elements} = pattern, value, path, pins), do: tuple(elements, pattern, value, path, pins)
@@ -61,8 +63,26 @@ defmodule ElixirScope.Case.Mismatch do
   defp walk(literal, value, _path, _pins) when literal === value, do: []
   defp walk(literal, value, path, _pins), do: differs(path, Text.short(literal, width: @width), value)
 
+  defp differs(path, pattern, pins, value) do
+    [one] = differs(path, text(pattern, pins), value)
+    [%{one | weight: weight(pattern)}]
+  end
+
   defp differs(path, expected, value),
     do: [%__MODULE__{path: Enum.reverse(path), expected: expected, got: {:ok, value}}]
+
+  # What is written in it, variables aside.
+  defp weight(pattern) do
+    {_pattern, count} =
+      Macro.prewalk(pattern, 0, fn
+        {:^, _, [_]}, count -> {:pinned, count}
+        {name, _, context} = variable, count when is_atom(name) and is_atom(context) -> {variable, count}
+        form, count when is_tuple(form) or is_list(form) -> {form, count}
+        literal, count -> {literal, count + 1}
+      end)
+
+    max(count, 1)
+  end
 
   defp struct?(%{__struct__: module}, name) when is_atom(name), do: module == name
   defp struct?(value, _any_struct), do: is_map_key(value, :__struct__)
@@ -85,7 +105,15 @@ defmodule ElixirScope.Case.Mismatch do
 
   defp missing(key, pattern, path, pins) do
     {:ok, key} = key(key, pins)
-    [%__MODULE__{path: Enum.reverse([key | path]), expected: text(pattern, pins), got: :none}]
+
+    [
+      %__MODULE__{
+        path: Enum.reverse([key | path]),
+        expected: text(pattern, pins),
+        got: :none,
+        weight: weight(pattern)
+      }
+    ]
   end
 
   defp key({:^, _, [variable]}, pins) do
@@ -100,7 +128,7 @@ defmodule ElixirScope.Case.Mismatch do
   defp tuple(elements, pattern, value, path, pins) do
     if is_tuple(value) and tuple_size(value) == length(elements),
       do: elements(elements, Tuple.to_list(value), :elem, path, pins),
-      else: differs(path, text(pattern, pins), value)
+      else: differs(path, pattern, pins, value)
   end
 
   defp list(pattern, value, path, pins) do
@@ -108,13 +136,13 @@ defmodule ElixirScope.Case.Mismatch do
 
     cond do
       not is_list(value) or List.improper?(value) ->
-        differs(path, text(pattern, pins), value)
+        differs(path, pattern, pins, value)
 
       rest == :none and length(elements) != length(value) ->
-        differs(path, text(pattern, pins), value)
+        differs(path, pattern, pins, value)
 
       length(elements) > length(value) ->
-        differs(path, text(pattern, pins), value)
+        differs(path, pattern, pins, value)
 
       true ->
         elements(elements, value, :at, path, pins) ++
@@ -149,7 +177,7 @@ defmodule ElixirScope.Case.Mismatch do
 
   # Binaries, `"a" <> rest`, negative numbers and what macros make: the compiler knows. Where it does not, nothing is marked.
   defp asked(form, value, path, pins) do
-    if compiled?(form, value, pins), do: [], else: differs(path, text(form, pins), value)
+    if compiled?(form, value, pins), do: [], else: differs(path, form, pins, value)
   end
 
   defp compiled?(form, value, pins) do

@@ -33,6 +33,13 @@ defmodule ElixirScope.Case.Parts do
     kind, reason -> ["#{what} cannot be shown: #{Text.exception(kind, reason, width: @width)}"]
   end
 
+  @doc "A process in words; the test itself is called so."
+  @spec name(map | nil, pid | nil, integer | nil) :: String.t()
+  def name(family, pid, time \\ nil)
+  def name(%{test: pid}, pid, _time) when is_pid(pid), do: "the test #{inspect(pid)}"
+  def name(%{recording: recording}, pid, time), do: Text.process(recording, pid, time)
+  def name(nil, pid, time), do: Text.process(nil, pid, time)
+
   @doc "The gaps in the time of a test."
   @spec missing(map) :: [String.t()]
   def missing(%{recording: recording, since: since}) do
@@ -87,7 +94,7 @@ defmodule ElixirScope.Case.Parts do
 
   @doc "The processes of a test as a tree."
   @spec processes(map) :: [String.t()]
-  def processes(%{recording: recording} = family) do
+  def processes(family) do
     guarded("the processes of the test", fn ->
       lives = lives(family)
       # One that was not recorded is the test's root all the same.
@@ -103,7 +110,7 @@ defmodule ElixirScope.Case.Parts do
       hidden = length(more) + max(length(family.pids) - @looked_up, 0)
 
       ["Processes of the test:"] ++
-        Text.table(for({branch, life} <- shown, do: process(branch, life, family, recording)), indent: 4) ++
+        Text.table(for({branch, life} <- shown, do: process(branch, life, family)), indent: 4) ++
         if(hidden > 0, do: [@indent <> "and #{Text.number(hidden)} more"], else: [])
     end)
   end
@@ -142,24 +149,26 @@ defmodule ElixirScope.Case.Parts do
        end))
   end
 
-  defp process(branch, life, family, recording) do
-    name = if life.pid == family.test, do: "the test", else: Text.process(recording, life.pid)
+  defp process(branch, life, family) do
+    name = name(family, life.pid)
     name = if String.contains?(name, inspect(life.pid)), do: name, else: "#{name} #{inspect(life.pid)}"
-    [branch <> Text.Life.cut(name, 60), Text.Life.cut(runs(life, family.test), 40), ended(life)]
+    [branch <> Text.Life.cut(name, 70), Text.Life.cut(runs(life, family), 40), ended(life)]
   end
 
-  defp runs(%{pid: test}, test), do: ""
-  defp runs(%{initial_call: nil, kind: nil}, _test), do: ""
-  defp runs(life, _test), do: Text.Life.runs(life)
+  # Without a name or a label a process is called by what it runs.
+  defp runs(%{pid: test}, %{test: test}), do: ""
+  defp runs(%{name: nil, label: nil} = life, _family), do: String.trim(Text.Life.of_kind(life.kind))
+  defp runs(%{initial_call: nil, kind: nil}, _family), do: ""
+  defp runs(life, _family), do: Text.Life.runs(life)
 
   defp ended(%{exited: %{time: time, reason: reason}}),
     do: "ended #{Text.clock(time)}: #{Text.Life.reason(reason, width: 50)}"
 
   defp ended(_life), do: ""
 
-  @doc "Who said what to whom among the processes of a test."
-  @spec messages(map) :: [String.t()]
-  def messages(%{recording: recording} = family) do
+  @doc "Who said what to whom among the processes of a test, up to a time."
+  @spec messages(map, non_neg_integer) :: [String.t()]
+  def messages(%{recording: recording} = family, until) do
     guarded("the messages of the test", fn ->
       count = Native.count_events(recording.handle, filter(["send", "receive"], nil, 0))
 
@@ -174,7 +183,7 @@ defmodule ElixirScope.Case.Parts do
           ]
 
         true ->
-          diagram(family, active(family))
+          diagram(family, active(family), until)
       end
     end)
   end
@@ -193,19 +202,24 @@ defmodule ElixirScope.Case.Parts do
     |> Enum.map(&elem(&1, 0))
   end
 
-  defp diagram(_family, []), do: []
+  defp diagram(_family, [], _until), do: []
 
-  defp diagram(%{recording: recording, since: since}, pids) do
-    {:ok, sequence} = Sequence.sequence(in: recording, pid: pids, since: since)
+  defp diagram(%{recording: recording, since: since} = family, pids, until) do
+    {:ok, sequence} = Sequence.sequence(in: recording, pid: pids, since: since, until: until)
 
-    case sequence.steps do
+    names =
+      Map.new(sequence.names, fn {pid, name} -> {pid, if(pid == family.test, do: "the test", else: name)} end)
+
+    case Enum.reject(sequence.steps, &loading?/1) do
       [] ->
         []
 
       steps ->
         # The end is what matters: the failure stands there.
         {before, shown} = Enum.split(steps, -@steps)
-        lines = Text.Sequence.lines(%{sequence | steps: shown, left_out: []}, @width - 4, @steps)
+
+        lines =
+          Text.Sequence.lines(%{sequence | steps: shown, names: names, left_out: []}, @width - 4, @steps)
 
         head =
           if before == [],
@@ -216,9 +230,13 @@ defmodule ElixirScope.Case.Parts do
     end
   end
 
+  # Code that is loaded on demand is no doing of the test.
+  defp loading?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}), do: true
+  defp loading?(_step), do: false
+
   @doc "The calls of the test's processes as a tree, process by process: the beginning, and the end."
   @spec calls(map) :: [String.t()]
-  def calls(%{recording: recording, pids: pids, since: since}) do
+  def calls(%{recording: recording, pids: pids, since: since} = family) do
     guarded("the calls of the test", fn ->
       numbers = for pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers
       filter = filter(["call"], numbers, since)
@@ -233,7 +251,7 @@ defmodule ElixirScope.Case.Parts do
         _some ->
           recording
           |> made(%{filter | since: events |> Enum.map(&elem(&1, 1)) |> Enum.min()})
-          |> forest(recording)
+          |> forest(family)
       end
     end)
   end
@@ -241,7 +259,7 @@ defmodule ElixirScope.Case.Parts do
   defp made(recording, filter),
     do: recording.handle |> Native.calls(filter, 2 * @recent) |> Enum.map(&Call.from_native/1)
 
-  defp forest(calls, recording) do
+  defp forest(calls, family) do
     ids = MapSet.new(calls, & &1.id)
     within = Enum.group_by(calls, &if(&1.parent in ids, do: &1.parent))
 
@@ -249,7 +267,7 @@ defmodule ElixirScope.Case.Parts do
       for {pid, roots} <-
             Enum.group_by(Map.get(within, nil, []), & &1.pid)
             |> Enum.sort_by(fn {_pid, [first | _]} -> first.started end),
-          line <- [{0, Text.process(recording, pid) <> ":"} | Enum.flat_map(roots, &branch(&1, within, 1))],
+          line <- [{0, name(family, pid) <> ":"} | Enum.flat_map(roots, &branch(&1, within, 1))],
           do: line
 
     [
@@ -283,7 +301,7 @@ defmodule ElixirScope.Case.Parts do
 
   @doc "Exceptions that left a call of the test's processes, the last of them."
   @spec exceptions(map) :: [String.t()]
-  def exceptions(%{recording: recording, pids: pids, since: since}) do
+  def exceptions(%{recording: recording, pids: pids, since: since} = family) do
     guarded("the exceptions of the test", fn ->
       numbers = for pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers
 
@@ -292,14 +310,14 @@ defmodule ElixirScope.Case.Parts do
           do: {[], 0},
           else: Native.events_before(recording.handle, filter(["raise"], numbers, since), @forever, 100)
 
-      events |> Enum.map(&ElixirScope.Event.from_native/1) |> Enum.sort_by(& &1.id) |> raised(recording)
+      events |> Enum.map(&ElixirScope.Event.from_native/1) |> Enum.sort_by(& &1.id) |> raised(family)
     end)
   end
 
-  defp raised([], _recording), do: []
+  defp raised([], _family), do: []
 
   # An exception leaves one call after the other: where it left the first one it was raised.
-  defp raised(events, recording) do
+  defp raised(events, family) do
     first = Enum.uniq_by(events, &{&1.pid, &1.data.kind, &1.data.reason})
     {_before, shown} = Enum.split(first, -5)
 
@@ -308,7 +326,7 @@ defmodule ElixirScope.Case.Parts do
         for event <- shown do
           [
             Text.clock(event.time),
-            Text.process(recording, event.pid),
+            name(family, event.pid, event.time),
             "#{Text.exception(event.data.kind, event.data.reason, width: 60)} in #{Text.mfa(event.mfa)}"
           ]
         end,
