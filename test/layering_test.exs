@@ -19,7 +19,8 @@ defmodule ElixirScope.LayeringTest do
     instrument: {~w(instrument.ex instrument/*.ex), [:error, :capture, :native, :gate]},
     # The gate, because it looks for the question to it in rewritten code.
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},
-    mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
+    # The recorder, because `scope.open` has the questions of its VM ask what it opened.
+    mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query, :recorder, :text]},
     watch: {~w(watch.ex watch/*.ex), [:error, :native]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate, :watch]},
     application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
@@ -29,7 +30,8 @@ defmodule ElixirScope.LayeringTest do
     query:
       {~w(query.ex query/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
-    case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
+    case:
+      {~w(case.ex assertions.ex case/*.ex formatter.ex), [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text, :watch]}
   }
 
