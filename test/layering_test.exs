@@ -21,7 +21,8 @@ defmodule ElixirScope.LayeringTest do
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},
     # The recorder, because `scope.open` has the questions of its VM ask what it opened.
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query, :recorder, :text]},
-    watch: {~w(watch.ex watch/*.ex), [:error, :native]},
+    # The Elixir half of the capture, because both say who a process is.
+    watch: {~w(watch.ex watch/*.ex), [:error, :native, :capture]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate, :watch]},
     application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
