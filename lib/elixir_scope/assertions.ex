@@ -3,7 +3,7 @@ defmodule ElixirScope.Assertions do
   Assertions on recorded calls; see `ElixirScope.Case`.
   """
 
-  alias ElixirScope.Case.{Failure, Scope}
+  alias ElixirScope.Case.{Failure, Pattern, Scope}
   alias ElixirScope.{Error, Native, Query, Recorder}
   alias ElixirScope.Query.Unseen
 
@@ -127,18 +127,9 @@ defmodule ElixirScope.Assertions do
   defp parse({:when, _, [call, guard]}, caller, macro), do: parse(call, guard, caller, macro)
   defp parse(call, caller, macro), do: parse(call, true, caller, macro)
 
-  defp parse({{:., _, [module, function]}, _, patterns}, guard, _caller, _macro) when is_atom(function) do
-    variables = patterns |> variables() |> tuple()
-
-    matcher =
-      quote generated: true do
-        fn
-          unquote(patterns) when unquote(guard) -> {:ok, unquote(variables)}
-          _ -> :error
-        end
-      end
-
-    {quote(do: {unquote(module), unquote(function), unquote(length(patterns))}), matcher, quiet(variables)}
+  defp parse({{:., _, [module, function]}, _, patterns}, guard, caller, _macro) when is_atom(function) do
+    {matcher, variables} = Pattern.parse(patterns, guard, caller)
+    {quote(do: {unquote(module), unquote(function), unquote(length(patterns))}), matcher, variables}
   end
 
   defp parse(other, _guard, caller, macro) do
@@ -149,34 +140,4 @@ defmodule ElixirScope.Assertions do
         "#{macro} expects a call with its module, such as `#{macro} Cart.add(_, %{id: 1})`, got: " <>
           Macro.to_string(other)
   end
-
-  # Variables that a pattern binds: not the pinned ones, nor those that begin with an underscore, nor sizes in
-  # binaries, which are used there.
-  defp variables(patterns) do
-    {_patterns, found} =
-      Macro.prewalk(patterns, [], fn
-        {:^, _, [_]}, found ->
-          {:pinned, found}
-
-        # In a list, because the node that is handed back is not visited itself, only what is in it.
-        {:"::", _, [left, _size]}, found ->
-          {[left], found}
-
-        {name, _, context} = variable, found when is_atom(name) and is_atom(context) ->
-          {variable, [variable | found]}
-
-        node, found ->
-          {node, found}
-      end)
-
-    found
-    |> Enum.reject(fn {name, _, _} -> name in [:_, :__MODULE__] or match?("_" <> _, Atom.to_string(name)) end)
-    |> Enum.uniq_by(fn {name, meta, context} -> {name, meta[:counter], context} end)
-  end
-
-  defp tuple(variables), do: {:{}, [], variables}
-
-  # A variable that the test does not use later is no mistake.
-  defp quiet(variables),
-    do: Macro.prewalk(variables, &Macro.update_meta(&1, fn meta -> [generated: true] ++ meta end))
 end
