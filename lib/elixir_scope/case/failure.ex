@@ -93,5 +93,6 @@ defmodule ElixirScope.Case.Failure do
 
   defp name(mfa), do: Text.mfa(mfa)
 
-  defp fail(message), do: raise(ExUnit.AssertionError, message: String.trim_trailing(message))
+  def fail(%{expected: expected, found: found}), do: fail(expected <> "\n\n" <> found)
+  def fail(message), do: raise(ExUnit.AssertionError, message: String.trim_trailing(message))
 end

@@ -122,7 +122,8 @@ defmodule ElixirScope.Case.FlowParse do
 
     {steps, count} =
       Enum.reduce(effects, {[first], count + 1}, fn {:step, step}, {steps, count} ->
-        {steps ++ [Map.merge(step, %{number: count, after: before, causes: [count - 1], group: :leads_to})], count + 1}
+        {steps ++ [Map.merge(step, %{number: count, after: before, causes: [count - 1], group: :leads_to})],
+         count + 1}
       end)
 
     {steps, count}
@@ -188,7 +189,10 @@ defmodule ElixirScope.Case.FlowParse do
   # What was bound before is put into its variables, and what the pattern binds into its place.
   defp match(step, variables, place, pins) do
     known = Enum.map(step.earlier, &name/1)
-    before = for variable <- variables, do: if(name(variable) in known, do: quiet(variable), else: {:_, [], nil})
+
+    before =
+      for variable <- variables, do: if(name(variable) in known, do: quiet(variable), else: {:_, [], nil})
+
     new = Enum.map(step.binds, &quiet/1)
     all = quote do: elixir_scope_bound
 
@@ -226,5 +230,8 @@ defmodule ElixirScope.Case.FlowParse do
 
   defp process(expression, _uses), do: {quote(do: {:process, unquote(expression)}), nil}
 
-  defp quiet(variable), do: Macro.update_meta(variable, &([generated: true] ++ &1))
+  @doc "Variables that need not be used."
+  @spec quiet(form | [form]) :: form | [form]
+  def quiet(variables) when is_list(variables), do: Enum.map(variables, &quiet/1)
+  def quiet(variable), do: Macro.update_meta(variable, &([generated: true] ++ &1))
 end
