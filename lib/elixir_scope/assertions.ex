@@ -225,4 +225,23 @@ defmodule ElixirScope.Assertions do
       ElixirScope.Case.Flow.refute(unquote(steps), unquote(length(variables)), "that this never happens")
     end
   end
+
+  @doc """
+  Asserts that a function is true of all states that a server had in the time of this test, the one at its beginning included: of the server that is
+  named, or of all servers of a module among the test's processes.
+
+      assert_invariant Stock, fn stock -> stock.left >= 0 end
+
+  It waits until the test's processes are quiet. The failure shows the first state of which it was not so, and what had caused it. No state at
+  all fails too. It is undecided, which fails, where events of the test's time are missing, and where a limit kept out a part of a state.
+  """
+  defmacro assert_invariant(server, function) do
+    quote do
+      ElixirScope.Case.Invariant.assert(
+        unquote(server),
+        unquote(function),
+        unquote(Macro.to_string(function))
+      )
+    end
+  end
 end
