@@ -46,7 +46,7 @@ defmodule ElixirScope.Capture do
   defp introduce(join) do
     about = %{
       name: registered_name(),
-      label: noted(:"$process_label", nil),
+      label: label(),
       initial_call: noted(:"$initial_call", nil),
       ancestors: noted(:"$ancestors", []),
       callers: noted(:"$callers", []),
@@ -87,6 +87,27 @@ defmodule ElixirScope.Capture do
   rescue
     # Another tool traces it, or the watch has ended just now.
     ArgumentError -> :none
+  end
+
+  # Since Elixir 1.19 ExUnit labels the process of a test. Before, the one that made it and waits for it has noted which test that is.
+  defp label do
+    case :erlang.get(:"$process_label") do
+      :undefined -> if :erlang.whereis(ExUnit.Server) == :undefined, do: nil, else: test()
+      label -> label
+    end
+  end
+
+  defp test do
+    with :undefined <- :erlang.get(:"$ancestors"),
+         {:parent, parent} when is_pid(parent) and node(parent) == node() <-
+           :erlang.process_info(self(), :parent),
+         {:dictionary, noted} <- :erlang.process_info(parent, :dictionary),
+         {_key, %{__struct__: ExUnit.Test, module: module, name: name}} <-
+           :lists.keyfind(ExUnit.Runner, 1, noted) do
+      {module, name}
+    else
+      _no_test -> nil
+    end
   end
 
   defp noted(key, default) do

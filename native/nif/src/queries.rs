@@ -437,6 +437,36 @@ fn seen(handle: ResourceArc<Handle>, processes: Vec<(u32, u32)>) -> Vec<Option<(
     processes.into_iter().map(|numbers| index.process(pid(numbers)).map(seen)).collect()
 }
 
+/// `{pid, numbers}` of the processes that some of them made, directly or not, with themselves, as far as they are in the recording:
+/// see [`elixir_scope_query::Kin::family`].
+#[rustler::nif(schedule = "DirtyCpu")]
+fn family<'a>(
+    env: Env<'a>,
+    handle: ResourceArc<Handle>,
+    seeds: Vec<(u32, u32)>,
+    others: Vec<(u32, u32)>,
+    since: u64,
+) -> Term<'a> {
+    let index = handle.recording.index();
+    let pids = |numbers: Vec<(u32, u32)>| numbers.into_iter().map(pid).collect::<Vec<_>>();
+    let members = {
+        let mut kin = handle.kin.lock();
+        kin.extend(&index);
+        kin.family(&pids(seeds), &pids(others), Nanos(since))
+    };
+    let mut reader = Reader::new(env, &index);
+    let known = members.into_iter().filter(|member| index.external(*member).is_some());
+    known.map(|member| (reader.pid(Some(member)), (member.id, member.serial))).collect::<Vec<_>>().encode(env)
+}
+
+/// The keys of the sites of a function. Of an application there are many sites, so nothing is made of the others.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn site_keys(handle: ResourceArc<Handle>, module: &str, function: &str, arity: u8) -> Vec<u64> {
+    let index = handle.recording.index();
+    let named = |site: &&Site| site.arity == arity && site.function == function && site.module == module;
+    index.sites().into_iter().filter(named).map(|site| site.key).collect()
+}
+
 /// `{key, site}` of every site.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
