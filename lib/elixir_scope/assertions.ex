@@ -244,4 +244,14 @@ defmodule ElixirScope.Assertions do
       )
     end
   end
+
+  @doc """
+  Runs a function, waits until the test's processes are quiet, and gives what was recorded of them meanwhile, as `ElixirScope.Trace`: for all
+  questions that no assertion asks. What the function gave is its field `result`.
+
+      trace = record(fn -> Shop.checkout(cart) end)
+      assert length(Trace.calls(trace, &Stock.take/2)) == 3
+  """
+  @spec record((() -> term)) :: ElixirScope.Trace.t()
+  def record(function), do: ElixirScope.Case.Slice.record(function)
 end
