@@ -254,4 +254,26 @@ defmodule ElixirScope.Assertions do
   """
   @spec record((() -> term)) :: ElixirScope.Trace.t()
   def record(function), do: ElixirScope.Case.Slice.record(function)
+
+  @doc """
+  Asserts that a trace of `record/1` is that of a file: `snapshots/NAME.trace` in the folder of the test ("golden trace").
+
+      trace = record(fn -> Shop.checkout(cart) end)
+      assert_snapshot trace, "checkout"
+
+  `ELIXIR_SCOPE_UPDATE=1 mix test` writes the file, to be looked at and committed. Without it the test fails and shows what it would be; where the
+  trace is another one, the failure shows what differs.
+
+  In the file each process has a section, each before those that it made, with its calls, what they returned and its states, in its own order. So it does not
+  show which of two processes was first. Times are not in it; pids, references and ports are numbered as they appear, functions are called after the function
+  around them, and moments of the time of the trace (as numbers, too) are `#time`. What a server is sent by several processes at once it takes in an order that
+  may be another one in the next run: then its section differs.
+
+  The option `show:` is a list of `:calls`, `:states` (these two if nothing is said), `:messages` and `:exits`, which are recorded of processes that are watched alone.
+  """
+  defmacro assert_snapshot(trace, name, options \\ []) do
+    quote do
+      ElixirScope.Case.Snapshot.assert(unquote(trace), unquote(name), __ENV__.file, unquote(options))
+    end
+  end
 end
