@@ -84,17 +84,15 @@ defmodule ElixirScope.SnapshotTest do
     message = failure(fn -> Snapshot.assert(other, "nine", test_file, []) end)
     assert message =~ "- is the file, + what was recorded"
 
-    assert message =~
-             """
-                 ... 4 equal lines
-                   ElixirScope.Traced.Echo.echo(2) -> 2
-                   ElixirScope.Traced.Echo.echo(3) -> 3
-                   ElixirScope.Traced.Echo.echo(4) -> 4
-             -     ElixirScope.Traced.Echo.echo(5) -> 5
-             +     ElixirScope.Traced.Echo.echo(50) -> 50
-                   ElixirScope.Traced.Echo.echo(6) -> 6
-             """
-             |> String.replace(~r/^ {7}/m, "    ")
+    assert [
+             "      ... 4 equal lines",
+             "        ElixirScope.Traced.Echo.echo(2) -> 2",
+             "        ElixirScope.Traced.Echo.echo(3) -> 3",
+             "        ElixirScope.Traced.Echo.echo(4) -> 4",
+             "    -   ElixirScope.Traced.Echo.echo(5) -> 5",
+             "    +   ElixirScope.Traced.Echo.echo(50) -> 50",
+             "        ElixirScope.Traced.Echo.echo(6) -> 6" | _
+           ] = message |> String.split("\n") |> Enum.drop_while(&(not String.contains?(&1, "equal lines")))
 
     # As another system checks it out.
     File.write!(Path.join(dir, "snapshots/nine.trace"), String.replace(text(golden) <> "\n", "\n", "\r\n"))
@@ -141,10 +139,10 @@ defmodule ElixirScope.SnapshotTest do
     test "are numbered as they appear, also within texts" do
       [one, other] = [self(), spawn(fn -> :ok end)]
       ref = make_ref()
-      term = {other, [one, ref | other], %{one => "of #{inspect(one)} and #{inspect(ref)}"}, hd(Port.list())}
+      term = {other, [one, ref | other], %{one => "#{inspect(one)} #{inspect(ref)}"}, hd(Port.list())}
 
       assert plain(term) ==
-               ~S({#PID<1>, [#PID<2>, #Reference<1> | #PID<1>], %{#PID<2> => "of #PID<2> and #Reference<1>"}, #Port<1>})
+               ~S({#PID<1>, [#PID<2>, #Reference<1> | #PID<1>], %{#PID<2> => "#PID<2> #Reference<1>"}, #Port<1>})
     end
 
     test "that are functions are called after where they stand" do
