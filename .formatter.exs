@@ -1,6 +1,17 @@
-locals = [
+# Macros of tests read like sentences.
+assertions = [
   assert_called: 1,
+  assert_called: 2,
   refute_called: 1,
+  refute_called: 2,
+  assert_state: 2,
+  assert_state: 3,
+  assert_message: 2,
+  assert_message: 3,
+  refute_message: 2,
+  refute_message: 3,
+  assert_exited: 2,
+  assert_exited: 3,
   assert_flow: 1,
   assert_flow: 2,
   refute_flow: 1,
@@ -12,8 +23,8 @@ locals = [
 
 [
   line_length: 110,
-  locals_without_parens: locals,
-  export: [locals_without_parens: locals],
+  locals_without_parens: assertions,
+  export: [locals_without_parens: assertions],
   inputs: [
     "{mix,.formatter}.exs",
     "native/*.exs",

@@ -86,7 +86,7 @@ defmodule ElixirScope.Native do
   def processes(_handle), do: absent(:processes)
   def family(_handle, _seeds, _others, _since), do: absent(:family)
   def sites(_handle), do: absent(:sites)
-  def site_keys(_handle, _module, _function, _arity), do: absent(:site_keys)
+  def sites_of(_handle, _module, _function, _arity), do: absent(:sites_of)
   def source(_handle, _digest), do: absent(:source)
   def bounds(_handle), do: absent(:bounds)
   def stats(_handle, _filter, _reached), do: absent(:stats)

@@ -14,8 +14,8 @@ defmodule ElixirScope.Case.Failure do
   #
   # The report is bounded: a part that is long is cut, a part that fails says so, and none keeps the others from being shown.
 
-  alias ElixirScope.Case.{Candidates, Parts, Scope}
-  alias ElixirScope.{Native, Text}
+  alias ElixirScope.Case.{Candidates, Parts}
+  alias ElixirScope.Native
 
   @spec fail(map) :: no_return
   def fail(%{expected: expected} = failure) do
@@ -55,56 +55,6 @@ defmodule ElixirScope.Case.Failure do
     |> Enum.join("\n\n")
   end
 
-  @doc "A call was expected and none matches."
-  def not_called(mfa, text, calls, recording) do
-    fail(%{
-      expected: "Expected a call that matches\n\n    #{text}\n\nin this test's processes.",
-      found: found(mfa, calls),
-      family: family(recording),
-      candidates: calls
-    })
-  end
-
-  defp found(mfa, []), do: "#{Text.mfa(mfa)} was not called."
-  defp found(mfa, [_]), do: "There is 1 call of #{Text.mfa(mfa)} recorded:"
-  defp found(mfa, calls), do: "There are #{length(calls)} calls of #{Text.mfa(mfa)} recorded:"
-
-  @doc "No call was expected and one matches."
-  def called(text, call, recording) do
-    fail(%{
-      expected:
-        "Expected no call that matches\n\n    #{text}\n\nin this test's processes, but this one was recorded:",
-      family: family(recording),
-      candidates: [call]
-    })
-  end
-
-  @doc "No call was expected and none was recorded, but events are missing."
-  def undecided(_mfa, text, gaps) do
-    fail(%{
-      expected: "Expected no call that matches\n\n    #{text}",
-      found:
-        "Undecided: none was recorded, but events are missing in the time of this test.\n" <>
-          "#{Enum.map_join(gaps, "\n", &Parts.gap/1)}\n#{advice(gaps)}"
-    })
-  end
-
-  defp advice(gaps) do
-    if Enum.any?(gaps, &(&1.cause in [:full, :oversize])),
-      do: "Raise limits: [ring_bytes: ...], or record fewer functions.",
-      else: "ElixirScope.status() says more."
-  end
-
   @spec impossible(String.t()) :: no_return
   def impossible(message), do: fail(%{expected: "The question cannot be answered: #{message}"})
-
-  # Until the assertions give theirs.
-  defp family(recording) do
-    %{
-      recording: recording,
-      test: self(),
-      since: Scope.since(),
-      pids: recording |> Scope.pids(self()) |> Enum.to_list()
-    }
-  end
 end

@@ -26,11 +26,21 @@ defmodule ElixirScope.Case.Quiet do
   """
   @spec until((() -> answer), keyword) :: {:ok, term} | :quiet | :late
   def until(ask, options \\ []) do
+    case last(fn -> with(:not_yet <- ask.(), do: {:not_yet, nil}) end, options) do
+      {:ok, found} -> {:ok, found}
+      {why, nil} -> why
+    end
+  end
+
+  @doc "The same with a question that also says what it has seen: the last of it comes with `:quiet` and `:late`."
+  @spec last((() -> {:ok, term} | {:not_yet, seen}), keyword) :: {:ok, term} | {:quiet | :late, seen}
+        when seen: term
+  def last(ask, options \\ []) do
     within = Keyword.get(options, :within)
     also = Keyword.get(options, :also, [])
     ends = System.monotonic_time(:millisecond) + (within || timeout())
     # Most questions are answered at once.
-    with :not_yet <- ask.(), do: again(ask, {within != nil, also, ends}, :unknown, 0)
+    with {:not_yet, seen} <- ask.(), do: again(ask, {within != nil, also, ends}, {:unknown, seen}, 0)
   end
 
   @doc "Waits until the test's processes are quiet, or the time is over."
@@ -41,20 +51,20 @@ defmodule ElixirScope.Case.Quiet do
   @spec timeout() :: non_neg_integer
   def timeout, do: Application.get_env(:elixir_scope, :assert_timeout, @default)
 
-  # `before`: what was seen before the question was asked last.
-  defp again(ask, {stay?, also, ends} = how, before, pause) do
-    seen = look(also)
+  # `before`: what the processes were at before the question was asked last.
+  defp again(ask, {stay?, also, ends} = how, {before, seen}, pause) do
+    now = look(also)
 
     cond do
-      seen != :busy and seen == before and not stay? ->
-        :quiet
+      now != :busy and now == before and not stay? ->
+        {:quiet, seen}
 
       System.monotonic_time(:millisecond) >= ends ->
-        :late
+        {:late, seen}
 
       true ->
-        wait(if(seen == :busy or stay?, do: min(pause, left(ends)), else: 0))
-        with :not_yet <- ask.(), do: again(ask, how, seen, min(pause * 2 + 1, @longest))
+        wait(if(now == :busy or stay?, do: min(pause, left(ends)), else: 0))
+        with {:not_yet, seen} <- ask.(), do: again(ask, how, {now, seen}, min(pause * 2 + 1, @longest))
     end
   end
 

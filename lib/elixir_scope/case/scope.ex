@@ -1,34 +1,44 @@
 defmodule ElixirScope.Case.Scope do
   @moduledoc false
   # Which part of the recording belongs to a test: its processes, from its beginning on.
+  #
+  # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
+  # (`Native.family/4`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
+  alias ElixirScope.Query.Server
 
-  @enforce_keys [:recording, :pids, :since, :test]
-  defstruct [:recording, :pids, :since, :test]
+  @enforce_keys [:recording, :pids, :processes, :since, :test]
+  defstruct [:recording, :pids, :processes, :since, :test]
 
   @type t :: %__MODULE__{
           recording: Recording.t(),
           pids: [pid],
+          # The same that are in the recording, as the native library names them.
+          processes: [Server.numbers()],
           since: non_neg_integer,
           test: pid
         }
 
-  @begun :"$elixir_scope_test"
-  @strangers :"$elixir_scope_strangers"
-  @allowed :"$elixir_scope_allowed"
+  @typedoc "What is remembered of a test."
+  @type about :: %{
+          test: pid,
+          # `nil` where nobody noted it.
+          since: non_neg_integer | nil,
+          # Those that lived before.
+          strangers: %{pid => []}
+        }
 
-  @doc "Remembers when the test of the calling process began."
+  @about :"$elixir_scope_test"
+  @allowed :"$elixir_scope_allowed"
+  @makers :"$elixir_scope_makers"
+
+  @doc "Remembers that the test of the calling process begins."
   @spec begin() :: :ok
   def begin do
-    Process.put(@begun, Native.now())
-    Process.put(@strangers, Map.new(Process.list(), &{&1, []}))
+    Process.put(@about, %{test: self(), since: Native.now(), strangers: Map.new(Process.list(), &{&1, []})})
     :ok
   end
-
-  @doc "When the test began; without `use ElixirScope.Case`, the beginning of the recording."
-  @spec since() :: non_neg_integer
-  def since, do: Process.get(@begun, 0)
 
   @doc "Counts a process, and those that it makes, among those of the test."
   @spec allow(pid) :: :ok
@@ -41,13 +51,41 @@ defmodule ElixirScope.Case.Scope do
   @spec allowed() :: [pid]
   def allowed, do: Process.get(@allowed, [])
 
-  @doc "The process of the test: the calling one."
-  @spec test() :: pid
-  def test, do: self()
+  @doc "When the test began; where nobody noted it, the beginning of the recording."
+  @spec since() :: non_neg_integer
+  def since, do: about().since || 0
 
-  @doc "The processes that lived before the test began, as keys; none where nobody remembered."
+  @doc "The process of the test: the calling one, or the one that it works for."
+  @spec test() :: pid
+  def test, do: about().test
+
+  @doc "The processes that lived before the test began, as keys; none where nobody noted them."
   @spec strangers() :: %{pid => []}
-  def strangers, do: Process.get(@strangers, %{})
+  def strangers, do: about().strangers
+
+  defp about do
+    with nil <- Process.get(@about) do
+      about = Enum.find_value(made_for(), &noted/1) || %{test: self(), since: nil, strangers: %{}}
+      Process.put(@about, about)
+      about
+    end
+  end
+
+  # A task of a test may assert as well.
+  defp made_for do
+    for key <- [:"$callers", :"$ancestors"],
+        pid <- Process.get(key, []),
+        is_pid(pid),
+        node(pid) == node(),
+        do: pid
+  end
+
+  defp noted(pid) do
+    case Process.info(pid, :dictionary) do
+      {:dictionary, dictionary} -> :proplists.get_value(@about, dictionary, nil)
+      nil -> nil
+    end
+  end
 
   @doc "The recording that is asked."
   @spec recording() :: {:ok, Recording.t()} | {:error, Error.t()}
@@ -56,19 +94,51 @@ defmodule ElixirScope.Case.Scope do
   @doc "The processes of the calling test that are in the recording, once everything that was captured is."
   @spec family() :: {:ok, t} | {:error, Error.t()}
   def family do
-    with {:ok, recording} <- Recorder.current(),
-         {:ok, recording} <- Query.recording(in: recording),
-         :ok <- records(recording) do
-      pids = recording |> pids(self()) |> Enum.to_list()
-      {:ok, %__MODULE__{recording: recording, pids: pids, since: since(), test: self()}}
+    about = about()
+
+    with {:ok, recording} <- Query.recording([]), :ok <- records(recording, about.since) do
+      seeds = [about.test | allowed()]
+      {members, born} = members(recording, seeds, about.since)
+
+      {:ok,
+       %__MODULE__{
+         recording: recording,
+         pids: Enum.uniq(seeds ++ Enum.map(members, &elem(&1, 0))),
+         processes: Enum.map(members, &elem(&1, 1)),
+         since: about.since || born || 0,
+         test: about.test
+       }}
+    end
+  end
+
+  defp members(recording, seeds, since),
+    do: Native.family(recording.handle, numbers(seeds), numbers(makers()), since || 0)
+
+  defp numbers(pids), do: for(pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers)
+
+  # Those that made the process of the test, as they have made those of other tests.
+  defp makers do
+    with nil <- Process.get(@makers) do
+      makers = makers(test(), 16)
+      Process.put(@makers, makers)
+      makers
+    end
+  end
+
+  defp makers(_pid, 0), do: []
+
+  defp makers(pid, left) do
+    case Process.info(pid, :parent) do
+      {:parent, parent} when is_pid(parent) and node(parent) == node() -> [parent | makers(parent, left - 1)]
+      _first_or_gone -> []
     end
   end
 
   # Of a test that began after the end nothing was recorded, whatever it did.
-  defp records(recording) do
+  defp records(recording, since) do
     case Native.bounds(recording.handle) do
       {state, _started, last} when state in [:stopped, :failed] ->
-        if last < since(), do: ended(state, recording), else: :ok
+        if last < (since || 0), do: ended(state, recording), else: :ok
 
       _goes_on ->
         :ok
@@ -83,26 +153,11 @@ defmodule ElixirScope.Case.Scope do
     )
   end
 
-  @doc "The pids of the test's processes that made events."
-  def pids(recording, test) do
-    processes = for {pid, who} <- Query.processes(recording), do: {pid, relatives(who)}
-    family(processes, MapSet.new([test | allowed()]))
-  end
-
-  defp relatives(who) do
-    for key <- [:parents, :ancestors, :callers], pid <- Map.get(who, key, []), is_pid(pid), do: pid
-  end
-
-  # Parents need not have been seen before their children, so this goes round until nobody joins.
-  defp family(processes, members) do
-    {joining, others} =
-      Enum.split_with(processes, fn {pid, relatives} ->
-        pid in members or Enum.any?(relatives, &(&1 in members))
-      end)
-
-    case joining do
-      [] -> members
-      _ -> family(others, Enum.into(joining, members, fn {pid, _relatives} -> pid end))
+  @doc "What is missing in the time of the test, as in `ElixirScope.status/1`."
+  @spec gaps(t) :: [%{cause: atom, count: non_neg_integer, from: non_neg_integer, to: non_neg_integer}]
+  def gaps(%__MODULE__{recording: recording, since: since}) do
+    for {cause, count, from, to} <- Native.gaps(recording.handle, since, 0xFFFFFFFFFFFFFFFF) do
+      %{cause: String.to_atom(cause), count: count, from: from, to: to}
     end
   end
 end

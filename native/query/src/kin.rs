@@ -91,6 +91,11 @@ impl Kin {
         members
     }
 
+    /// When a process was made, where that was seen.
+    pub fn born(&self, pid: Pid) -> Option<Nanos> {
+        self.born.get(&pid).copied()
+    }
+
     fn may_join(&self, linked: Pid, others: &[Pid], since: Nanos) -> bool {
         self.born.get(&linked).is_some_and(|born| *born >= since) && !self.comes_from(linked, others)
     }
