@@ -11,7 +11,14 @@ assertions = [
   refute_message: 2,
   refute_message: 3,
   assert_exited: 2,
-  assert_exited: 3
+  assert_exited: 3,
+  assert_flow: 1,
+  assert_flow: 2,
+  refute_flow: 1,
+  assert_never: 1,
+  assert_invariant: 2,
+  assert_snapshot: 2,
+  assert_snapshot: 3
 ]
 
 [
