@@ -19,7 +19,7 @@ defmodule ElixirScope.Formatter do
 
   use GenServer
 
-  alias ElixirScope.Case.{Parts, Scope}
+  alias ElixirScope.Case.Parts
   alias ElixirScope.{Event, Native, Query}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -62,7 +62,7 @@ defmodule ElixirScope.Formatter do
   defp event({:test_finished, %ExUnit.Test{state: {:failed, failures}} = test}, %{failed: failed} = state) do
     # The trace stands behind the failure.
     if state.inner, do: :sys.get_state(state.inner, :infinity)
-    if failed < @shown, do: print(test, trace(test, failures, state.since))
+    if failed < @shown, do: print(test, trace(test, failures, state.since), state.inner)
     %{state | failed: failed + 1}
   end
 
@@ -78,10 +78,11 @@ defmodule ElixirScope.Formatter do
 
   defp event(_event, state), do: state
 
-  defp print(test, lines) do
-    head = "\nTrace of #{test.name} (#{inspect(test.module)}):\n"
-    lines = Enum.map(["" | lines], &if(&1 == "", do: "", else: @indent <> &1))
-    IO.puts(@indent <> String.trim_leading(head) <> Enum.join(lines, "\n"))
+  # Our own failures end with an empty line.
+  defp print(test, lines, inner) do
+    lines = ["Trace of #{test.name} (#{inspect(test.module)}):", "" | lines]
+    text = for line <- lines, do: [if(line == "", do: "", else: @indent), line, "\n"]
+    IO.write(if inner, do: text, else: ["\n", text])
   end
 
   @doc false
@@ -137,10 +138,13 @@ defmodule ElixirScope.Formatter do
     |> Processes.newest(["process", "label"], nil, since, @forever)
     |> Enum.find(&match?(%Event{data: %{label: {^module, ^name}}}, &1))
     |> case do
-      %Event{pid: pid} ->
+      %Event{pid: pid, data: about} ->
         {:ok, numbers} = Server.numbers(pid)
         [{first, last, _events}] = Native.seen(recording.handle, [numbers])
-        pids = recording |> Scope.pids(pid) |> Enum.to_list()
+        # Those that made the test have made others too.
+        makers = for maker <- Map.get(about, :parents, []), {:ok, maker} <- [Server.numbers(maker)], do: maker
+        {members, _born} = Native.family(recording.handle, [numbers], makers, max(first, since))
+        pids = Enum.uniq([pid | Enum.map(members, &elem(&1, 0))])
         {:ok, %{recording: recording, test: pid, since: max(first, since), until: last, pids: pids}}
 
       nil ->
