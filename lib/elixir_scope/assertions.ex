@@ -168,7 +168,7 @@ defmodule ElixirScope.Assertions do
   |---|---|
   | `Mod.fun(args)` | a call begins |
   | `returned(Mod.fun(args), pattern)` | it returns |
-  | `raised(Mod.fun(args), pattern)` | it raises, throws or exits; the pattern is of the exception, or what was thrown |
+  | `raised(Mod.fun(args), pattern)` | it raises, throws or exits; the pattern is of the exception, or what was thrown. The name of an exception stands for any of its kind |
   | `message(from ~> to, pattern)` | a message is sent. Of a call or cast the pattern is of the request, or of all of it |
   | `state(server, pattern)` | a server's state becomes another one |
   | `exited(process, pattern)` | a process ends with a reason |
@@ -178,8 +178,8 @@ defmodule ElixirScope.Assertions do
   Each may have a guard: `when`. A process is a pid, a name or `_`. Variables that a step binds may be pinned in later ones, in patterns and as processes
   (`state(^pid, _)`), and are bound in the test afterwards. One thing that happened is one step: two equal steps are two calls.
 
-  What is given is an `ElixirScope.Call`, `ElixirScope.Message` or `ElixirScope.Event` a step, in the order of the source: of all that fit those that
-  come first. The search is exact; where it would take too long it fails and says so.
+  What is given is an `ElixirScope.Call` or an `ElixirScope.Event` (of a state, an end, and the sending or else the delivery of a message) a step, in the order
+  of the source: of all that fit those that come first. The search is exact; where it would take too long it fails and says so.
 
   `leads_to` asks whether the one could have had an influence on the other: as `ElixirScope.happened_before?/3` does, over
   calls in one process, messages, spawns and exits. Where that is unknown, since messages are not recorded or events are missing, the
@@ -205,8 +205,8 @@ defmodule ElixirScope.Assertions do
   @doc """
   Asserts that there is no such flow in this test's processes, once these are quiet: see `assert_flow/2`.
 
-  It fails as undecided where events of the test's time are missing, where one of the steps could not have been seen (values or messages are not
-  recorded), and where it is unknown whether one thing led to another.
+  It fails as undecided where events of the test's time are missing, where something may match of which a part is not recorded, or messages are not,
+  and where it is unknown whether one thing led to another.
 
       refute_flow do
         Cart.checkout(cart)

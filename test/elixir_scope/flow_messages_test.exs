@@ -2,7 +2,7 @@ defmodule ElixirScope.FlowMessagesTest do
   # Flows with messages, ends of processes and causes. What is watched is said in each test, on each version.
   use ElixirScope.Case, async: true
 
-  alias ElixirScope.{Event, Message, Until}
+  alias ElixirScope.{Event, Until}
   alias ElixirScope.Traced.{Echo, Store}
 
   defp store(state \\ 0) do
@@ -61,10 +61,10 @@ defmodule ElixirScope.FlowMessagesTest do
       assert n == 2
 
       assert [
-               %Message{kind: :cast},
-               %Message{kind: :call},
-               %Message{kind: :reply},
-               %Message{kind: :info},
+               %Event{kind: :send},
+               %Event{kind: :send},
+               %Event{kind: :send},
+               %Event{kind: :send},
                %Event{}
              ] = flow
 
@@ -115,7 +115,7 @@ defmodule ElixirScope.FlowMessagesTest do
       Store.put(store, 1)
       assert_flow(do: message(_ ~> store, {:put, 1}))
       message = failure(fn -> assert_never(message(_ ~> store, {:put, 9})) end)
-      assert message =~ "Undecided: none was recorded, but messages of #{inspect(store)} are not recorded"
+      assert message =~ "Undecided: none was recorded, but the messages of #{inspect(store)} are not recorded"
       assert message =~ "ElixirScope.watch("
     end
   end

@@ -113,6 +113,9 @@ defmodule ElixirScope.FlowTest do
       raised(Echo.leave(_), :bye)
     end
 
+    assert_flow(do: raised(Echo.fail(:x), ArgumentError))
+    assert_never raised(Echo.fail(_), RuntimeError)
+
     assert message == "failed: x"
 
     assert_never(returned(Echo.fail(_), _))
@@ -223,25 +226,50 @@ defmodule ElixirScope.FlowTest do
   end
 
   test "what could not have been seen is never a success" do
+    # With its name it is said when the test is compiled.
+    silent = Silent
+
     for check <- [
-          fn -> assert_flow(do: Silent.run(1)) end,
-          fn -> refute_flow(do: Silent.run(1)) end,
-          fn -> assert_never(Silent.run(1)) end
+          fn -> assert_flow(do: silent.run(1)) end,
+          fn -> refute_flow(do: silent.run(1)) end,
+          fn -> assert_never(silent.run(1)) end
         ] do
       assert failure(check) =~ "ElixirScope.Traced.Silent is not instrumented"
     end
 
-    assert failure(fn -> refute_flow(do: returned(Echo.no_such(_), _)) end) =~ "Echo.no_such/1 does not exist"
+    for {code, expected} <- [
+          {"assert_flow do: ElixirScope.Traced.Silent.run(1)",
+           ~r/assert_flow cannot be answered: .*Silent is not instrumented/},
+          {"refute_flow do: returned(ElixirScope.Traced.Echo.no_such(_), _)",
+           ~r/Echo.no_such\/1 does not exist/}
+        ] do
+      assert_raise CompileError, expected, fn ->
+        Code.eval_string("import ElixirScope.Assertions\n" <> code)
+      end
+    end
+  end
+
+  test "of what a limit kept out nobody knows that it did not match" do
+    Echo.pair(1, String.duplicate("x", 100_000))
+    message = failure(fn -> refute_flow(do: Echo.pair(_, "xxy")) end)
+
+    assert message =~
+             ~s|Undecided: none was recorded, but of 1 that may match Echo.pair(_, "xxy") a part is not in the recording|
+
+    assert_never Echo.pair(2, "xxy")
   end
 
   test "what is no flow is refused when the test is compiled" do
     for {code, expected} <- [
           {"assert_flow do\nend", ~r/assert_flow expects at least one step/},
           {"refute_flow do: local(1)", ~r/refute_flow expects a step: Mod.fun\(args\).*got: local\(1\)/s},
-          {"assert_flow do\nany_order do\nEnum.map(_, _)\nend\nend", ~r/two steps or more in any_order/},
-          {"assert_flow do\nleads_to do\nEnum.map(_, _)\nend\nend", ~r/two steps or more in leads_to/},
+          {"assert_flow do\nany_order do\nElixirScope.Traced.Echo.echo(_)\nend\nend",
+           ~r/two steps or more in any_order/},
+          {"assert_flow do\nleads_to do\nElixirScope.Traced.Echo.echo(_)\nend\nend",
+           ~r/two steps or more in leads_to/},
           {"assert_flow do\nmessage(self(), :x)\nend", ~r/message\(from ~> to, pattern\)/},
-          {"assert_never leads_to(Enum.map(_, _), Enum.map(_, _))", ~r/assert_never expects one step/}
+          {"assert_never leads_to(ElixirScope.Traced.Echo.echo(_), ElixirScope.Traced.Echo.echo(_))",
+           ~r/assert_never expects one step/}
         ] do
       assert_raise CompileError, expected, fn ->
         Code.eval_string("import ElixirScope.Assertions\n" <> code)

@@ -61,8 +61,12 @@ defmodule ElixirScope.Case.CallForm do
     end
   end
 
-  # A module that is named by a variable is looked at when the test runs: it may be instrumented only then.
-  defp refuse_unseen(module, function, arity, caller, macro) do
+  @doc """
+  Fails when a function is named whose calls cannot be seen. A module that is named by a variable is looked at when the test runs: it may be
+  instrumented only then.
+  """
+  @spec refuse_unseen(Macro.t(), atom, arity, Macro.Env.t(), String.t()) :: term
+  def refuse_unseen(module, function, arity, caller, macro) do
     with module when is_atom(module) <- Macro.expand(module, caller),
          true <- module != caller.module,
          reason when is_binary(reason) <- Seen.when_compiled({module, function, arity}) do
@@ -91,11 +95,12 @@ defmodule ElixirScope.Case.CallForm do
   defp both(guard, true), do: guard
   defp both(one, other), do: quote(do: unquote(one) and unquote(other))
 
-  # The name of an exception stands for all of its kind, as in `assert_raise`.
-  defp exception({:__aliases__, _, _} = module),
+  @doc "The pattern of what is raised: the name of an exception stands for all of its kind, as in `assert_raise`."
+  @spec exception(Macro.t()) :: Macro.t()
+  def exception({:__aliases__, _, _} = module),
     do: quote(do: %{__struct__: unquote(module), __exception__: true})
 
-  defp exception(pattern), do: pattern
+  def exception(pattern), do: pattern
 
   defp bare?({name, _, context}) when is_atom(name) and is_atom(context),
     do: name |> Atom.to_string() |> String.starts_with?("_")

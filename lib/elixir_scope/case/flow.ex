@@ -17,28 +17,36 @@ defmodule ElixirScope.Case.Flow do
   def assert(steps, variables, options) do
     bound = Tuple.duplicate(nil, variables)
 
-    case Quiet.until(fn -> found(ask(steps, bound)) end, options) do
+    case Quiet.last(fn -> found(ask(steps, bound)) end, [also: also(steps)] ++ options) do
       {:ok, answer} -> {Enum.map(answer.matched, & &1.thing), answer.bound}
-      # What was recorded since it was asked last counts too.
-      _quiet_or_late -> steps |> ask(bound) |> found_or_not()
+      {_why, {:answer, answer, steps, family}} -> FlowFailure.not_found(answer, steps, family, linked(family))
+      {_why, {:error, message}} -> FlowFailure.impossible(message)
     end
   end
 
   defp found({:answer, %{outcome: :found} = answer, _steps, _family}), do: {:ok, answer}
-  defp found(_not_yet), do: :not_yet
+  defp found(not_yet), do: {:not_yet, not_yet}
 
-  defp found_or_not({:answer, %{outcome: :found} = answer, _steps, _family}),
-    do: {Enum.map(answer.matched, & &1.thing), answer.bound}
+  # Processes that are named are waited for, also where they are none of the test's.
+  defp also(steps) do
+    for %{processes: processes} <- steps,
+        {:process, process} <- processes,
+        pid = local(process),
+        uniq: true,
+        do: pid
+  end
 
-  defp found_or_not({:answer, answer, steps, family}),
-    do: FlowFailure.not_found(answer, steps, family, linked(family))
+  defp local(pid) when is_pid(pid), do: if(node(pid) == node(), do: pid)
 
-  defp found_or_not({:error, message}), do: FlowFailure.impossible(message)
+  defp local(name) when is_atom(name) and name not in [nil, true, false],
+    do: local(Process.whereis(name) || "nobody")
+
+  defp local(_other), do: nil
 
   @doc "Fails when there is such a flow, and when nobody can say that there is none; waits until the test's processes are quiet."
   @spec refute([map], non_neg_integer, String.t()) :: true
   def refute(steps, variables, what) do
-    Quiet.settle()
+    Quiet.settle(also: also(steps))
     bound = Tuple.duplicate(nil, variables)
 
     case ask(steps, bound) do
@@ -59,7 +67,7 @@ defmodule ElixirScope.Case.Flow do
   defp doubt(%{outcome: :gave_up}, _steps, _family, _bound), do: FlowFailure.too_many()
 
   defp doubt(answer, steps, family, bound) do
-    Lost.text(family) || Enum.find_value(steps, &FlowCandidates.unseen(&1, &1.candidates, family)) ||
+    Lost.text(family) || Enum.find_value(steps, &FlowCandidates.unseen(&1, &1.candidates, family, bound)) ||
       perhaps(answer, steps, family, bound)
   end
 

@@ -3,22 +3,23 @@ defmodule ElixirScope.Case.FlowCandidates do
   # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.FlowSearch` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.Scope
-  alias ElixirScope.{Call, Error, Event, Events, Message, Native, Query}
-  alias ElixirScope.Query.{Messages, Processes, Unseen}
+  alias ElixirScope.Case.{FlowMessages, Scope, Seen}
+  alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
+  alias ElixirScope.Query.{FirstCut, Messages, Processes}
 
   @forever 0xFFFFFFFFFFFFFFFF
 
   @typedoc """
   `thing` is what the test is given, `place` what causes are asked about. The subject is the processes that it is of, and the values of which one is
-  to match the pattern: none, where it was not recorded.
+  to match the pattern. `parts` are the same as lists of parts, with an `ElixirScope.Cut` for each that is not known.
   """
   @type t :: %{
           key: {atom, term},
           at: {non_neg_integer, non_neg_integer},
           subject: {tuple, [term]},
-          thing: Call.t() | Message.t() | Event.t(),
-          place: term
+          parts: [[term]],
+          thing: Call.t() | Event.t(),
+          place: Call.t() | Event.t()
         }
 
   @doc "The candidates of a step by time, or why none could have been seen."
@@ -32,73 +33,47 @@ defmodule ElixirScope.Case.FlowCandidates do
 
   defp candidates(%{kind: kind, mfa: {module, function, arity} = mfa}, family)
        when kind in [:call, :returned, :raised] do
-    bounds = [pid: family.pids, since: family.since]
+    handle = family.recording.handle
+    sites = Native.sites_of(handle, Atom.to_string(module), Atom.to_string(function), arity)
 
-    with {:ok, filter} <- Query.filter(family.recording, [mfa: mfa] ++ bounds),
-         [] <- calls(filter, family.recording),
-         {:ok, []} <- Query.calls(mfa, [in: family.recording] ++ bounds),
-         nil <- Unseen.reason(module, function, arity) do
-      {:ok, []}
-    else
-      [_ | _] = calls -> {:ok, Enum.flat_map(calls, &of_call(kind, &1))}
-      # Recorded between the two questions.
-      {:ok, _calls} -> {:ok, []}
-      {:error, error} -> {:error, error}
-      reason -> Error.new(:not_instrumented, reason)
+    case calls(family, for({key, _counted?} <- sites, do: key)) do
+      [] -> if reason = Seen.reason(mfa, sites), do: Error.new(:not_instrumented, reason), else: {:ok, []}
+      calls -> {:ok, Enum.flat_map(calls, &of_call(kind, &1))}
     end
   end
 
   defp candidates(%{kind: :state, processes: [server]}, family) do
-    with {:ok, pids} <- pids(server, family),
-         {:ok, events} <- events(:state, pids, family) do
+    with {:ok, events} <- events("state", server, family) do
       {:ok,
        for %Event{data: data} = event <- events, data == nil or data.origin != :restated do
-         candidate(:state, event, {event.pid}, if(data, do: [data.state], else: []))
+         of_event(:state, event, data && {:ok, data.state})
        end}
     end
   end
 
   defp candidates(%{kind: :exited, processes: [process]}, family) do
-    with {:ok, pids} <- pids(process, family),
-         {:ok, events} <- events(:exit, pids, family) do
-      exits =
-        for event <- events,
-            do: candidate(:exit, event, {event.pid}, if(event.data, do: [event.data.reason], else: []))
-
-      if exits == [], do: none_exited(process, family), else: {:ok, exits}
+    with {:ok, events} <- events("exit", process, family) do
+      if events == [],
+        do: none_exited(process, family),
+        else: {:ok, for(event <- events, do: of_event(:exit, event, event.data && {:ok, event.data.reason}))}
     end
   end
 
   defp candidates(%{kind: :message, processes: [from, to]}, family) do
-    ends = for {key, {:process, process}} <- [from: from, to: to], do: {key, process}
-    # Messages of others are nobody's business, unless both ends are named.
-    family_only = if length(ends) < 2, do: [pid: family.pids], else: []
-
-    with {:ok, messages} <-
-           Messages.messages([in: family.recording, since: family.since] ++ ends ++ family_only) do
+    with {:ok, from} <- named(from, family),
+         {:ok, to} <- named(to, family),
+         {:ok, messages} <- FlowMessages.between(family, from, to) do
       {:ok, Enum.map(messages, &of_message/1)}
-    else
-      {:error, %Error{reason: :not_watched} = error} ->
-        {:error, %{error | message: error.message <> advice(family)}}
-
-      error ->
-        error
     end
   end
 
-  defp advice(family) do
-    if family.since > 0 and Enum.any?(family.pids, &told?(family.recording, &1)),
-      do: "",
-      else:
-        ". In a test: {:ok, _} = ElixirScope.watch([self(), server]) before what is to be seen, or `config :elixir_scope, watch: :instrumented` " <>
-          "for all that run instrumented code (since OTP 27 that is so without a word)"
-  end
+  defp calls(%{processes: processes}, sites) when processes == [] or sites == [], do: []
 
-  # The end of a call as it stands in the recording, with its number.
-  defp calls(:nothing, _recording), do: []
+  # Each with the number of the event of its end.
+  defp calls(family, sites) do
+    filter = %{kinds: [], processes: family.processes, sites: sites, since: family.since, until: @forever}
 
-  defp calls(filter, recording) do
-    for native <- Native.calls(recording.handle, filter, @forever),
+    for native <- Native.calls(family.recording.handle, filter, @forever),
         do: {Call.from_native(native), ended(native)}
   end
 
@@ -111,6 +86,7 @@ defmodule ElixirScope.Case.FlowCandidates do
         key: {:call, call.id},
         at: {call.started, call.id},
         subject: {{call.pid}, List.wrap(call.args && [call.args])},
+        parts: [args(call)],
         thing: call,
         place: call
       }
@@ -123,11 +99,28 @@ defmodule ElixirScope.Case.FlowCandidates do
   defp of_call(:raised, {%{outcome: :raised, exception: %{} = exception} = call, ended}),
     do: [of_end(:raise, call, ended, reasons(exception))]
 
+  # It may have ended in this way.
+  defp of_call(kind, {%{outcome: :unknown} = call, _ended}) do
+    [
+      %{
+        key: {kind, call.id},
+        at: {call.started, call.id},
+        subject: {{call.pid}, []},
+        parts: [args(call) ++ [%Cut{}]],
+        thing: call,
+        place: call
+      }
+    ]
+  end
+
   defp of_call(_kind, _another_end), do: []
 
+  defp args(%{args: nil, mfa: {_module, _function, arity}}), do: List.duplicate(%Cut{}, arity)
+  defp args(%{args: args}), do: args
+
   # What the VM raises by itself is an atom, or a tuple, until it is made an exception.
-  defp reasons(%{kind: :error, reason: reason}) when not is_exception(reason),
-    do: [reason, Exception.normalize(:error, reason, [])]
+  defp reasons(%{kind: :error, reason: reason, stack: stack}) when not is_exception(reason),
+    do: [reason, Exception.normalize(:error, reason, stack)]
 
   defp reasons(%{reason: reason}), do: [reason]
 
@@ -136,42 +129,51 @@ defmodule ElixirScope.Case.FlowCandidates do
       key: {kind, call.id},
       at: {call.finished, ended},
       subject: {{call.pid}, if(call.args, do: for(ending <- endings, do: {call.args, ending}), else: [])},
+      parts: for(ending <- endings, do: args(call) ++ [ending]),
       thing: call,
       place: %Event{id: ended, time: call.finished, pid: call.pid}
     }
   end
 
-  defp candidate(kind, event, pids, values) do
-    %{key: {kind, event.id}, at: {event.time, event.id}, subject: {pids, values}, thing: event, place: event}
-  end
-
-  defp of_message(message) do
-    first = message.sent || message.delivered
-
+  defp of_event(kind, event, value) do
     %{
-      key: {:message, first.id},
-      at: {first.time, first.id},
-      subject: {{message.from, message.to}, said(message)},
-      thing: message,
-      place: message
+      key: {kind, event.id},
+      at: {event.time, event.id},
+      subject: {{event.pid}, with({:ok, value} <- value, do: [value], else: (_unknown -> []))},
+      parts: [with({:ok, value} <- value, do: [value], else: (_unknown -> [%Cut{}]))],
+      thing: event,
+      place: event
     }
   end
 
-  @doc "What a message says: all of it, and without what OTP puts around it."
-  @spec said(Message.t()) :: [term]
-  def said(%Message{kind: :call, content: {_, _, request} = content}), do: [content, request]
-  def said(%Message{kind: :cast, content: {_, request} = content}), do: [content, request]
-  def said(%Message{kind: :reply, content: {_, reply} = content}), do: [content, reply]
-  def said(%Message{content: content}), do: [content]
+  defp of_message(%{event: event, from: from, to: to}) do
+    said = FlowMessages.said(event.data.message)
 
-  defp events(kind, pids, family) do
-    with {:ok, filter} <- Query.filter(family.recording, kind: kind, pid: pids, since: family.since) do
-      {:ok, Enum.to_list(%Events{recording: family.recording, filter: filter, limit: :infinity})}
+    %{
+      key: {:message, event.id},
+      at: {event.time, event.id},
+      subject: {{from, to}, said},
+      parts: Enum.map(said, &[&1]),
+      thing: event,
+      place: event
+    }
+  end
+
+  defp events(kind, process, family) do
+    with {:ok, pids} <- named(process, family) do
+      processes = if pids == :any, do: family.processes, else: FlowMessages.numbers(pids)
+
+      {:ok,
+       if(processes == [],
+         do: [],
+         else: Enum.to_list(Processes.stream(family.recording, [kind], processes, family.since, @forever))
+       )}
     end
   end
 
-  defp pids(:any, family), do: {:ok, family.pids}
-  defp pids({:process, process}, family), do: Messages.pids(family.recording, process, @forever)
+  # A name stands for all that had it.
+  defp named(:any, _family), do: {:ok, :any}
+  defp named({:process, process}, family), do: Messages.pids(family.recording, process, @forever)
 
   # It may live, or nobody told of its end.
   defp none_exited({:process, process}, family) do
@@ -193,14 +195,17 @@ defmodule ElixirScope.Case.FlowCandidates do
   end
 
   @doc "What may have happened and was not seen, so that nothing can be said of its absence; `nil`: nothing."
-  @spec unseen(map, [t], Scope.t()) :: String.t() | nil
-  def unseen(step, candidates, family) do
+  @spec unseen(map, [t], Scope.t(), tuple) :: String.t() | nil
+  def unseen(step, candidates, family, bound) do
+    doubtful = Enum.count(candidates, &doubtful?(&1, step, bound))
+
     cond do
-      Enum.any?(candidates, &match?(%{subject: {_pids, []}}, &1)) ->
-        "of some that were recorded the values are not: see the options :args and :returns of `use ElixirScope`"
+      doubtful > 0 ->
+        "of #{doubtful} that may match #{step.text} a part is not in the recording (limits:, redact:, args:, returns: or lost events)."
 
       step.kind == :message ->
-        unheard(step.processes, family)
+        [from, to] = for {:ok, pids} <- Enum.map(step.processes, &named(&1, family)), do: pids
+        FlowMessages.unheard(family, from, to)
 
       step.kind == :exited ->
         unwatched(step.processes, family)
@@ -210,26 +215,25 @@ defmodule ElixirScope.Case.FlowCandidates do
     end
   end
 
-  # A message is seen where either end is watched.
-  defp unheard([from, to], family) do
-    ends = for {:process, process} <- [from, to], do: process
-
-    named =
-      with [_ | _] <- ends,
-           {:ok, pids} <- Messages.pids(family.recording, ends, @forever),
-           do: pids,
-           else: (_ -> [])
-
-    silent = Enum.reject(if(ends == [], do: family.pids, else: named), &told?(family.recording, &1))
-
-    if if(ends == [], do: silent != [], else: silent == named) do
-      "messages of #{Enum.map_join(Enum.take(silent, 5), ", ", &inspect/1)} are not recorded; " <>
-        "watch them before: ElixirScope.watch([self(), server], spawned: true)"
-    end
+  # What is not known of it may be what is asked for, and all that is known is.
+  defp doubtful?(candidate, step, bound) do
+    (step.uses != [] or step.match.(candidate.subject, bound) == :error) and
+      Enum.any?(candidate.parts, &doubtful_parts?(&1, step.possible))
   end
 
+  defp doubtful_parts?(parts, possible) do
+    cut? = Enum.map(parts, &(FirstCut.find(&1) != nil))
+
+    Enum.any?(cut?) and
+      Enum.all?(Enum.zip([parts, cut?, possible]), fn {part, cut?, possible?} -> cut? or possible?.(part) end)
+  end
+
+  # Who lives has not ended.
   defp unwatched([:any], family) do
-    silent = Enum.reject(family.pids, &told?(family.recording, &1))
+    silent =
+      Enum.reject(family.pids, fn pid ->
+        node(pid) != node() or Process.alive?(pid) or told?(family.recording, pid)
+      end)
 
     if silent != [],
       do:
@@ -239,5 +243,9 @@ defmodule ElixirScope.Case.FlowCandidates do
 
   defp unwatched([_named], _family), do: nil
 
-  defp told?(recording, pid), do: Messages.may_be_seen?(recording, pid)
+  defp told?(recording, pid) do
+    recording
+    |> Processes.stream(["spawned", "exit"], FlowMessages.numbers([pid]), 0, @forever)
+    |> Enum.any?()
+  end
 end

@@ -2,8 +2,8 @@ defmodule ElixirScope.Case.FlowFailure do
   @moduledoc false
   # What a flow that was not as expected says: how far it came, which step was not found, and what came nearest to that one.
 
-  alias ElixirScope.Case.{Failure, FlowSearch, Lost}
-  alias ElixirScope.{Call, Event, Message, Query, Text}
+  alias ElixirScope.Case.{Failure, FlowSearch}
+  alias ElixirScope.{Call, Event, Query, Text}
   alias ElixirScope.Text.Sentence
 
   @shown 8
@@ -21,8 +21,7 @@ defmodule ElixirScope.Case.FlowFailure do
       listed(steps, answer.matched, family),
       bound(steps, answer, number),
       "",
-      nearest(steps, number, answer, family, linked),
-      lost(family)
+      nearest(steps, number, answer, family, linked)
     ]
 
     fail("Expected this flow in the processes of this test:", steps, found, family)
@@ -117,16 +116,16 @@ defmodule ElixirScope.Case.FlowFailure do
     [Text.clock(time), who(candidate, family), what(candidate, family)]
   end
 
-  defp who(%{thing: %Message{from: from}}, family), do: process(from, family)
+  defp who(%{subject: {{from, _to}, _values}}, family), do: process(from, family)
   defp who(%{thing: %{pid: pid}}, family), do: process(pid, family)
 
   defp process(nil, _family), do: "somebody"
   defp process(pid, %{test: pid}), do: "the test"
-  defp process(pid, family), do: Text.process(family.recording, pid)
+  defp process(pid, family) when is_pid(pid), do: Text.process(family.recording, pid)
+  defp process(name, _family), do: inspect(name)
 
-  defp what(%{thing: %Message{} = message}, family),
-    do:
-      "sends #{process(message.to, family)} #{short(List.last(ElixirScope.Case.FlowCandidates.said(message)))}"
+  defp what(%{subject: {{_from, to}, values}}, family),
+    do: "sends #{process(to, family)} #{short(List.last(values))}"
 
   defp what(%{thing: %Event{kind: :state, data: nil}}, _family), do: "a state that cannot be told"
   defp what(%{thing: %Event{kind: :state, data: data}}, _family), do: "state #{short(data.state)}"
@@ -216,11 +215,4 @@ defmodule ElixirScope.Case.FlowFailure do
 
   defp more(0), do: []
   defp more(count), do: "    and #{Text.number(count)} more"
-
-  defp lost(family) do
-    case Lost.text(family) do
-      nil -> []
-      text -> ["", "Undecided: " <> text]
-    end
-  end
 end

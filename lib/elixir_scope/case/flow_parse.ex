@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.FlowParse do
   @moduledoc false
   # Steps of a flow as tests write them, to the steps that `ElixirScope.Case.Flow` runs. What is wrong is said when the test is compiled.
 
-  alias ElixirScope.Case.Pattern
+  alias ElixirScope.Case.{CallForm, Pattern}
 
   @forms "Mod.fun(args), returned(Mod.fun(args), pattern), raised(Mod.fun(args), pattern), message(from ~> to, pattern), " <>
            "state(server, pattern), exited(pid, pattern), each with `when guard` if need be, any_order do ... end, " <>
@@ -65,7 +65,8 @@ defmodule ElixirScope.Case.FlowParse do
   defp text(form), do: form |> Macro.to_string() |> String.replace(~r/\s*\n\s*/, " ")
 
   defp about_what({kind, _, [call, pattern]}, about) when kind in [:returned, :raised] do
-    %{mfa: mfa, pattern: args} = about_what(call, about)
+    %{kind: :call, mfa: mfa, pattern: args} = about_what(call, about)
+    pattern = if kind == :raised, do: CallForm.exception(pattern), else: pattern
     %{kind: kind, mfa: mfa, processes: [], pattern: {args, pattern}}
   end
 
@@ -75,7 +76,8 @@ defmodule ElixirScope.Case.FlowParse do
   defp about_what({kind, _, [process, pattern]}, _about) when kind in [:state, :exited],
     do: %{kind: kind, mfa: nil, processes: [process], pattern: pattern}
 
-  defp about_what({{:., _, [module, function]}, _, args}, _about) when is_atom(function) do
+  defp about_what({{:., _, [module, function]}, _, args}, about) when is_atom(function) do
+    CallForm.refuse_unseen(module, function, length(args), about.caller, about.macro)
     mfa = quote do: {unquote(module), unquote(function), unquote(length(args))}
     %{kind: :call, mfa: mfa, processes: [], pattern: args}
   end
@@ -181,9 +183,36 @@ defmodule ElixirScope.Case.FlowParse do
         after: unquote(step.after),
         causes: unquote(step.causes),
         uses: unquote(for(name <- step.uses, do: Enum.find_index(names, &(&1 == name)))),
-        match: unquote(match(step, variables, place, pins))
+        match: unquote(match(step, variables, place, pins)),
+        possible: unquote(for(part <- parts(step), do: possible(part, step)))
       }
     end
+  end
+
+  # The parts of what a step says, each of which alone can be found not to match.
+  defp parts(%{kind: :call, pattern: args}), do: args
+  defp parts(%{kind: kind, pattern: {args, ending}}) when kind in [:returned, :raised], do: args ++ [ending]
+  defp parts(%{pattern: pattern}), do: [pattern]
+
+  # Whatever earlier steps bind.
+  defp possible(pattern, step) do
+    pattern
+    |> Macro.prewalk(fn
+      {:^, _, [variable]} = pin -> if name(variable) in step.uses, do: quote(do: _), else: pin
+      node -> node
+    end)
+    |> then(&if(sized?(&1, step), do: quote(do: _), else: &1))
+    |> Pattern.test()
+  end
+
+  defp sized?(pattern, step) do
+    {_, found?} =
+      Macro.prewalk(pattern, false, fn
+        {:"::", _, [_, size]} = node, found? -> {node, found? or Enum.any?(all([size]), &(&1 in step.uses))}
+        node, found? -> {node, found?}
+      end)
+
+    found?
   end
 
   # What was bound before is put into its variables, and what the pattern binds into its place.

@@ -215,11 +215,8 @@ defmodule ElixirScope.Query.Messages do
 
   defp seen(_recording, _chosen, _messages), do: :ok
 
-  @doc """
-  Whether messages of a process are recorded. One that was made while others were watched may have been watched too, and said nothing.
-  """
-  @spec may_be_seen?(Recording.t(), pid) :: boolean
-  def may_be_seen?(recording, pid) do
+  # A process that was made while others were watched may have been watched too, and said nothing.
+  defp may_be_seen?(recording, pid) do
     with {:ok, process} <- Server.numbers(pid) do
       filter = &%{kinds: &1, processes: [process], sites: nil, since: 0, until: @forever}
       told = filter.(["send", "receive", "spawned"])
