@@ -143,12 +143,30 @@ defmodule ElixirScope.Formatter do
         [{first, last, _events}] = Native.seen(recording.handle, [numbers])
         # Those that made the test have made others too.
         makers = for maker <- Map.get(about, :parents, []), {:ok, maker} <- [Server.numbers(maker)], do: maker
-        {members, _born} = Native.family(recording.handle, [numbers], makers, max(first, since))
+        since = max(first, since)
+        {members, _born} = Native.family(recording.handle, [numbers], makers, since)
         pids = Enum.uniq([pid | Enum.map(members, &elem(&1, 0))])
-        {:ok, %{recording: recording, test: pid, since: max(first, since), until: last, pids: pids}}
+        until = max(last, last_done(recording, Enum.map(members, &elem(&1, 1)), since))
+        {:ok, %{recording: recording, test: pid, since: since, until: until, pids: pids}}
 
       nil ->
         :unknown
     end
+  end
+
+  # The others may have done something while the test waited; how they end belongs to the end of the test.
+  defp last_done(_recording, [], since), do: since
+
+  defp last_done(recording, processes, since) do
+    filter = %{
+      kinds: ["call", "return", "raise", "state"],
+      processes: processes,
+      sites: nil,
+      since: since,
+      until: @forever
+    }
+
+    {events, _next} = Native.events_before(recording.handle, filter, @forever, 1)
+    events |> Enum.map(&elem(&1, 1)) |> Enum.max(fn -> since end)
   end
 end
