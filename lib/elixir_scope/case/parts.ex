@@ -376,7 +376,7 @@ defmodule ElixirScope.Case.Parts do
       at = if Query.Mark.set(label, marked(recording, time)) == :ok, do: " --at \"#{label}\"", else: ""
 
       [
-        "The recording is #{recording.path}",
+        "The recording is #{path}",
         "Open it at this moment:",
         "",
         "#{@indent}iex -S mix scope.open #{path}#{at}"
@@ -384,7 +384,7 @@ defmodule ElixirScope.Case.Parts do
     end)
   end
 
-  def place(%{recording: recording}, _time), do: ["The recording is #{recording.path}"]
+  def place(%{recording: recording}, _time), do: ["The recording is #{Path.relative_to_cwd(recording.path)}"]
 
   defp marked(_recording, nil), do: []
   defp marked(recording, time), do: [at: time, in: recording]
