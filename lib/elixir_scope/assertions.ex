@@ -86,7 +86,7 @@ defmodule ElixirScope.Assertions do
       assert_state cart, %{locked?: true}, :ever
       assert_state Stock, %{count: count} when count >= 0, :always
 
-  Without more it is the state now, and the assertion waits until it matches. `at: time` is the state at a moment: what
+  Without more it is the state now, once the server has done what it was sent, and the assertion waits until it matches. `at: time` is the state at a moment: what
   `ElixirScope.get_state_at/3` takes, such as an event, a call or nanoseconds. `:ever` asks whether one state since the
   test began matches, `:always` whether all do; both count the state that the server had when the test began. `:always` waits until the test's
   processes are quiet, and returns the newest state; where states are missing it is undecided, which fails.

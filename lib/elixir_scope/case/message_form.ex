@@ -32,6 +32,8 @@ defmodule ElixirScope.Case.MessageForm do
   end
 
   defp ending({:_, _, context}) when is_atom(context), do: :_
+  # A pin is a habit of patterns, and says the same.
+  defp ending({:^, _, [process]}), do: process
   defp ending(process), do: process
 
   @spec exited(Macro.t(), Macro.t(), Macro.t(), Macro.Env.t()) :: {Macro.t(), Macro.t()}

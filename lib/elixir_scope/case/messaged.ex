@@ -4,7 +4,7 @@ defmodule ElixirScope.Case.Messaged do
   # depends on all that was on the way since the recording began, which would cost more with each test.
 
   alias ElixirScope.Case.{Failure, Parts, Quiet, Scope}
-  alias ElixirScope.{Event, Native}
+  alias ElixirScope.{Event, Message, Native}
   alias ElixirScope.Query.{Processes, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -84,24 +84,34 @@ defmodule ElixirScope.Case.Messaged do
     all = family |> events(ends) |> Enum.map(&message/1)
     sent = for %{event: %{kind: :send}} = one <- all, do: one
     delivered = for %{event: %{kind: :receive}} = one <- all, do: one
-    senders = Map.new(Enum.reverse(sent), &{&1.digest, &1.from})
-    receivers = Map.new(Enum.reverse(delivered), &{&1.digest, &1.to})
+
+    other = %{
+      senders: Map.new(Enum.reverse(sent), &{&1.digest, &1.from}),
+      receivers: Map.new(Enum.reverse(delivered), &{&1.digest, &1.to}),
+      aliases: Map.new(Enum.flat_map(all, &alias_in(&1.event.data.message)))
+    }
 
     for message <- all,
-        message = told(message, senders, receivers),
+        message = told(message, other),
         end?(message.from, ends.from, asked.from),
         end?(message.to, ends.to, asked.to),
         Enum.any?([message.from, message.to], &(&1 in family.pids)),
         do: message
   end
 
-  defp told(%{event: %{kind: :send}, to: to} = message, _senders, receivers) when not is_pid(to),
-    do: %{message | to: Map.get(receivers, message.digest, to)}
+  # An answer goes to an alias, which stands in the request.
+  defp alias_in({:"$gen_call", {pid, tag}, _request}), do: alias_of(tag, pid)
+  defp alias_in(_message), do: []
 
-  defp told(%{from: nil} = message, senders, _receivers),
-    do: %{message | from: Map.get(senders, message.digest)}
+  defp alias_of([:alias | ref], pid) when is_reference(ref), do: [{ref, pid}]
+  defp alias_of([[:alias | ref] | _], pid) when is_reference(ref), do: [{ref, pid}]
+  defp alias_of(_tag, _pid), do: []
 
-  defp told(message, _senders, _receivers), do: message
+  defp told(%{event: %{kind: :send}, to: to} = message, other) when not is_pid(to),
+    do: %{message | to: other.aliases[to] || Map.get(other.receivers, message.digest, to)}
+
+  defp told(%{from: nil} = message, other), do: %{message | from: other.senders[message.digest]}
+  defp told(message, _other), do: message
 
   defp end?(_process, :_, _asked), do: true
   # Of a name that nobody holds the message itself says whom it is for.
@@ -147,7 +157,7 @@ defmodule ElixirScope.Case.Messaged do
           expected: "Expected a message that matches\n\n    #{asked.text}\n\nin this test's processes.",
           found: found(seen.messages),
           family: seen.family,
-          candidates: events_of(seen),
+          candidates: Enum.map(seen.messages, &shown/1),
           pattern: %{value: asked.expected}
         })
 
@@ -160,7 +170,12 @@ defmodule ElixirScope.Case.Messaged do
   defp found([_]), do: "There is 1 message between these:"
   defp found(messages), do: "There are #{length(messages)} messages between these:"
 
-  defp events_of(seen), do: for(message <- seen.messages, do: message.event)
+  defp shown(%{event: event} = message) do
+    at = {event.id, event.time}
+    {sent, delivered} = if event.kind == :send, do: {at, nil}, else: {nil, at}
+    to = if is_pid(message.to), do: message.to
+    Message.from_native({sent, delivered, message.from, to, :unknown, event.data.message, message.to})
+  end
 
   defp there(message, asked) do
     {:ok, family} = Scope.family()
@@ -169,7 +184,7 @@ defmodule ElixirScope.Case.Messaged do
       expected:
         "Expected no message that matches\n\n    #{asked.text}\n\nin this test's processes, but this one was recorded:",
       family: family,
-      candidates: [message.event]
+      candidates: [shown(message)]
     })
   end
 

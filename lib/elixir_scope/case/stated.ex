@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Stated do
   @moduledoc false
   # `assert_state` when a test runs.
 
-  alias ElixirScope.Case.{Failure, Parts, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Living, Parts, Quiet, Scope}
   alias ElixirScope.{Error, Event, Native, Query}
   alias ElixirScope.Query.{FirstCut, Server, States}
 
@@ -13,8 +13,11 @@ defmodule ElixirScope.Case.Stated do
   @doc "The state that matches, the newest of all for `:always`, and what it binds."
   @spec assert(map) :: {term, tuple}
   def assert(%{when: :now} = asked) do
-    case Quiet.last(fn -> now(asked) end, within: asked.within, also: local(asked.server)) do
+    servers = local(asked.server)
+
+    case Quiet.last(fn -> now(asked, servers) end, within: asked.within, also: servers) do
       {:ok, found} -> found
+      {_why, {:busy, found}} -> found
       {_why, seen} -> no_match(seen, asked, "Expected the state of a server to match")
     end
   end
@@ -40,6 +43,16 @@ defmodule ElixirScope.Case.Stated do
     end
   end
 
+  # A server that is at work has not yet done all that it was told before, so its state is not that of now.
+  defp now(asked, servers) do
+    busy? = Enum.any?(servers, &(Living.rest(&1) == :busy))
+
+    case held(Query.state_at(asked.server, Native.now(), []), asked) do
+      {:ok, found} when busy? -> {:not_yet, {:busy, found}}
+      answer -> answer
+    end
+  end
+
   # Those that can be waited for.
   defp local(server) do
     case whereis(server) do
@@ -52,8 +65,6 @@ defmodule ElixirScope.Case.Stated do
     do: GenServer.whereis(server)
 
   defp whereis(_text), do: nil
-
-  defp now(asked), do: held(Query.state_at(asked.server, Native.now(), []), asked)
 
   defp held({:ok, state}, asked) do
     case asked.matcher.(state) do
