@@ -29,7 +29,9 @@ defmodule ElixirScope.LayeringTest do
     query:
       {~w(query.ex query/*.ex query/*/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
-    case: {~w(case.ex assertions.ex case/*.ex trace.ex trace/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
+    case:
+      {~w(case.ex assertions.ex case/*.ex trace.ex trace/*.ex),
+       [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text, :watch]}
   }
 
