@@ -15,7 +15,9 @@ assertions = [
   assert_flow: 1,
   assert_flow: 2,
   refute_flow: 1,
+  refute_flow: 2,
   assert_never: 1,
+  assert_never: 2,
   assert_invariant: 2,
   assert_snapshot: 2,
   assert_snapshot: 3

@@ -27,7 +27,7 @@ defmodule ElixirScope.Assertions do
   makes `refute_called`, `times:`, `refute_message` and `:always` undecided, which fails and says why.
   """
 
-  alias ElixirScope.Case.{CallForm, Called, Exited, FlowParse, MessageForm, Messaged, StateForm, Stated}
+  alias ElixirScope.Case.{CallForm, Called, Exited, FlowParse, Form, MessageForm, Messaged, StateForm, Stated}
 
   @doc """
   Asserts that a function was called in this test's processes with arguments that match, and returns the
@@ -191,7 +191,8 @@ defmodule ElixirScope.Assertions do
   It waits until the flow is there, or the test's processes are quiet; `assert_flow within: 500 do` waits so many milliseconds in any case. A
   failure shows which steps were found with what, and what came nearest to the one that was not.
   """
-  defmacro assert_flow(options \\ [], do: block) do
+  defmacro assert_flow(options \\ [], block) do
+    {block, options} = FlowParse.block(options, block, __CALLER__, "assert_flow")
     {steps, variables} = FlowParse.parse(block, __CALLER__, "assert_flow")
 
     quote do
@@ -203,7 +204,8 @@ defmodule ElixirScope.Assertions do
   end
 
   @doc """
-  Asserts that there is no such flow in this test's processes, once these are quiet: see `assert_flow/2`.
+  Asserts that there is no such flow in this test's processes, once these are quiet: see `assert_flow/2`. `refute_flow within: 50 do` waits
+  so many milliseconds for what must not come, also where all is quiet.
 
   It fails as undecided where events of the test's time are missing, where something may match of which a part is not recorded, or messages are not,
   and where it is unknown whether one thing led to another.
@@ -213,11 +215,17 @@ defmodule ElixirScope.Assertions do
         Cart.add(^cart, _)
       end
   """
-  defmacro refute_flow(do: block) do
+  defmacro refute_flow(options \\ [], block) do
+    {block, options} = FlowParse.block(options, block, __CALLER__, "refute_flow")
     {steps, variables} = FlowParse.parse(block, __CALLER__, "refute_flow")
 
     quote do
-      ElixirScope.Case.Flow.refute(unquote(steps), unquote(length(variables)), "no such flow")
+      ElixirScope.Case.Flow.refute(
+        unquote(steps),
+        unquote(length(variables)),
+        "no such flow",
+        unquote(options)
+      )
     end
   end
 
@@ -227,13 +235,19 @@ defmodule ElixirScope.Assertions do
       assert_never state(_, %{left: left}) when left < 0
       assert_never raised(Stock.take(_, _), _)
 
-  It fails as undecided as `refute_flow/1` does.
+  It fails as undecided as `refute_flow/2` does, and takes `within:` as that does: `assert_never exited(worker, _), within: 50`.
   """
-  defmacro assert_never(step) do
+  defmacro assert_never(step, options \\ []) do
+    options = Form.options(options, [:within], __CALLER__, "assert_never")
     {steps, variables} = FlowParse.step(step, __CALLER__, "assert_never")
 
     quote do
-      ElixirScope.Case.Flow.refute(unquote(steps), unquote(length(variables)), "that this never happens")
+      ElixirScope.Case.Flow.refute(
+        unquote(steps),
+        unquote(length(variables)),
+        "that this never happens",
+        unquote(options)
+      )
     end
   end
 

@@ -188,6 +188,42 @@ defmodule ElixirScope.FlowTest do
     end
   end
 
+  test "what must not come is waited for" do
+    {:ok, store} = start_supervised({Store, 0})
+    for n <- 1..30, do: GenServer.cast(store, {:put, n})
+    assert failure(fn -> refute_flow(do: state(store, 30)) end) =~ "state 30"
+
+    # Nobody but a timer knows of it.
+    Process.send_after(store, {:put, :late}, 30)
+    assert failure(fn -> assert_never state(store, :late), within: 5_000 end) =~ "state :late"
+    refute_flow within: 1, do: state(store, :never)
+  end
+
+  test "steps that led to each other may lie in any order with others" do
+    Echo.echo(:first)
+    Echo.pair(:other, 1)
+    Echo.echo(:second)
+    Echo.pair(:last, 2)
+
+    assert_flow do
+      any_order do
+        Echo.pair(:other, n)
+        leads_to(Echo.echo(:first), Echo.echo(:second))
+      end
+
+      Echo.pair(:last, m) when m > n
+    end
+
+    assert {n, m} == {1, 2}
+
+    refute_flow do
+      any_order do
+        Echo.pair(:last, _)
+        leads_to(Echo.echo(:second), Echo.echo(:first))
+      end
+    end
+  end
+
   test "a failure says how far it came and what is nearest" do
     Echo.pair(1, 2)
     Echo.echo(:other)
@@ -268,6 +304,9 @@ defmodule ElixirScope.FlowTest do
           {"assert_flow do\nleads_to do\nElixirScope.Traced.Echo.echo(_)\nend\nend",
            ~r/two steps or more in leads_to/},
           {"assert_flow do\nmessage(self(), :x)\nend", ~r/message\(from ~> to, pattern\)/},
+          {"refute_flow ElixirScope.Traced.Echo.echo(_)", ~r/refute_flow expects steps in a block/},
+          {"assert_flow within: 2", ~r/assert_flow expects steps in a block/},
+          {"assert_flow times: 2, do: ElixirScope.Traced.Echo.echo(_)", ~r/assert_flow has no option times:/},
           {"assert_never leads_to(ElixirScope.Traced.Echo.echo(_), ElixirScope.Traced.Echo.echo(_))",
            ~r/assert_never expects one step/}
         ] do

@@ -44,23 +44,24 @@ defmodule ElixirScope.Case.Flow do
   defp local(_other), do: nil
 
   @doc "Fails when there is such a flow, and when nobody can say that there is none; waits until the test's processes are quiet."
-  @spec refute([map], non_neg_integer, String.t()) :: true
-  def refute(steps, variables, what) do
-    Quiet.settle(also: also(steps))
+  @spec refute([map], non_neg_integer, String.t(), keyword) :: true
+  def refute(steps, variables, what, options) do
     bound = Tuple.duplicate(nil, variables)
 
-    case ask(steps, bound) do
-      {:answer, %{outcome: :found} = answer, steps, family} ->
-        FlowFailure.found(what, answer, steps, family)
+    case Quiet.last(fn -> steps |> ask(bound) |> there() end, [also: also(steps)] ++ options) do
+      {:ok, {answer, steps, family}} -> FlowFailure.found(what, answer, steps, family)
+      {_why, {:answer, answer, steps, family}} -> decided(answer, steps, family, bound, what)
+      {_why, {:error, message}} -> FlowFailure.impossible(message)
+    end
+  end
 
-      {:answer, answer, steps, family} ->
-        with reason when is_binary(reason) <- doubt(answer, steps, family, bound),
-             do: FlowFailure.undecided(what, steps, family, reason)
+  defp there({:answer, %{outcome: :found} = answer, steps, family}), do: {:ok, {answer, steps, family}}
+  defp there(not_yet), do: {:not_yet, not_yet}
 
-        true
-
-      {:error, message} ->
-        FlowFailure.impossible(message)
+  defp decided(answer, steps, family, bound, what) do
+    case doubt(answer, steps, family, bound) do
+      nil -> true
+      reason -> FlowFailure.undecided(what, steps, family, reason)
     end
   end
 

@@ -2,13 +2,30 @@ defmodule ElixirScope.Case.FlowParse do
   @moduledoc false
   # Steps of a flow as tests write them, to the steps that `ElixirScope.Case.Flow` runs. What is wrong is said when the test is compiled.
 
-  alias ElixirScope.Case.{CallForm, Pattern}
+  alias ElixirScope.Case.{CallForm, Form, Pattern}
 
   @forms "Mod.fun(args), returned(Mod.fun(args), pattern), raised(Mod.fun(args), pattern), message(from ~> to, pattern), " <>
            "state(server, pattern), exited(pid, pattern), each with `when guard` if need be, any_order do ... end, " <>
            "leads_to(cause, effect) or leads_to do ... end"
 
   @typep form :: Macro.t()
+
+  @doc "The block of a flow and its options, which may stand before it or in one list with it."
+  @spec block(form, form, Macro.Env.t(), String.t()) :: {form, keyword}
+  def block(options, block, caller, macro) do
+    all = if Keyword.keyword?(options) and Keyword.keyword?(block), do: options ++ block, else: []
+
+    case Keyword.fetch(all, :do) do
+      {:ok, steps} ->
+        {steps, all |> Keyword.delete(:do) |> Form.options([:within], caller, macro)}
+
+      :error ->
+        Form.fail(
+          caller,
+          "#{macro} expects steps in a block: `#{macro} do ... end`, got: #{Macro.to_string(block)}"
+        )
+    end
+  end
 
   @doc "`{steps, variables}` of the forms of a flow: what makes the list of its steps, and the variables that they bind."
   @spec parse(form, Macro.Env.t(), String.t()) :: {form, [form]}
@@ -85,10 +102,7 @@ defmodule ElixirScope.Case.FlowParse do
   defp about_what(other, about), do: refuse(about, "a step: " <> @forms, Macro.to_string(other))
 
   defp refuse(about, expected, got) do
-    raise CompileError,
-      file: about.caller.file,
-      line: about.caller.line,
-      description: "#{about.macro} expects #{expected}; got: #{got}"
+    Form.fail(about.caller, "#{about.macro} expects #{expected}; got: #{got}")
   end
 
   # Each step with those that it is not before and those that led to it, by their numbers.

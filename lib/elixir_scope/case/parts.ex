@@ -5,7 +5,7 @@ defmodule ElixirScope.Case.Parts do
 
   alias ElixirScope.{Call, Event, Message, Native, Query, Text}
   alias ElixirScope.Case.Keep
-  alias ElixirScope.Query.{History, Processes, ProcessesFold, Sequence, Server}
+  alias ElixirScope.Query.{History, Processes, Sequence, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
   @indent "    "
@@ -119,10 +119,10 @@ defmodule ElixirScope.Case.Parts do
 
   defp lives(%{recording: recording, pids: pids}) do
     numbers = for pid <- Enum.take(pids, @looked_up), {:ok, numbers} <- [Server.numbers(pid)], do: numbers
-    kinds = Enum.map(ProcessesFold.kinds(), &Atom.to_string/1)
+    kinds = Enum.map(Processes.Fold.kinds(), &Atom.to_string/1)
 
     # Of a pid that was given anew it is the last life.
-    for life <- recording |> Processes.stream(kinds, numbers, 0, @forever) |> ProcessesFold.lives(),
+    for life <- recording |> Processes.stream(kinds, numbers, 0, @forever) |> Processes.Fold.lives(),
         into: %{},
         do: {life.pid, life}
   end
