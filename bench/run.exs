@@ -11,6 +11,7 @@ benches = [
   cost: Bench.Cost,
   queries: Bench.Queries,
   service: Bench.Service,
+  assertions: Bench.Assertions,
   cargo: Bench.Cargo,
   compile_time: Bench.CompileTime
 ]

@@ -1,182 +1,304 @@
 defmodule ElixirScope.Assertions do
   @moduledoc """
-  Assertions on recorded calls; see `ElixirScope.Case`.
+  Assertions on what was recorded of the processes of a test; see `ElixirScope.Case`.
+
+  ## Waiting
+
+  What was recorded is asked at once. Where that does not decide, an assertion waits until the processes of the test are quiet, and asks
+  again whenever they may have gone on. They are quiet when each of them waits for a message that it has not got, and none of them waits for an answer
+  (of `GenServer.call/3`, of a task). Nobody has to sleep in a test. After 1,000 ms the answer is what is known then;
+  `config :elixir_scope, assert_timeout: milliseconds` sets another time.
+
+  Processes that wait for a timer are quiet, as nobody knows for how long. With `within: milliseconds` an assertion waits that long for what it
+  expects, also where all is quiet, and a `refute_*` waits that long for what must not come.
+
+  ## Patterns
+
+  Patterns are those of `ExUnit.Assertions.assert_receive/2`: variables are bound, pinned ones compare, and a guard may follow.
+
+  ## Refusals
+
+  A question that the recording cannot answer is a failure, never a success: about a function that does not exist, is not instrumented, is
+  counted or was inlined. Where the test names the module, and that is compiled, this is an error when the test is compiled. Of a module that
+  is instrumented only while the test runs (`ElixirScope.instrument/2`) say so with a variable: `module = Cart`, then
+  `assert_called module.add(_, _)`; that is checked when it runs.
+
+  What is missing in the recording in the time of the test (`ElixirScope.status/1`), and what limits or the redaction kept out,
+  makes `refute_called`, `times:`, `refute_message` and `:always` undecided, which fails and says why.
   """
 
-  alias ElixirScope.Case.{Failure, Scope}
-  alias ElixirScope.{Error, Native, Query, Recorder}
-  alias ElixirScope.Query.Unseen
+  alias ElixirScope.Case.{CallForm, Called, Exited, FlowParse, Form, MessageForm, Messaged, StateForm, Stated}
 
   @doc """
   Asserts that a function was called in this test's processes with arguments that match, and returns the
-  `ElixirScope.Call`.
-
-  Arguments are patterns as in `ExUnit.Assertions.assert_receive/2`: variables are bound, pins compare, and a guard
-  may follow.
+  `ElixirScope.Call`. Private functions may be asked for as well.
 
       assert_called Cart.add(_, %{id: 1})
       assert_called Cart.add(^cart, %{id: id}) when id > 0
+      assert_called Cart.total(_), returning: {:ok, sum}
+      assert_called Cart.pay(_, _), raising: ArgumentError
+      assert_called Stock.take(_, _), times: 2
+
+  | option | meaning |
+  |---|---|
+  | `returning: pattern` | it must have returned, and the value matches |
+  | `raising: pattern` | it must have ended with an exception, exit or throw whose reason matches. The name of an exception stands for any of its kind |
+  | `times: count` | exactly so many calls match, or as many as a range says (`1..3`); the answer is the list of them, and variables are bound by the first |
+  | `within: milliseconds` | wait so long, see the head of this module |
+
+  Variables of all patterns are bound in the test, and the guard may use them all.
 
   It fails with the calls of that function that were recorded, or, when none could have been (the function does not
   exist, or is not instrumented), with that reason.
   """
-  defmacro assert_called(call) do
-    {mfa, matcher, variables} = parse(call, __CALLER__, "assert_called")
+  defmacro assert_called(call, options \\ []) do
+    allowed = [:times, :within, :returning, :raising]
+    {asked, variables} = CallForm.parse(call, options, allowed, __CALLER__, "assert_called")
 
     quote do
-      {elixir_scope_call, unquote(variables)} =
-        ElixirScope.Assertions.__assert__(unquote(mfa), unquote(matcher), unquote(Macro.to_string(call)))
-
-      elixir_scope_call
+      {elixir_scope_found, unquote(variables)} = unquote(Called).assert(unquote(asked))
+      elixir_scope_found
     end
   end
 
   @doc """
-  Asserts that no call in this test's processes matches; see `assert_called/1` for patterns.
+  Asserts that no call in this test's processes matches; see `assert_called/2` for patterns and the options
+  `returning:`, `raising:` and `within:`.
 
-  It fails when events of the test's time are missing: then nobody knows.
+  It waits until the test's processes are quiet. It fails when events of the test's time are missing: then nobody knows; and when a call may
+  match whose arguments are not wholly recorded.
 
       refute_called Cart.clear(_)
+      refute_called Cart.total(_), returning: sum when sum < 0
   """
-  defmacro refute_called(call) do
-    {mfa, matcher, _variables} = parse(call, __CALLER__, "refute_called")
+  defmacro refute_called(call, options \\ []) do
+    allowed = [:within, :returning, :raising]
+    {asked, _variables} = CallForm.parse(call, options, allowed, __CALLER__, "refute_called")
+    quote(do: unquote(Called).refute(unquote(asked)))
+  end
+
+  @doc """
+  Asserts that the state of a server matches, and returns the state.
+
+      assert_state cart, %{items: [_ | _]}
+      assert_state Stock, %{count: count} when count > 0
+      assert_state cart, %{items: []}, at: call
+      assert_state cart, %{locked?: true}, :ever
+      assert_state Stock, %{count: count} when count >= 0, :always
+
+  Without more it is the state now, once the server has done what it was sent, and the assertion waits until it matches. `at: time` is the state at a moment: what
+  `ElixirScope.get_state_at/3` takes, such as an event, a call or nanoseconds. `:ever` asks whether one state since the
+  test began matches, `:always` whether all do; both count the state that the server had when the test began. `:always` waits until the test's
+  processes are quiet, and returns the newest state; where states are missing it is undecided, which fails.
+
+  The server is a pid, a name, or what else `ElixirScope.get_state_at/3` takes. It need not be one of the test's processes. Only servers whose
+  module is instrumented have states. `within: milliseconds` may be given as well.
+  """
+  defmacro assert_state(server, pattern, options \\ []) do
+    {asked, variables} = StateForm.parse(server, pattern, options, __CALLER__)
 
     quote do
-      ElixirScope.Assertions.__refute__(unquote(mfa), unquote(matcher), unquote(Macro.to_string(call)))
+      {elixir_scope_state, unquote(variables)} = unquote(Stated).assert(unquote(asked))
+      elixir_scope_state
     end
   end
 
-  @doc false
-  def __assert__(mfa, matcher, text) do
-    {recording, calls} = calls(mfa)
+  @doc """
+  Asserts that a message was sent or delivered, and returns its event (`ElixirScope.Event`, `:send` or `:receive`).
 
-    case Enum.find_value(calls, &matched(&1, matcher)) do
-      nil -> Failure.not_called(mfa, text, calls, recording)
-      found -> found
+      assert_message self() ~> cart, {:"$gen_cast", :clear}
+      assert_message _ ~> Stock, {:"$gen_call", _, {:take, id, _}} when id > 0
+
+  Both ends are a pid, a registered name, or `_` for anybody; one of them must be a process of the test. Messages are those that the VM tells
+  of, so one of the two must be watched: `ElixirScope.watch(pid)`. Since OTP 27 processes that run instrumented code are.
+  `within: milliseconds` may follow.
+  """
+  defmacro assert_message(route, pattern, options \\ []) do
+    {asked, variables} = MessageForm.parse(route, pattern, options, __CALLER__, "assert_message")
+
+    quote do
+      {elixir_scope_message, unquote(variables)} = unquote(Messaged).assert(unquote(asked))
+      elixir_scope_message
     end
   end
 
-  @doc false
-  def __refute__(mfa, matcher, text) do
-    {recording, calls} = calls(mfa)
+  @doc """
+  Asserts that no such message was sent or delivered; see `assert_message/3`.
 
-    case Enum.find_value(calls, &matched(&1, matcher)) do
-      nil -> undecided(mfa, text, recording)
-      {call, _variables} -> Failure.called(text, call, recording)
+  It waits until the test's processes are quiet. It fails as undecided when events are missing in the time of the test, and when neither end is watched.
+
+      refute_message _ ~> cart, {:"$gen_cast", :clear}
+  """
+  defmacro refute_message(route, pattern, options \\ []) do
+    {asked, _variables} = MessageForm.parse(route, pattern, options, __CALLER__, "refute_message")
+    quote(do: unquote(Messaged).refute(unquote(asked)))
+  end
+
+  @doc """
+  Asserts that a process has ended with a reason that matches, and returns the event of its end.
+
+      assert_exited worker, {:shutdown, _}
+      assert_exited Stock, {%ArgumentError{}, _stack}
+
+  The process is a pid or the name that it had. Its end must have been watched: `ElixirScope.watch(pid)`; since OTP 27 the end of every
+  process is, where the recording watches anything. `within: milliseconds` may follow.
+  """
+  defmacro assert_exited(process, pattern, options \\ []) do
+    {asked, variables} = MessageForm.exited(process, pattern, options, __CALLER__)
+
+    quote do
+      {elixir_scope_exit, unquote(variables)} = unquote(Exited).assert(unquote(asked))
+      elixir_scope_exit
     end
   end
 
-  defp matched(%{args: nil}, _matcher), do: nil
+  # Flows.
 
-  defp matched(call, matcher) do
-    case matcher.(call.args) do
-      {:ok, variables} -> {call, variables}
-      :error -> nil
-    end
-  end
+  @doc """
+  Asserts that things happened in this test's processes in an order, with whatever else between them, and returns them as a list.
 
-  defp undecided(mfa, text, recording) do
-    {:ok, status} = Query.status(in: recording)
-
-    case Enum.filter(status.gaps, &(&1.to >= Scope.since())) do
-      [] -> true
-      gaps -> Failure.undecided(mfa, text, gaps)
-    end
-  end
-
-  # The calls of a function in this test's processes. Where none could have been seen, that is the failure.
-  defp calls({module, function, arity} = mfa) do
-    with {:ok, recording} <- Recorder.current(),
-         {:ok, recording} <- Query.recording(in: recording),
-         :ok <- records(recording) do
-      pids = recording |> Scope.pids(self()) |> Enum.to_list()
-
-      case Query.calls(mfa, in: recording, pid: pids, since: Scope.since()) do
-        {:ok, []} -> seen(Unseen.reason(module, function, arity), recording)
-        {:ok, calls} -> {recording, calls}
-        {:error, error} -> Failure.impossible(error.message)
-      end
-    else
-      {:error, error} -> Failure.impossible(error.message)
-    end
-  end
-
-  # Of a test that began after the end nothing was recorded, whatever it did.
-  defp records(recording) do
-    case Native.bounds(recording.handle) do
-      {state, _started, last} when state in [:stopped, :failed] ->
-        if last < Scope.since(), do: ended(state, recording), else: :ok
-
-      _goes_on ->
-        :ok
-    end
-  end
-
-  defp ended(state, recording) do
-    Error.new(
-      :not_recording,
-      "the recording of this VM (#{recording.path}) has #{state} before this test began, so nothing of the test was " <>
-        "recorded; a test that calls ElixirScope.stop/0 begins another with ElixirScope.start/1 before it ends"
-    )
-  end
-
-  defp seen(nil, recording), do: {recording, []}
-  defp seen(reason, _recording), do: Failure.impossible(reason)
-
-  # {mfa, a function from arguments to {:ok, variables} | :error, the variables} of a call as it is written.
-  defp parse({:when, _, [call, guard]}, caller, macro), do: parse(call, guard, caller, macro)
-  defp parse(call, caller, macro), do: parse(call, true, caller, macro)
-
-  defp parse({{:., _, [module, function]}, _, patterns}, guard, _caller, _macro) when is_atom(function) do
-    variables = patterns |> variables() |> tuple()
-
-    matcher =
-      quote generated: true do
-        fn
-          unquote(patterns) when unquote(guard) -> {:ok, unquote(variables)}
-          _ -> :error
-        end
+      assert_flow do
+        Cart.add(_, %{id: id})
+        message(_ ~> stock, {:take, ^id, count}) when count > 0
+        state(stock, %{left: 0})
+        returned(Cart.checkout(_), {:ok, total})
       end
 
-    {quote(do: {unquote(module), unquote(function), unquote(length(patterns))}), matcher, quiet(variables)}
+  | step | what happens, and when |
+  |---|---|
+  | `Mod.fun(args)` | a call begins |
+  | `returned(Mod.fun(args), pattern)` | it returns |
+  | `raised(Mod.fun(args), pattern)` | it raises, throws or exits; the pattern is of the exception, or what was thrown. The name of an exception stands for any of its kind |
+  | `message(from ~> to, pattern)` | a message is sent. Of a call or cast the pattern is of the request, or of all of it |
+  | `state(server, pattern)` | a server's state becomes another one |
+  | `exited(process, pattern)` | a process ends with a reason |
+  | `any_order do ... end` | the steps within come in any order, behind those before and before those behind |
+  | `leads_to(cause, effect)`, `leads_to do ... end` | each step was led to by the one before it: see below |
+
+  Each may have a guard: `when`. A process is a pid, a name or `_`. Variables that a step binds may be pinned in later ones, in patterns and as processes
+  (`state(^pid, _)`), and are bound in the test afterwards. One thing that happened is one step: two equal steps are two calls.
+
+  What is given is an `ElixirScope.Call` or an `ElixirScope.Event` (of a state, an end, and the sending or else the delivery of a message) a step, in the order
+  of the source: of all that fit those that come first. The search is exact; where it would take too long it fails and says so.
+
+  `leads_to` asks whether the one could have had an influence on the other: as `ElixirScope.happened_before?/3` does, over
+  calls in one process, messages, spawns and exits. Where that is unknown, since messages are not recorded or events are missing, the
+  step is not found, and the failure says why.
+
+  Messages and ends of processes are recorded of processes that are watched. Since OTP 27 those that run instrumented code are; before that say so in the
+  test: `{:ok, _} = ElixirScope.watch([self(), server])`. Where none could have been seen the assertion fails with that reason.
+
+  It waits until the flow is there, or the test's processes are quiet; `assert_flow within: 500 do` waits so many milliseconds in any case. A
+  failure shows which steps were found with what, and what came nearest to the one that was not.
+  """
+  defmacro assert_flow(options \\ [], block) do
+    {block, options} = FlowParse.block(options, block, __CALLER__, "assert_flow")
+    {steps, variables} = FlowParse.parse(block, __CALLER__, "assert_flow")
+
+    quote do
+      {elixir_scope_flow, unquote({:{}, [], FlowParse.quiet(variables)})} =
+        ElixirScope.Case.Flow.assert(unquote(steps), unquote(length(variables)), unquote(options))
+
+      elixir_scope_flow
+    end
   end
 
-  defp parse(other, _guard, caller, macro) do
-    raise CompileError,
-      file: caller.file,
-      line: caller.line,
-      description:
-        "#{macro} expects a call with its module, such as `#{macro} Cart.add(_, %{id: 1})`, got: " <>
-          Macro.to_string(other)
+  @doc """
+  Asserts that there is no such flow in this test's processes, once these are quiet: see `assert_flow/2`. `refute_flow within: 50 do` waits
+  so many milliseconds for what must not come, also where all is quiet.
+
+  It fails as undecided where events of the test's time are missing, where something may match of which a part is not recorded, or messages are not,
+  and where it is unknown whether one thing led to another.
+
+      refute_flow do
+        Cart.checkout(cart)
+        Cart.add(^cart, _)
+      end
+  """
+  defmacro refute_flow(options \\ [], block) do
+    {block, options} = FlowParse.block(options, block, __CALLER__, "refute_flow")
+    {steps, variables} = FlowParse.parse(block, __CALLER__, "refute_flow")
+
+    quote do
+      ElixirScope.Case.Flow.refute(
+        unquote(steps),
+        unquote(length(variables)),
+        "no such flow",
+        unquote(options)
+      )
+    end
   end
 
-  # Variables that a pattern binds: not the pinned ones, nor those that begin with an underscore, nor sizes in
-  # binaries, which are used there.
-  defp variables(patterns) do
-    {_patterns, found} =
-      Macro.prewalk(patterns, [], fn
-        {:^, _, [_]}, found ->
-          {:pinned, found}
+  @doc """
+  Asserts that something did not happen in this test's processes, once these are quiet. It is one step of those of `assert_flow/2`.
 
-        # In a list, because the node that is handed back is not visited itself, only what is in it.
-        {:"::", _, [left, _size]}, found ->
-          {[left], found}
+      assert_never state(_, %{left: left}) when left < 0
+      assert_never raised(Stock.take(_, _), _)
 
-        {name, _, context} = variable, found when is_atom(name) and is_atom(context) ->
-          {variable, [variable | found]}
+  It fails as undecided as `refute_flow/2` does, and takes `within:` as that does: `assert_never exited(worker, _), within: 50`.
+  """
+  defmacro assert_never(step, options \\ []) do
+    options = Form.options(options, [:within], __CALLER__, "assert_never")
+    {steps, variables} = FlowParse.step(step, __CALLER__, "assert_never")
 
-        node, found ->
-          {node, found}
-      end)
-
-    found
-    |> Enum.reject(fn {name, _, _} -> name in [:_, :__MODULE__] or match?("_" <> _, Atom.to_string(name)) end)
-    |> Enum.uniq_by(fn {name, meta, context} -> {name, meta[:counter], context} end)
+    quote do
+      ElixirScope.Case.Flow.refute(
+        unquote(steps),
+        unquote(length(variables)),
+        "that this never happens",
+        unquote(options)
+      )
+    end
   end
 
-  defp tuple(variables), do: {:{}, [], variables}
+  @doc """
+  Asserts that a function is true of all states that a server had in the time of this test, the one at its beginning included: of the server that is
+  named, or of all servers of a module among the test's processes.
 
-  # A variable that the test does not use later is no mistake.
-  defp quiet(variables),
-    do: Macro.prewalk(variables, &Macro.update_meta(&1, fn meta -> [generated: true] ++ meta end))
+      assert_invariant Stock, fn stock -> stock.left >= 0 end
+
+  It waits until the test's processes are quiet. The failure shows the first state of which it was not so, and what had caused it. No state at
+  all fails too. It is undecided, which fails, where events of the test's time are missing, and where a limit kept out a part of a state.
+  """
+  defmacro assert_invariant(server, function) do
+    quote do
+      ElixirScope.Case.Invariant.assert(
+        unquote(server),
+        unquote(function),
+        unquote(Macro.to_string(function))
+      )
+    end
+  end
+
+  @doc """
+  Runs a function, waits until the test's processes are quiet, and gives what was recorded of them meanwhile, as `ElixirScope.Trace`: for all
+  questions that no assertion asks. What the function gave is its field `result`.
+
+      trace = record(fn -> Shop.checkout(cart) end)
+      assert length(Trace.calls(trace, &Stock.take/2)) == 3
+  """
+  @spec record((() -> term)) :: ElixirScope.Trace.t()
+  def record(function), do: ElixirScope.Case.Slice.record(function)
+
+  @doc """
+  Asserts that a trace of `record/1` is that of a file: `snapshots/NAME.trace` in the folder of the test ("golden trace").
+
+      trace = record(fn -> Shop.checkout(cart) end)
+      assert_snapshot trace, "checkout"
+
+  `ELIXIR_SCOPE_UPDATE=1 mix test` writes the file, to be looked at and committed. Without it the test fails and shows what it would be; where the
+  trace is another one, the failure shows what differs.
+
+  In the file each process has a section, each before those that it made, with its calls, what they returned and its states, in its own order. So it does not
+  show which of two processes was first. Times are not in it; pids, references and ports are numbered as they appear, functions are called after the function
+  around them, and moments of the time of the trace (as numbers, too) are `#time`. What a server is sent by several processes at once it takes in an order that
+  may be another one in the next run: then its section differs.
+
+  The option `show:` is a list of `:calls`, `:states` (these two if nothing is said), `:messages` and `:exits`, which are recorded of processes that are watched alone.
+  """
+  defmacro assert_snapshot(trace, name, options \\ []) do
+    quote do
+      ElixirScope.Case.Snapshot.assert(unquote(trace), unquote(name), __ENV__.file, unquote(options))
+    end
+  end
 end

@@ -51,7 +51,7 @@ defmodule ElixirScope.Capture do
 
     about = %{
       name: registered_name(),
-      label: noted(:"$process_label", nil),
+      label: label(),
       initial_call: noted(:"$initial_call", nil),
       ancestors: noted(:"$ancestors", []),
       callers: noted(:"$callers", []),
@@ -107,6 +107,37 @@ defmodule ElixirScope.Capture do
   rescue
     # Another tool traces it, or the watch has ended just now.
     ArgumentError -> :none
+  end
+
+  # Since Elixir 1.19 ExUnit labels the process of a test.
+  defp label do
+    case :erlang.get(:"$process_label") do
+      :undefined ->
+        with :undefined <- :erlang.get(:"$ancestors"),
+             {:parent, parent} <- :erlang.process_info(self(), :parent) do
+          test_of(parent)
+        else
+          _no_parent -> nil
+        end
+
+      label ->
+        label
+    end
+  end
+
+  @doc """
+  The label that Elixir 1.19 and later give to the process of a test, before: what the process that made it has noted. `nil` for
+  any other.
+  """
+  def test_of(parent) do
+    with true <- is_pid(parent) and node(parent) == node() and :erlang.whereis(ExUnit.Server) != :undefined,
+         {:dictionary, noted} <- :erlang.process_info(parent, :dictionary),
+         {_key, %{__struct__: ExUnit.Test, module: module, name: name}} <-
+           :lists.keyfind(ExUnit.Runner, 1, noted) do
+      {module, name}
+    else
+      _no_test -> nil
+    end
   end
 
   defp noted(key, default) do

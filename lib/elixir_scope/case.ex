@@ -12,25 +12,89 @@ defmodule ElixirScope.Case do
 
           assert_called Stock.take(1, 2)
           refute_called Stock.put_back(_, _)
+          assert_state cart, %{items: []}
         end
       end
 
-  It takes the options of `ExUnit.Case`. Beside another case template, `import ElixirScope.Assertions` does the same.
+  It takes the options of `ExUnit.Case`, and imports `ElixirScope.Assertions`. Nothing is mocked and no code is replaced: the
+  recording is asked.
 
-  Each test sees its own processes only, so tests may be `async`: the test process, those that it started (whether
-  they are linked, supervised by `start_supervised/1`, tasks or plain `spawn`), those that these started, and tasks
-  that name one of them among their callers. A process of plain `spawn` is known through the processes between it and
-  the test that made events or were still alive at its first event. Nothing is mocked and no code is replaced: the recording is asked.
+  ## Beside another case template
+
+      defmodule MyApp.ConnCase do
+        use ExUnit.CaseTemplate
+
+        using do
+          quote do
+            import ElixirScope.Assertions
+          end
+        end
+
+        setup do: ElixirScope.Case.begin()
+      end
+
+  Without that `setup` the assertions work too. Then the test begins when its process was made, if the VM has told that (it does since OTP 27,
+  where the recording watches anything), and otherwise with the recording. That finds the same calls, as the processes of a test are its own;
+  but lost events of earlier tests then make `refute_called` undecided, and `:ever` and `:always` look at the states of servers
+  from before the test as well.
+
+  ## The processes of a test
+
+  Each test sees its own processes only, so thousands of tests may be `async` and share one recording. A process is one of the test's when
+
+    * the test process made it, or one that is the test's did: by `spawn`, `start_link`, as a task, with `start_supervised/1`;
+    * a process of the test is among its `$ancestors` or `$callers` when its first event is recorded: so tasks of a supervisor that all
+      share (`Task.Supervisor.async/2`) are those of the test that began them;
+    * it is linked to a process of the test, was made after the test began, which the VM must have told (`ElixirScope.watch/2`), and was not
+      made by another test: so a worker that a shared supervisor makes, and that links itself to the test, is the test's. The
+      supervisor is not, nor is any server that lived before, whatever it is linked to; and two tests are never one because of a link;
+    * the test says so: `ElixirScope.Case.allow/1`.
+
+  A process of plain `spawn` is known through the processes between it and the test that made events or were still alive at its first event.
+
+  A process that several tests share (a server of the application, what `setup_all` starts, a connection pool) is none of them's, as nobody can
+  say for whom it works. `assert_state` can ask for its state all the same; for its calls allow it, in tests that are not `async`.
   """
+
+  alias ElixirScope.Case.Scope
 
   defmacro __using__(options) do
     quote do
       use ExUnit.Case, unquote(options)
       import ElixirScope.Assertions
 
-      setup do
-        ElixirScope.Case.Scope.begin()
-      end
+      setup do: ElixirScope.Case.begin()
     end
+  end
+
+  @doc """
+  Notes that a test begins, for `setup do: ElixirScope.Case.begin()` of another case template.
+  """
+  @spec begin() :: :ok
+  def begin, do: Scope.begin()
+
+  @doc """
+  Counts a process among those of the calling test, from its first event in the test's time on, with the processes that it makes.
+
+      ElixirScope.Case.allow(Process.whereis(Stock))
+
+  Also a registered name may be given. An `ArgumentError` says that no process has it.
+  """
+  @spec allow(pid | atom) :: :ok
+  def allow(process)
+  def allow(pid) when is_pid(pid), do: Scope.allow(pid)
+
+  def allow(name) when is_atom(name) and name not in [nil, true, false] do
+    case Process.whereis(name) do
+      pid when is_pid(pid) ->
+        Scope.allow(pid)
+
+      _none ->
+        raise ArgumentError, "expected a pid, or a name that a process has now, got: #{inspect(name)}"
+    end
+  end
+
+  def allow(other) do
+    raise ArgumentError, "expected a pid, or a name that a process has now, got: #{inspect(other)}"
   end
 end

@@ -69,17 +69,14 @@ defmodule ElixirScope.CaseTest do
   end
 
   test "what could not have been seen is never a success" do
-    for check <- [fn -> assert_called Silent.run(1) end, fn -> refute_called Silent.run(1) end] do
+    # A module that is named by a variable is looked at when the test runs.
+    {silent, echo} = {Silent, Echo}
+
+    for check <- [fn -> assert_called silent.run(1) end, fn -> refute_called silent.run(1) end] do
       assert failure(check) =~ "ElixirScope.Traced.Silent is not instrumented"
     end
 
-    assert failure(fn -> refute_called Echo.no_such(1) end) =~ "Echo.no_such/1 does not exist"
-  end
-
-  test "something that is no call is refused when the test is compiled" do
-    assert_raise CompileError, ~r/assert_called expects a call with its module.*got: local\(1\)/, fn ->
-      Code.eval_string("import ElixirScope.Assertions\nassert_called local(1)")
-    end
+    assert failure(fn -> refute_called echo.no_such(1) end) =~ "Echo.no_such/1 does not exist"
   end
 
   defp failure(fun), do: assert_raise(ExUnit.AssertionError, fun).message

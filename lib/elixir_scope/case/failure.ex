@@ -1,97 +1,74 @@
 defmodule ElixirScope.Case.Failure do
   @moduledoc false
-  # What a failed assertion says.
+  # What a failed assertion says. `fail/1` takes
+  #
+  # | key | meaning |
+  # |---|---|
+  # | `:expected` | what was expected: a text that stands at the beginning as it is |
+  # | `:found` | what was found instead: a text |
+  # | `:family` | `%{recording:, pids:, since:, test:}` of `ElixirScope.Case.Scope`, or `nil` where nothing is recorded |
+  # | `:candidates` | what comes near: calls, messages, changes, events, `{time, value}`, or texts; `{candidate, expected}` where each has its own |
+  # | `:pattern` | what candidates are held against: `%{args:, return:, raised:, value:}`, each of `ElixirScope.Case.Expected`, or missing |
+  # | `:server` | whose state was asked: its history is shown |
+  # | `:at` | the moment of the failure; now, if it is not said |
+  #
+  # The report is bounded: a part that is long is cut, a part that fails says so, and none keeps the others from being shown.
 
-  alias ElixirScope.{Query, Text}
+  alias ElixirScope.Case.{Candidates, Parts}
+  alias ElixirScope.Native
 
-  @shown 10
+  @spec fail(map) :: no_return
+  def fail(%{expected: expected} = failure) do
+    family = Map.get(failure, :family)
+    # What the report itself does is no part of it.
+    failure = Map.put(failure, :now, Native.now())
 
-  def not_called(mfa, text, calls, recording) do
-    fail("""
-    Expected a call that matches
+    parts = [
+      expected,
+      Map.get(failure, :found, ""),
+      Parts.guarded("candidates", fn ->
+        Candidates.lines(Map.get(failure, :candidates, []), failure[:pattern], family)
+      end)
+      | around(family, failure)
+    ]
 
-        #{text}
-
-    in this test's processes. #{nearest(mfa, calls)}#{missing(recording)}
-    The recording is #{recording.path}
-    """)
+    :erlang.raise(:error, ExUnit.AssertionError.exception(message: joined(parts)), stack())
   end
 
-  def called(text, call, recording) do
-    fail("""
-    Expected no call that matches
+  # The failure is that of the line in the test: what stands above it is ours, and what we have called.
+  defp stack do
+    {:current_stacktrace, stack} = Process.info(self(), :current_stacktrace)
 
-        #{text}
-
-    in this test's processes, but this one was recorded:
-
-    #{line(call)}
-    The recording is #{recording.path}
-    """)
-  end
-
-  def undecided(_mfa, text, gaps) do
-    fail("""
-    Expected no call that matches
-
-        #{text}
-
-    Undecided: none was recorded, but events are missing in the time of this test.
-    #{Enum.map_join(gaps, "\n", &gap/1)}
-    #{advice(gaps)}
-    """)
-  end
-
-  defp advice(gaps) do
-    if Enum.any?(gaps, &(&1.cause in [:full, :oversize])),
-      do: "Raise limits: [ring_bytes: ...], or record fewer functions.",
-      else: "ElixirScope.status() says more."
-  end
-
-  def impossible(message), do: fail("The question cannot be answered: #{message}")
-
-  defp nearest(mfa, []), do: "#{name(mfa)} was not called."
-
-  defp nearest(mfa, calls) do
-    shown = Enum.take(calls, @shown)
-    more = length(calls) - length(shown)
-    rest = if more > 0, do: "\n    and #{more} more", else: ""
-
-    "#{count(length(calls))} of #{name(mfa)} recorded:\n\n" <>
-      Enum.map_join(shown, "\n", &line/1) <> rest <> "\n"
-  end
-
-  defp count(1), do: "There is 1 call"
-  defp count(many), do: "There are #{many} calls"
-
-  defp missing(recording) do
-    case Query.status(in: recording) do
-      {:ok, %{gaps: [_ | _] = gaps}} -> "\nEvents are missing:\n#{Enum.map_join(gaps, "\n", &gap/1)}"
-      _ -> ""
+    case stack |> Enum.reverse() |> Enum.take_while(&(not ours?(&1))) |> Enum.reverse() do
+      # A test far below what called us.
+      [] -> stack
+      of_the_test -> of_the_test
     end
   end
 
-  defp gap(gap),
-    do: "    #{gap.count} lost (#{gap.cause}) from #{Text.clock(gap.from)} to #{Text.clock(gap.to)}"
+  defp ours?({module, _, _, _}),
+    do: module |> Atom.to_string() |> String.starts_with?("Elixir.ElixirScope.Case.")
 
-  defp line(call) do
-    "    #{Text.clock(call.started)}  #{inspect(call.pid)}  #{called(call)} #{ending(call)}"
+  defp around(nil, _failure), do: []
+
+  defp around(family, failure) do
+    [
+      Parts.missing(family),
+      if(failure[:server], do: Parts.states(family, failure.server), else: []),
+      Parts.processes(family),
+      Parts.messages(family, failure[:at] || failure.now),
+      Parts.place(family, failure[:at] || failure.now)
+    ]
   end
 
-  defp called(%{args: nil, mfa: {module, function, _}}),
-    do: "#{inspect(module)}.#{function}(arguments not recorded)"
+  # Between two parts stands an empty line.
+  defp joined(parts) do
+    parts
+    |> Enum.map(&(&1 |> List.wrap() |> Enum.join("\n") |> String.trim_trailing()))
+    |> Enum.reject(&(&1 == ""))
+    |> Enum.join("\n\n")
+  end
 
-  defp called(call), do: Text.call(call.mfa, call.args)
-
-  defp ending(%{outcome: :returned} = call), do: "-> #{Text.short(call.return)}"
-
-  defp ending(%{outcome: :raised, exception: %{kind: kind, reason: reason}}),
-    do: "#{kind} #{Text.short(reason)}"
-
-  defp ending(%{outcome: :open}), do: "has not returned"
-  defp ending(_call), do: "-> unknown"
-
-  defp name(mfa), do: Text.mfa(mfa)
-
-  defp fail(message), do: raise(ExUnit.AssertionError, message: String.trim_trailing(message))
+  @spec impossible(String.t()) :: no_return
+  def impossible(message), do: fail(%{expected: "The question cannot be answered: #{message}"})
 end

@@ -1,40 +1,158 @@
 defmodule ElixirScope.Case.Scope do
   @moduledoc false
   # Which part of the recording belongs to a test: its processes, from its beginning on.
+  #
+  # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
+  # (`Native.family/4`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
-  alias ElixirScope.{Native, Query}
+  alias ElixirScope.Case.Living
+  alias ElixirScope.{Error, Native, Query, Recorder, Recording}
+  alias ElixirScope.Query.Server
 
-  @begun :"$elixir_scope_test"
+  @enforce_keys [:recording, :pids, :processes, :since, :test]
+  defstruct [:recording, :pids, :processes, :since, :test]
 
-  @doc "Remembers when the test of the calling process began."
+  @type t :: %__MODULE__{
+          recording: Recording.t(),
+          pids: [pid],
+          # The same that are in the recording, as the native library names them.
+          processes: [Server.numbers()],
+          since: non_neg_integer,
+          test: pid
+        }
+
+  @typedoc "What is remembered of a test."
+  @type about :: %{
+          test: pid,
+          # `nil` where nobody noted it.
+          since: non_neg_integer | nil
+        }
+
+  @about :"$elixir_scope_test"
+  @allowed :"$elixir_scope_allowed"
+  @makers :"$elixir_scope_makers"
+
+  @doc "Remembers that the test of the calling process begins."
+  @spec begin() :: :ok
   def begin do
-    Process.put(@begun, Native.now())
+    Process.put(@about, %{test: self(), since: Native.now()})
     :ok
   end
 
-  @doc "When the test began; without `use ElixirScope.Case`, the beginning of the recording."
-  def since, do: Process.get(@begun, 0)
-
-  @doc "The pids of the test's processes that made events."
-  def pids(recording, test) do
-    processes = for {pid, who} <- Query.processes(recording), do: {pid, relatives(who)}
-    family(processes, MapSet.new([test]))
+  @doc "Counts a process, and those that it makes, among those of the test."
+  @spec allow(pid) :: :ok
+  def allow(pid) when is_pid(pid) do
+    Process.put(@allowed, [pid | allowed()])
+    Living.forget()
   end
 
-  defp relatives(who) do
-    for key <- [:parents, :ancestors, :callers], pid <- Map.get(who, key, []), is_pid(pid), do: pid
+  @doc "The processes that were allowed."
+  @spec allowed() :: [pid]
+  def allowed, do: Process.get(@allowed, [])
+
+  @doc "When the test began; where nobody noted it, the beginning of the recording."
+  @spec since() :: non_neg_integer
+  def since, do: about().since || 0
+
+  @doc "The process of the test: the calling one, or the one that it works for."
+  @spec test() :: pid
+  def test, do: about().test
+
+  defp about do
+    with nil <- Process.get(@about) do
+      about = Enum.find_value(made_for(), &noted/1) || %{test: self(), since: nil}
+      Process.put(@about, about)
+      about
+    end
   end
 
-  # Parents need not have been seen before their children, so this goes round until nobody joins.
-  defp family(processes, members) do
-    {joining, others} =
-      Enum.split_with(processes, fn {pid, relatives} ->
-        pid in members or Enum.any?(relatives, &(&1 in members))
-      end)
+  # A task of a test may assert as well.
+  defp made_for do
+    for key <- [:"$callers", :"$ancestors"],
+        pid <- Process.get(key, []),
+        is_pid(pid),
+        node(pid) == node(),
+        do: pid
+  end
 
-    case joining do
-      [] -> members
-      _ -> family(others, Enum.into(joining, members, fn {pid, _relatives} -> pid end))
+  defp noted(pid) do
+    case Process.info(pid, :dictionary) do
+      {:dictionary, dictionary} -> :proplists.get_value(@about, dictionary, nil)
+      nil -> nil
+    end
+  end
+
+  @doc "The recording that is asked."
+  @spec recording() :: {:ok, Recording.t()} | {:error, Error.t()}
+  def recording, do: Recorder.current()
+
+  @doc "The processes of the calling test that are in the recording, once everything that was captured is."
+  @spec family() :: {:ok, t} | {:error, Error.t()}
+  def family do
+    about = about()
+
+    with {:ok, recording} <- Query.recording([]), :ok <- records(recording, about.since) do
+      seeds = [about.test | allowed()]
+      {members, born} = members(recording, seeds, about.since)
+
+      {:ok,
+       %__MODULE__{
+         recording: recording,
+         pids: Enum.uniq(seeds ++ Enum.map(members, &elem(&1, 0))),
+         processes: Enum.map(members, &elem(&1, 1)),
+         since: about.since || born || 0,
+         test: about.test
+       }}
+    end
+  end
+
+  defp members(recording, seeds, since),
+    do: Native.family(recording.handle, numbers(seeds), numbers(makers()), since || 0)
+
+  defp numbers(pids), do: for(pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers)
+
+  # Those that made the process of the test, as they have made those of other tests.
+  defp makers do
+    with nil <- Process.get(@makers) do
+      makers = makers(test(), 16)
+      Process.put(@makers, makers)
+      makers
+    end
+  end
+
+  defp makers(_pid, 0), do: []
+
+  defp makers(pid, left) do
+    case Process.info(pid, :parent) do
+      {:parent, parent} when is_pid(parent) and node(parent) == node() -> [parent | makers(parent, left - 1)]
+      _first_or_gone -> []
+    end
+  end
+
+  # Of a test that began after the end nothing was recorded, whatever it did.
+  defp records(recording, since) do
+    case Native.bounds(recording.handle) do
+      {state, _started, last} when state in [:stopped, :failed] ->
+        if last < (since || 0), do: ended(state, recording), else: :ok
+
+      _goes_on ->
+        :ok
+    end
+  end
+
+  defp ended(state, recording) do
+    Error.new(
+      :not_recording,
+      "the recording of this VM (#{recording.path}) has #{state} before this test began, so nothing of the test was " <>
+        "recorded; a test that calls ElixirScope.stop/0 begins another with ElixirScope.start/1 before it ends"
+    )
+  end
+
+  @doc "What is missing in the time of the test, as in `ElixirScope.status/1`."
+  @spec gaps(t) :: [%{cause: atom, count: non_neg_integer, from: non_neg_integer, to: non_neg_integer}]
+  def gaps(%__MODULE__{recording: recording, since: since}) do
+    for {cause, count, from, to} <- Native.gaps(recording.handle, since, 0xFFFFFFFFFFFFFFFF) do
+      %{cause: String.to_atom(cause), count: count, from: from, to: to}
     end
   end
 end

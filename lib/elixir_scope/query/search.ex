@@ -205,6 +205,19 @@ defmodule ElixirScope.Query.Search do
     end)
   end
 
+  @doc "Which of some processes are servers of a module, and have states."
+  @spec servers_of(ElixirScope.Recording.t(), module, [pid]) :: [pid]
+  def servers_of(recording, module, pids) do
+    known =
+      for {pid, _, _, _, states, _} = known <- Native.processes(recording.handle),
+          states > 0,
+          pid in pids,
+          do: known
+
+    processes = of_module(recording, known, module)
+    for {pid, _, _, _, _, _} <- known, {:ok, process} = Server.numbers(pid), process in processes, do: pid
+  end
+
   defp none(%Error{reason: :unknown_process} = error, server) when is_atom(server) do
     %{
       error

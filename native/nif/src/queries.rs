@@ -437,6 +437,41 @@ fn seen(handle: ResourceArc<Handle>, processes: Vec<(u32, u32)>) -> Vec<Option<(
     processes.into_iter().map(|numbers| index.process(pid(numbers)).map(seen)).collect()
 }
 
+/// `{processes, born}`: `{pid, numbers}` of some processes and those that they made, directly or not, as far as they are in the recording
+/// (see [`elixir_scope_query::Kin::family`]), and when the first of the seeds was made, where that was seen.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn family<'a>(
+    env: Env<'a>,
+    handle: ResourceArc<Handle>,
+    seeds: Vec<(u32, u32)>,
+    others: Vec<(u32, u32)>,
+    since: u64,
+) -> Term<'a> {
+    let index = handle.recording.index();
+    let pids = |numbers: Vec<(u32, u32)>| numbers.into_iter().map(pid).collect::<Vec<_>>();
+    let seeds = pids(seeds);
+    let (members, born) = {
+        let mut kin = handle.kin.lock();
+        kin.extend(&index);
+        let born = seeds.first().and_then(|first| kin.born(*first)).map(|time| time.0);
+        (kin.family(&seeds, &pids(others), Nanos(since)), born)
+    };
+    let mut reader = Reader::new(env, &index);
+    let known = members.into_iter().filter(|member| index.external(*member).is_some());
+    let known = known.map(|member| (reader.pid(Some(member)), (member.id, member.serial)));
+    (known.collect::<Vec<_>>(), born).encode(env)
+}
+
+/// `{key, whether its calls are only counted}` of the sites of a function. Of an application there are many sites, so nothing is made of
+/// the others.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn sites_of(handle: ResourceArc<Handle>, module: &str, function: &str, arity: u8) -> Vec<(u64, bool)> {
+    let index = handle.recording.index();
+    let named = |site: &&Site| site.arity == arity && site.function == function && site.module == module;
+    let counted = |site: &Site| site.node_kind.name() == "counted";
+    index.sites().into_iter().filter(named).map(|site| (site.key, counted(site))).collect()
+}
+
 /// `{key, site}` of every site.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {

@@ -8,7 +8,7 @@ use elixir_scope_capture::{self as capture, Overflow, Session, Triggers};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Sources};
 use elixir_scope_event::Kind;
-use elixir_scope_query::Recording;
+use elixir_scope_query::{Kin, Recording};
 use elixir_scope_recorder::{Observer, Recorder, recover};
 use elixir_scope_store::{Limits, Manifest, Retention, Run, RunPath, StoreError, Writer};
 use parking_lot::Mutex;
@@ -26,6 +26,8 @@ pub struct Handle {
     pub ended: bool,
     /// Whether another VM was recording it when it was opened.
     pub foreign: bool,
+    /// Who belongs to whom, as far as anybody has asked.
+    pub kin: Mutex<Kin>,
 }
 
 #[rustler::resource_impl]
@@ -157,7 +159,14 @@ fn begin(options: &Start, rules: Option<Rules>) -> Result<(ResourceArc<Handle>, 
         retention,
     )?;
     let recording = Recording::new(path.clone(), manifest, Vec::new(), shelf);
-    let handle = Handle { recording, recorder: Some(recorder), from_rings: 0, ended: false, foreign: false };
+    let handle = Handle {
+        recording,
+        recorder: Some(recorder),
+        from_rings: 0,
+        ended: false,
+        foreign: false,
+        kin: Mutex::default(),
+    };
     Ok((ResourceArc::new(handle), path.dir().display().to_string()))
 }
 
@@ -252,6 +261,7 @@ fn open(path: String) -> Result<(ResourceArc<Handle>, String), Failure> {
         from_rings: found.from_rings,
         ended: found.ended,
         foreign: found.live,
+        kin: Mutex::default(),
     };
     Ok((ResourceArc::new(handle), dir))
 }

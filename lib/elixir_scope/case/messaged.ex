@@ -1,0 +1,250 @@
+defmodule ElixirScope.Case.Messaged do
+  @moduledoc false
+  # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
+  # depends on all that was on the way since the recording began, which would cost more with each test.
+
+  alias ElixirScope.Case.{Failure, Parts, Quiet, Scope}
+  alias ElixirScope.{Event, Message, Native}
+  alias ElixirScope.Query.{Processes, Server}
+
+  @forever 0xFFFFFFFFFFFFFFFF
+
+  @doc "The event of the sending or the delivery, and what it binds."
+  @spec assert(map) :: {Event.t(), tuple}
+  def assert(asked) do
+    check(asked)
+
+    case Quiet.last(fn -> look(asked) end, within: asked.within, also: local(asked)) do
+      {:ok, {message, bound}} -> {message.event, bound}
+      {_why, seen} -> none(seen, asked)
+    end
+  end
+
+  @doc "True where there was none."
+  @spec refute(map) :: true
+  def refute(asked) do
+    check(asked)
+
+    case Quiet.last(fn -> look(asked) end, within: asked.within, also: local(asked)) do
+      {:ok, {message, _bound}} -> there(message, asked)
+      {_why, seen} -> decided(seen, asked)
+    end
+  end
+
+  defp check(%{from: from, to: to}), do: Enum.each([from, to], &known/1)
+
+  defp known(end_) when is_pid(end_) or (is_atom(end_) and end_ not in [nil, true, false]), do: :ok
+
+  defp known(other) do
+    Failure.impossible(
+      "expected both ends of a message as a pid, a registered name or _, got: #{inspect(other)}"
+    )
+  end
+
+  # The processes that an end names; `:_` for any.
+  defp named(:_, _recording), do: :_
+  defp named(pid, _recording) when is_pid(pid), do: [pid]
+
+  defp named(name, recording) do
+    Enum.uniq(List.wrap(Process.whereis(name)) ++ Processes.holders(recording, name, Native.now()))
+  end
+
+  defp local(%{from: from, to: to}) do
+    for end_ <- [from, to], end_ != :_, pid = pid(end_), node(pid) == node(), do: pid
+  end
+
+  defp pid(pid) when is_pid(pid), do: pid
+
+  defp pid(name) do
+    case Process.whereis(name) do
+      pid when is_pid(pid) -> pid
+      _port_or_nil -> nil
+    end
+  end
+
+  defp look(asked) do
+    with {:ok, family} <- Scope.family() do
+      ends = %{from: named(asked.from, family.recording), to: named(asked.to, family.recording)}
+      between = messages(family, ends, asked)
+
+      Enum.find_value(between, {:not_yet, %{family: family, ends: ends, messages: between}}, fn message ->
+        case asked.matcher.(message.event.data.message) do
+          {:ok, bound} -> {:ok, {message, bound}}
+          :error -> nil
+        end
+      end)
+    else
+      {:error, error} -> Failure.impossible(error.message)
+    end
+  end
+
+  # Messages from one end to the other of which one is a process of the test. An end that the event of one side leaves open is told by
+  # that of the other, which has the same digest.
+  defp messages(family, ends, asked) do
+    all = family |> events(ends) |> Enum.map(&message/1)
+    sent = for %{event: %{kind: :send}} = one <- all, do: one
+    delivered = for %{event: %{kind: :receive}} = one <- all, do: one
+
+    other = %{
+      senders: Map.new(Enum.reverse(sent), &{&1.digest, &1.from}),
+      receivers: Map.new(Enum.reverse(delivered), &{&1.digest, &1.to}),
+      aliases: Map.new(Enum.flat_map(all, &alias_in(&1.event.data.message)))
+    }
+
+    for message <- all,
+        message = told(message, other),
+        end?(message.from, ends.from, asked.from),
+        end?(message.to, ends.to, asked.to),
+        Enum.any?([message.from, message.to], &(&1 in family.pids)),
+        do: message
+  end
+
+  # An answer goes to an alias, which stands in the request.
+  defp alias_in({:"$gen_call", {pid, tag}, _request}), do: alias_of(tag, pid)
+  defp alias_in(_message), do: []
+
+  defp alias_of([:alias | ref], pid) when is_reference(ref), do: [{ref, pid}]
+  defp alias_of([[:alias | ref] | _], pid) when is_reference(ref), do: [{ref, pid}]
+  defp alias_of(_tag, _pid), do: []
+
+  defp told(%{event: %{kind: :send}, to: to} = message, other) when not is_pid(to),
+    do: %{message | to: other.aliases[to] || Map.get(other.receivers, message.digest, to)}
+
+  defp told(%{from: nil} = message, other), do: %{message | from: other.senders[message.digest]}
+  defp told(message, _other), do: message
+
+  defp end?(_process, :_, _asked), do: true
+  # Of a name that nobody holds the message itself says whom it is for.
+  defp end?(name, _pids, name) when is_atom(name), do: true
+  defp end?(process, pids, _asked), do: process in pids
+
+  defp message(%Event{kind: :send, data: data} = event),
+    do: %{event: event, from: event.pid, to: target(data.to), digest: data.digest}
+
+  defp message(%Event{kind: :receive, data: data} = event),
+    do: %{event: event, from: data.from, to: event.pid, digest: data.digest}
+
+  defp target({name, node}) when node == node(), do: target(name)
+
+  defp target(name) when is_atom(name), do: pid(name) || name
+  defp target(other), do: other
+
+  # What the test's processes and the ends that are named have sent and been given.
+  defp events(family, ends) do
+    named =
+      for {_end, pids} <- ends, pids != :_, pid <- pids, {:ok, process} <- [Server.numbers(pid)], do: process
+
+    filter = %{
+      kinds: ["send", "receive"],
+      processes: Enum.uniq(family.processes ++ named),
+      sites: nil,
+      since: family.since,
+      until: @forever
+    }
+
+    if filter.processes == [] do
+      []
+    else
+      {events, _next} = Native.events(family.recording.handle, filter, 0, 0xFFFFFFFF)
+      for native <- events, event = Event.from_native(native), event.data, do: event
+    end
+  end
+
+  defp none(seen, asked) do
+    case untold(seen) do
+      [] ->
+        Failure.fail(%{
+          expected: "Expected a message that matches\n\n    #{asked.text}\n\nin this test's processes.",
+          found: found(seen.messages),
+          family: seen.family,
+          candidates: Enum.map(seen.messages, &shown/1),
+          pattern: %{value: asked.expected}
+        })
+
+      untold ->
+        not_watched(untold, seen)
+    end
+  end
+
+  defp found([]), do: "No message between these was recorded."
+  defp found([_]), do: "There is 1 message between these:"
+  defp found(messages), do: "There are #{length(messages)} messages between these:"
+
+  defp shown(%{event: event} = message) do
+    at = {event.id, event.time}
+    {sent, delivered} = if event.kind == :send, do: {at, nil}, else: {nil, at}
+    to = if is_pid(message.to), do: message.to
+    Message.from_native({sent, delivered, message.from, to, :unknown, event.data.message, message.to})
+  end
+
+  defp there(message, asked) do
+    {:ok, family} = Scope.family()
+
+    Failure.fail(%{
+      expected:
+        "Expected no message that matches\n\n    #{asked.text}\n\nin this test's processes, but this one was recorded:",
+      family: family,
+      candidates: [shown(message)]
+    })
+  end
+
+  defp decided(seen, asked) do
+    case {untold(seen), Scope.gaps(seen.family)} do
+      {[], []} ->
+        true
+
+      {[_ | _] = untold, _gaps} ->
+        not_watched(untold, seen)
+
+      {[], gaps} ->
+        Failure.fail(%{
+          expected: "Expected no message that matches\n\n    #{asked.text}",
+          found:
+            "Undecided: none was recorded, but events are missing in the time of this test.\n" <>
+              Enum.map_join(gaps, "\n", &Parts.gap/1),
+          family: seen.family
+        })
+    end
+  end
+
+  # Those whose messages nobody told, where that leaves the question open: a message is told by either of its ends.
+  defp untold(%{family: family, ends: ends}) do
+    cond do
+      ends.from != :_ and told_all?(family, ends.from) -> []
+      ends.to != :_ and told_all?(family, ends.to) -> []
+      ends.from != :_ or ends.to != :_ -> Enum.uniq(named_ends(ends))
+      # The test's process sends to the others and is sent by them.
+      true -> Enum.reject(family.pids -- [family.test], &told?(family, &1)) |> none_at_all(family)
+    end
+  end
+
+  defp named_ends(ends), do: for({_end, pids} <- ends, pids != :_, pid <- pids, do: pid)
+
+  defp none_at_all([], family), do: if(Enum.any?(family.pids, &told?(family, &1)), do: [], else: family.pids)
+  defp none_at_all(untold, _family), do: untold
+
+  defp told_all?(_family, []), do: false
+  defp told_all?(family, pids), do: Enum.all?(pids, &told?(family, &1))
+
+  # It says so when it is watched; and what was told shows it.
+  defp told?(family, pid) do
+    {:ok, process} = Server.numbers(pid)
+
+    family.recording
+    |> Processes.stream(["process", "send", "receive"], [process], 0, @forever)
+    |> Enum.any?(fn
+      %Event{kind: :process, data: %{watched: _since}} -> true
+      %Event{kind: :process} -> false
+      _message -> true
+    end)
+  end
+
+  defp not_watched(untold, seen) do
+    Failure.fail(%{
+      expected:
+        "The question cannot be answered: the messages of #{Enum.map_join(Enum.take(untold, 5), ", ", &inspect/1)} are not recorded. " <>
+          "Say ElixirScope.watch(pid) for one of the two ends before what is asked for happens.",
+      family: seen.family
+    })
+  end
+end

@@ -1,0 +1,106 @@
+defmodule ElixirScope.Case.Quiet do
+  @moduledoc false
+  # Waiting for what a test's processes do, without sleeping for a fixed time.
+  #
+  # They are quiet when each of them waits for a message that it has not got, twice in a row with the same events recorded of them, and
+  # the question was asked between the two looks. A process that waits for an answer (`GenServer.call/3`, `Task.await/2`) is not quiet: somebody
+  # may be at work on it, also somebody who is none of the test's. One that sleeps, or waits for a timer, is: nobody knows for
+  # how long, and `within:` is for that.
+
+  alias ElixirScope.Case.{Living, Scope}
+  alias ElixirScope.Native
+  alias ElixirScope.Query.Server
+
+  @default 1_000
+  # Milliseconds between two looks, at most.
+  @longest 20
+
+  @typedoc "What a question gives: an answer, or that there is none yet."
+  @type answer :: {:ok, term} | :not_yet
+
+  @doc """
+  Asks until there is an answer, or the test's processes are quiet, or the time is over: `{:ok, x}`, `:quiet` or `:late`.
+
+  Options are `within:`, milliseconds to wait even where all is quiet (`nil`: not; then the time-out is `:assert_timeout` of the
+  configuration of `:elixir_scope`, #{@default} ms), and `also:`, processes that are none of the test's but are waited for too.
+  """
+  @spec until((() -> answer), keyword) :: {:ok, term} | :quiet | :late
+  def until(ask, options \\ []) do
+    case last(fn -> with(:not_yet <- ask.(), do: {:not_yet, nil}) end, options) do
+      {:ok, found} -> {:ok, found}
+      {why, nil} -> why
+    end
+  end
+
+  @doc "The same with a question that also says what it has seen: the last of it comes with `:quiet` and `:late`."
+  @spec last((() -> {:ok, term} | {:not_yet, seen}), keyword) :: {:ok, term} | {:quiet | :late, seen}
+        when seen: term
+  def last(ask, options \\ []) do
+    within = Keyword.get(options, :within)
+    also = Keyword.get(options, :also, [])
+    ends = System.monotonic_time(:millisecond) + (within || timeout())
+    # Most questions are answered at once.
+    with {:not_yet, seen} <- ask.(), do: again(ask, {within != nil, also, ends}, {:unknown, seen}, 0)
+  end
+
+  @doc "Waits until the test's processes are quiet, or the time is over."
+  @spec settle(keyword) :: :quiet | :late
+  def settle(options \\ []), do: until(fn -> :not_yet end, options)
+
+  @doc "How long an assertion waits, in milliseconds."
+  @spec timeout() :: non_neg_integer
+  def timeout, do: Application.get_env(:elixir_scope, :assert_timeout, @default)
+
+  # `before`: what the processes were at before the question was asked last.
+  defp again(ask, {stay?, also, ends} = how, {before, seen}, pause) do
+    now = look(before, also)
+
+    cond do
+      now != :busy and now == before and not stay? ->
+        {:quiet, seen}
+
+      System.monotonic_time(:millisecond) >= ends ->
+        {:late, seen}
+
+      true ->
+        wait(if(now == :busy or stay?, do: min(pause, left(ends)), else: 0))
+        with {:not_yet, seen} <- ask.(), do: again(ask, how, {now, seen}, min(pause * 2 + 1, @longest))
+    end
+  end
+
+  defp left(ends), do: max(ends - System.monotonic_time(:millisecond), 0)
+
+  defp wait(0), do: :erlang.yield()
+
+  defp wait(milliseconds) do
+    receive do
+    after
+      milliseconds -> :ok
+    end
+  end
+
+  # `:busy`, or what would be different if any of them had gone on. Looking for all of them takes the VM a while. When nothing is different in
+  # those that were known, none has been made by them.
+  defp look({pids, _rests, _events} = before, also) do
+    with now when now != before <- at(pids), do: look(:unknown, also)
+  end
+
+  defp look(_busy_or_unknown, also), do: also |> Living.family() |> Enum.sort() |> at()
+
+  defp at(pids) do
+    rests = Enum.map(pids, &Living.rest/1)
+    if :busy in rests, do: :busy, else: {pids, rests, events(pids)}
+  end
+
+  defp events(pids) do
+    case Scope.recording() do
+      {:ok, recording} ->
+        numbers = for pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers
+        Native.flush(recording.handle)
+        Native.seen(recording.handle, numbers)
+
+      {:error, _not_recorded} ->
+        []
+    end
+  end
+end

@@ -1,0 +1,194 @@
+defmodule ElixirScope.AssertStateTest do
+  # Assertions on states, messages and ends, also as failures whose text is looked at.
+  use ElixirScope.Case, async: true
+
+  alias ElixirScope.Shop.Stock
+  alias ElixirScope.Traced.Silent
+
+  defp stock(count \\ 5), do: start_supervised!({Stock, count})
+
+  describe "assert_state" do
+    test "waits until the state matches, gives it and binds variables" do
+      stock = stock()
+      for _ <- 1..5, do: Stock.take(stock, 1)
+      assert %{count: 0} = assert_state(stock, %{count: 0})
+      three = 3
+      Stock.take(stock, -3)
+      assert_state stock, %{count: ^three}
+      assert_state stock, %{count: count} when count in 1..3
+      assert count == 3
+      Stock.take_later(stock, 1, 30)
+      assert_state stock, %{count: 2}, within: 5_000
+    end
+
+    test "fails with the state, what differs and the history" do
+      stock = stock()
+      Stock.take(stock, 2)
+      message = failure(fn -> assert_state stock, %{count: count} when count > 3 end)
+      assert message =~ "Expected the state of a server to match\n\n    stock, %{count: count} when count > 3"
+      assert message =~ "It does not:"
+      assert message =~ "count: 3"
+      message = failure(fn -> assert_state stock, %{count: 4} end)
+      assert message =~ "at .count: expected 4, got 3" or message =~ "expected 4, got 3"
+      assert length(String.split(message, "\n")) < 100
+    end
+
+    test "at a moment" do
+      stock = stock()
+      Stock.take(stock, 1)
+      call = assert_called Stock.handle_cast({:take, 1}, _)
+      Stock.take(stock, 1)
+      assert_state stock, %{count: 3}
+      assert_state stock, %{count: 5}, at: call
+      assert_state stock, %{count: n}, at: call.finished
+      assert n == 4
+      message = failure(fn -> assert_state stock, %{count: 3}, at: call end)
+      assert message =~ "Expected the state of a server at a moment to match"
+      assert failure(fn -> assert_state stock, _, at: 0 end) =~ "expected a time within the recording"
+    end
+
+    test "at any time since the test began" do
+      stock = stock()
+      for _ <- 1..4, do: Stock.take(stock, 1)
+      assert %{count: 3} = assert_state(stock, %{count: 3}, :ever)
+      assert_state stock, %{count: n} when n < 3, :ever
+      assert n == 2
+      message = failure(fn -> assert_state stock, %{count: 6}, :ever end)
+      assert message =~ "Expected a state of a server to match\n\n    stock, %{count: 6}, :ever"
+      assert message =~ "None of 5 states does:"
+      Stock.take_later(stock, -5, 30)
+      assert_state stock, %{count: 6}, [:ever, within: 5_000]
+    end
+
+    test "at all times since the test began" do
+      stock = stock()
+      for _ <- 1..4, do: Stock.take(stock, 1)
+      assert %{count: 1} = assert_state(stock, %{count: n} when n > 0, :always)
+      assert n == 1
+      Stock.take(stock, 2)
+      Stock.take(stock, -5)
+      message = failure(fn -> assert_state stock, %{count: n} when n >= 0, :always end)
+      assert message =~ "Expected all states of a server to match"
+      assert message =~ "Of 7 states this one does not:"
+      assert message =~ "count: -1"
+    end
+
+    test "of a server that lives longer: the state that it had when the test began counts" do
+      # As if two tests followed each other.
+      {:ok, stock} = Stock.start(9)
+      Stock.count(stock)
+      ElixirScope.Case.begin()
+      assert_state stock, %{count: 9}, :ever
+      Stock.take(stock, 1)
+      assert_state stock, %{count: n} when n in [8, 9], :always
+      ElixirScope.Case.begin()
+      assert failure(fn -> assert_state stock, %{count: 9}, :ever end) =~ "None of 1 state does"
+      Process.exit(stock, :kill)
+    end
+
+    test "is refused where no state can be known" do
+      {:ok, agent} = Task.start(fn -> receive(do: (:stop -> Silent.run(1))) end)
+
+      assert failure(fn -> assert_state agent, _ end) =~
+               "The question cannot be answered: #{inspect(agent)} is alive, but no event of it was recorded"
+
+      assert failure(fn -> assert_state :nobody_has_this_name, _, :always end) =~
+               "The question cannot be answered"
+
+      assert failure(fn -> assert_state self(), _, :ever end) =~ "The question cannot be answered"
+      send(agent, :stop)
+    end
+
+    test "options are checked when the test is compiled" do
+      for {code, why} <- [
+            {"assert_state s, 1, :never", ~r/assert_state expects :ever, :always, at: time or nothing/},
+            {"assert_state s, 1, until: 3", ~r/assert_state has no option until:; it takes at:, within:/}
+          ] do
+        assert_raise CompileError, why, fn ->
+          Code.eval_string("import ElixirScope.Assertions\ns = self()\n" <> code)
+        end
+      end
+    end
+  end
+
+  describe "assert_message" do
+    test "finds what was sent, by both ends and its content" do
+      stock = stock()
+      {:ok, _} = ElixirScope.watch(stock)
+      Stock.take(stock, 2)
+      event = assert_message _ ~> stock, {:"$gen_cast", {:take, count}}
+      assert {count, event.kind, event.pid} == {2, :receive, stock}
+      assert_message _ ~> ^stock, {:"$gen_cast", _} when true
+      assert Stock.count(stock) == 3
+      assert_message stock ~> self(), {_ref, 3}
+      refute_message stock ~> self(), {_ref, 4}
+      refute_message _ ~> stock, {:"$gen_cast", {:take, n}} when n > 2
+    end
+
+    test "fails with the messages between the two" do
+      stock = stock()
+      {:ok, _} = ElixirScope.watch(stock)
+      Stock.take(stock, 2)
+      message = failure(fn -> assert_message _ ~> stock, {:"$gen_cast", {:take, 3}} end)
+      assert message =~ "Expected a message that matches\n\n    _ ~> stock, {:\"$gen_cast\", {:take, 3}}"
+      assert message =~ "There is 1 message between these:"
+      assert message =~ "expected 3, got 2"
+      message = failure(fn -> refute_message _ ~> stock, {:"$gen_cast", {:take, _}} end)
+      assert message =~ "Expected no message that matches"
+      assert message =~ "{:take, 2}"
+    end
+
+    test "of processes that nobody watches it says so" do
+      stock = stock()
+      Stock.take(stock, 2)
+
+      for check <- [
+            fn -> assert_message _ ~> stock, {:"$gen_cast", _} end,
+            fn -> refute_message _ ~> stock, {:"$gen_cast", _} end,
+            fn -> refute_message _ ~> _, :anything end
+          ] do
+        message = failure(check)
+        assert message =~ "The question cannot be answered: the messages of"
+        assert message =~ "Say ElixirScope.watch(pid)"
+      end
+    end
+
+    test "what is no message is refused" do
+      assert_raise CompileError,
+                   ~r/assert_message expects two processes, such as `assert_message self\(\) ~> server/,
+                   fn ->
+                     Code.eval_string("import ElixirScope.Assertions\nassert_message self(), :hello")
+                   end
+
+      assert failure(fn -> assert_message "x" ~> self(), :hello end) =~
+               "expected both ends of a message as a pid"
+    end
+  end
+
+  describe "assert_exited" do
+    test "waits for the end of a process, and looks at the reason" do
+      {:ok, stock} = Stock.start(1)
+      {:ok, _} = ElixirScope.watch(stock)
+      GenServer.cast(stock, {:crash, {:shutdown, :sold_out}})
+      event = assert_exited stock, {:shutdown, why}
+      assert {why, event.kind, event.pid} == {:sold_out, :exit, stock}
+      message = failure(fn -> assert_exited stock, :normal end)
+      assert message =~ "Expected a process to have ended with a reason that matches\n\n    stock, :normal"
+      assert message =~ "It ended with another reason:"
+      assert message =~ "{:shutdown, :sold_out}"
+    end
+
+    test "says what stands against it" do
+      stock = stock()
+      assert failure(fn -> assert_exited stock, _ end) =~ "#{inspect(stock)} is alive."
+
+      assert failure(fn -> assert_exited "nobody", _ end) =~
+               "expected the process as a pid or the name that it had"
+
+      assert failure(fn -> assert_exited :nobody_has_this_name, _ end) =~
+               "nobody is known to have had the name"
+    end
+  end
+
+  defp failure(fun), do: assert_raise(ExUnit.AssertionError, fun).message
+end

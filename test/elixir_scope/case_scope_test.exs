@@ -1,0 +1,166 @@
+defmodule ElixirScope.CaseScopeTest do
+  # Whose processes are a test's: by who made them, for whom, links, and what the test allows. Tests of one module do not run at once, so
+  # another test is a process that begins one.
+  use ElixirScope.Case, async: true
+
+  alias ElixirScope.Case.Scope
+  alias ElixirScope.Shop.Stock
+  alias ElixirScope.Traced.Echo
+
+  setup_all do
+    # What many tests share.
+    %{
+      tasks: start_supervised!(Task.Supervisor),
+      shared: start_supervised!({Stock, 100}),
+      supervisor: start_supervised!(DynamicSupervisor),
+      maker: start_supervised!({Task, &make/0})
+    }
+  end
+
+  defp family do
+    {:ok, family} = Scope.family()
+    family
+  end
+
+  test "a task of a supervisor that all share belongs to the test that began it", %{tasks: tasks} do
+    Task.Supervisor.async(tasks, fn -> Echo.echo(:mine) end) |> Task.await()
+    {:ok, _} = Task.Supervisor.start_child(tasks, fn -> Echo.echo(:also_mine) end)
+    assert_called Echo.echo(:mine)
+    assert_called Echo.echo(:also_mine)
+  end
+
+  test "a server that all share is nobody's, but its state can be asked for", %{shared: shared} do
+    Stock.take(shared, 1)
+    assert_state shared, %{count: _}
+    refute_called Stock.handle_cast(_, _)
+  end
+
+  test "what a test allows is its own from then on, with what it makes", %{supervisor: supervisor} do
+    {:ok, child} = DynamicSupervisor.start_child(supervisor, {Stock, 3})
+    Stock.take(child, 1)
+    refute_called Stock.handle_cast(_, _)
+    ElixirScope.Case.allow(child)
+    assert_called Stock.handle_cast({:take, 1}, _)
+    assert child in family().pids
+
+    for bad <- [:nobody_has_this_name, nil, "text"] do
+      assert_raise ArgumentError, ~r/expected a pid, or a name that a process has now, got: /, fn ->
+        ElixirScope.Case.allow(bad)
+      end
+    end
+  end
+
+  test "a process that a supervisor of the application makes, and that links itself to the test, is the test's" do
+    :timer.apply_after(0, __MODULE__, :supervise, [self()])
+    assert_receive {:supervisor, supervisor}
+    {:ok, _} = ElixirScope.watch(supervisor, spawned: true)
+    {:ok, child} = DynamicSupervisor.start_child(supervisor, {Stock, 3})
+    Stock.take(child, 1)
+    refute_called Stock.handle_cast(_, _)
+    GenServer.call(child, {:link, self()})
+    assert_called Stock.handle_cast({:take, 1}, _)
+    refute supervisor in family().pids
+    Process.unlink(child)
+    DynamicSupervisor.stop(supervisor)
+  end
+
+  # Called by a process that no test made.
+  def supervise(test) do
+    {:ok, supervisor} = DynamicSupervisor.start_link([])
+    Process.unlink(supervisor)
+    send(test, {:supervisor, supervisor})
+  end
+
+  test "a link to a server that lives longer makes nobody a part of the test", %{shared: shared} do
+    {:ok, _} = ElixirScope.watch([shared, self()])
+    Process.link(shared)
+    GenServer.call(shared, {:link, self()})
+    Stock.take(shared, 1)
+    refute shared in family().pids
+    refute_called Stock.handle_cast({:take, 1}, _)
+    Process.unlink(shared)
+  end
+
+  test "another test is not a part of this one, even if it is linked to it and to what this one made",
+       %{maker: maker} do
+    stock = start_supervised!({Stock, 5})
+    {:ok, _} = ElixirScope.watch(self(), spawned: true)
+    test = self()
+
+    other =
+      beside(maker, fn ->
+        ElixirScope.Case.begin()
+        Process.link(test)
+        Echo.echo(:other)
+        send(test, {:ready, self()})
+        receive(do: (:end -> Process.unlink(test)))
+      end)
+
+    assert_receive {:ready, ^other}
+    Stock.take(stock, 1)
+    assert_called Stock.handle_cast({:take, 1}, _)
+    refute other in family().pids
+    refute_called Echo.echo(:other)
+    send(other, :end)
+  end
+
+  test "a task of the test may assert as well" do
+    Echo.echo(:test)
+
+    Task.async(fn ->
+      Echo.echo(:task)
+      assert_called Echo.echo(:test)
+      assert_called Echo.echo(:task)
+    end)
+    |> Task.await()
+  end
+
+  test "where nobody noted the beginning, the processes are the same", %{maker: maker} do
+    pid =
+      beside(maker, fn ->
+        Echo.echo(:bare)
+        Task.async(fn -> Echo.echo(:bare_task) end) |> Task.await()
+        assert_called Echo.echo(:bare)
+        assert_called Echo.echo(:bare_task)
+        refute_called Echo.echo(:other)
+      end)
+
+    ref = Process.monitor(pid)
+    assert_receive {:DOWN, ^ref, :process, ^pid, reason}
+    assert reason in [:normal, :noproc]
+  end
+
+  # Runs a function in a process that is to this test what another test is: the same made both.
+  defp beside(maker, fun) do
+    send(maker, {:make, self(), fun})
+    assert_receive {:made, pid}
+    pid
+  end
+
+  defp make do
+    receive do
+      {:make, from, fun} ->
+        send(from, {:made, spawn(fun)})
+        make()
+    end
+  end
+
+  test "the cost of a question does not grow with tests that have ended" do
+    Echo.echo(:first)
+    first = cost()
+
+    for _ <- 1..500 do
+      {pid, ref} = spawn_monitor(fn -> Task.await(Task.async(fn -> Echo.echo(:passing) end)) end)
+      receive(do: ({:DOWN, ^ref, :process, ^pid, _} -> :ok))
+    end
+
+    # Reads what is new, once.
+    assert_called Echo.echo(:first)
+    assert cost() < 20 * first + 2_000
+  end
+
+  # Microseconds, the least of some.
+  defp cost do
+    Enum.min(for _ <- 1..20, do: elem(:timer.tc(fn -> assert_called Echo.echo(:first) end), 0))
+  end
+end

@@ -1,0 +1,175 @@
+defmodule ElixirScope.SnapshotTest do
+  # Golden traces. The text is the same on all versions, whatever is watched.
+  use ElixirScope.Case, async: true
+
+  alias ElixirScope.Case.{Snapshot, SnapshotTerms, SnapshotText}
+  alias ElixirScope.Traced.{Echo, Store}
+
+  doctest ElixirScope.Case.SnapshotDiff
+
+  defp store(state) do
+    {:ok, store} = start_supervised({Store, state}, id: make_ref())
+    store
+  end
+
+  defp text(trace, shown \\ [:calls, :states]) do
+    {:ok, lines} = SnapshotText.lines(trace, shown)
+    Enum.join(lines, "\n")
+  end
+
+  test "a trace is its file" do
+    store = store(%{count: 0})
+
+    trace =
+      record(fn ->
+        Echo.pair(self(), make_ref())
+        Store.put(store, %{count: 1, by: self()})
+        assert_raise ArgumentError, fn -> Echo.fail(:x) end
+        Task.await(Task.async(fn -> Store.put(store, Enum.to_list(1..60)) end))
+        GenServer.call(store, :nested)
+      end)
+
+    assert_snapshot(trace, "store")
+  end
+
+  test "who is first of two processes does not show, nor who they are" do
+    text = fn delays ->
+      trace =
+        record(fn ->
+          delays
+          |> Enum.map(fn ready? ->
+            Task.async(fn ->
+              unless ready?, do: receive(do: (:go -> :ok))
+              Echo.echo({:by, self(), make_ref()})
+              self()
+            end)
+          end)
+          |> then(fn tasks ->
+            # Those that wait are told when the others are done.
+            {ready, waiting} = tasks |> Enum.zip(delays) |> Enum.split_with(&elem(&1, 1))
+            for {task, true} <- ready, do: Task.await(task)
+            for {task, false} <- waiting, do: send(task.pid, :go)
+            for {task, false} <- waiting, do: Task.await(task)
+          end)
+        end)
+
+      text(trace)
+    end
+
+    first = text.([true, false, true])
+    assert first == text.([false, true, false])
+    assert first == text.([false, false, true])
+    assert first =~ "== #PID<1>"
+    assert first =~ "== #PID<3>"
+    refute first =~ "<0."
+  end
+
+  test "a file that is not there fails, and says how to write it" do
+    trace = record(fn -> Echo.echo(1) end)
+    message = failure(fn -> assert_snapshot(trace, "never_written") end)
+    assert message =~ "test/elixir_scope/snapshots/never_written.trace, which is not there."
+    assert message =~ "write it: ELIXIR_SCOPE_UPDATE=1 mix test"
+    assert message =~ "ElixirScope.Traced.Echo.echo(1) -> 1"
+  end
+
+  @tag :tmp_dir
+  test "a difference is shown line by line", %{tmp_dir: dir} do
+    test_file = Path.join(dir, "some_test.exs")
+    File.mkdir_p!(Path.join(dir, "snapshots"))
+    golden = record(fn -> for n <- 1..9, do: Echo.echo(n) end)
+    File.write!(Path.join(dir, "snapshots/nine.trace"), text(golden) <> "\n")
+    assert Snapshot.assert(record(fn -> for n <- 1..9, do: Echo.echo(n) end), "nine", test_file, [])
+
+    other = record(fn -> for n <- [1, 2, 3, 4, 50, 6, 7, 8, 9], do: Echo.echo(n) end)
+    message = failure(fn -> Snapshot.assert(other, "nine", test_file, []) end)
+    assert message =~ "- is the file, + what was recorded"
+
+    assert [
+             "      ... 4 equal lines",
+             "        ElixirScope.Traced.Echo.echo(2) -> 2",
+             "        ElixirScope.Traced.Echo.echo(3) -> 3",
+             "        ElixirScope.Traced.Echo.echo(4) -> 4",
+             "    -   ElixirScope.Traced.Echo.echo(5) -> 5",
+             "    +   ElixirScope.Traced.Echo.echo(50) -> 50",
+             "        ElixirScope.Traced.Echo.echo(6) -> 6" | _
+           ] = message |> String.split("\n") |> Enum.drop_while(&(not String.contains?(&1, "equal lines")))
+
+    # As another system checks it out.
+    File.write!(Path.join(dir, "snapshots/nine.trace"), String.replace(text(golden) <> "\n", "\n", "\r\n"))
+    assert Snapshot.assert(golden, "nine", test_file, [])
+  end
+
+  test "messages and ends, where they are watched" do
+    store = store(0)
+    {:ok, _} = ElixirScope.watch(self(), kinds: [:messages, :life], spawned: true)
+
+    trace =
+      record(fn ->
+        {pid, ref} = spawn_monitor(fn -> Echo.echo(GenServer.cast(store, {:put, self()})) end)
+        assert_receive {:DOWN, ^ref, _, ^pid, :normal}, 5_000
+        # Answers behind what was cast.
+        GenServer.call(store, :get)
+      end)
+
+    text = text(trace, [:calls, :messages, :exits])
+    assert text =~ ~s(sends #PID<)
+    assert text =~ ~s({:"$gen_cast", {:put, #PID<)
+    assert text =~ "exits :normal"
+    refute text(trace) =~ "exits :normal"
+  end
+
+  test "what cannot be compared fails" do
+    trace = record(fn -> :nothing end)
+    assert failure(fn -> assert_snapshot(trace, "nothing") end) =~ "Nothing of the kind was recorded"
+    assert_raise ArgumentError, ~r/expects an ElixirScope.Trace/, fn -> assert_snapshot(:trace, "x") end
+    assert_raise ArgumentError, ~r/the name of a file/, fn -> assert_snapshot(trace, "../x") end
+    assert_raise ArgumentError, ~r/the name of a file/, fn -> assert_snapshot(trace, :x) end
+
+    assert_raise ArgumentError, ~r/the option show:/, fn ->
+      assert_snapshot(trace, "x", show: [:everything])
+    end
+
+    assert_raise ArgumentError, ~r/the option show:/, fn -> assert_snapshot(trace, "x", hide: [:calls]) end
+  end
+
+  describe "terms" do
+    defp plain(term, names \\ %SnapshotTerms{since: 0, until: 0}),
+      do: term |> SnapshotTerms.text(names) |> elem(0)
+
+    test "are numbered as they appear, also within texts" do
+      [one, other] = [self(), spawn(fn -> :ok end)]
+      ref = make_ref()
+      term = {other, [one, ref | other], %{one => "#{inspect(one)} #{inspect(ref)}"}, hd(Port.list())}
+
+      assert plain(term) ==
+               ~S({#PID<1>, [#PID<2>, #Reference<1> | #PID<1>], %{#PID<2> => "#PID<2> #Reference<1>"}, #Port<1>})
+    end
+
+    test "that are functions are called after where they stand" do
+      assert plain(fn x -> x end) =~
+               ~r/\A#Function<fn\/1 in ElixirScope.SnapshotTest.*test terms that are functions.*>\z/
+
+      assert plain(&Enum.map/2) == "&Enum.map/2"
+      assert plain("got #{inspect(fn -> 1 end)}") =~ ~r/"got #Function<fn\/0 in ElixirScope.SnapshotTest/
+    end
+
+    test "that are moments of the trace are one" do
+      now = ElixirScope.now()
+      names = %SnapshotTerms{since: now, until: now}
+      seconds = div(now, 1_000_000_000)
+
+      assert plain({now, div(now, 1_000_000), seconds, DateTime.from_unix!(seconds)}, names) ==
+               "{#time, #time, #time, #time}"
+
+      assert plain([5_000_000_000, ~U[2020-01-01 00:00:00Z]], names) ==
+               "[5000000000, ~U[2020-01-01 00:00:00Z]]"
+    end
+
+    test "of structs are shown as these are, or as maps where that fails" do
+      assert plain(%{set: MapSet.new([self()])}) =~ "#PID<1>"
+      assert plain(%Date{year: self(), month: 1, day: 1, calendar: Calendar.ISO}) =~ "year: #PID<1>"
+    end
+  end
+
+  defp failure(fun), do: assert_raise(ExUnit.AssertionError, fun).message
+end
