@@ -25,7 +25,10 @@ defmodule ElixirScope.MixProject do
   end
 
   def application do
-    [mod: {ElixirScope.Application, []}, extra_applications: [:logger, ex_unit: :optional]]
+    [
+      mod: {ElixirScope.Application, []},
+      extra_applications: [:logger, ex_unit: :optional, telemetry: :optional]
+    ]
   end
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]

@@ -12,6 +12,8 @@ defmodule ElixirScope.Options do
   | `:overflow` | `:drop_new` | what happens when a ring is full, see below |
   | `:trigger` | `[]` | what makes a flight recording take a snapshot by itself, see below |
   | `:watch` | `:instrumented` on OTP 27 and later, else `false` | which processes the VM tells of: what `ElixirScope.watch/2` takes, `false`, or a keyword list of its options and `:processes` |
+  | `:logs` | `true` | whether lines of the log are recorded: `true`, `false`, or the lowest level such as `:warning`. What Logger's own level keeps out is not |
+  | `:telemetry` | `true` | whether what frameworks tell through `:telemetry` is recorded: `true`, `false`, or a list of what is added and changed, see `docs/frameworks.md` |
   | `:limits` | see below | a keyword list |
   | `:instrument` | nothing | what `mix compile` instruments of a whole project (configuration alone), see below |
 
@@ -66,7 +68,7 @@ defmodule ElixirScope.Options do
 
       iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
       iex> error.message
-      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :limits and :instrument"
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :logs, :telemetry, :limits and :instrument"
   """
 
   alias ElixirScope.Error
@@ -89,7 +91,8 @@ defmodule ElixirScope.Options do
     elements: {1, 100_000_000},
     trigger_ms: {0, 86_400_000}
   ]
-  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :limits, :instrument]
+  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :logs, :telemetry] ++
+           [:limits, :instrument]
   @retained 4 * 1024 * 1024 * 1024
   @units [second: 1, minute: 60, hour: 3600, day: 86_400]
   @longest_block 1_000_000
@@ -111,7 +114,10 @@ defmodule ElixirScope.Options do
           overflow: :drop_new | :overwrite | {:block, pos_integer},
           trigger: [:raise | :exit],
           # Checked where it is known what this VM can tell.
-          watch: term
+          watch: term,
+          # Checked where frameworks are known.
+          logs: term,
+          telemetry: term
         }
 
   @doc """
@@ -130,7 +136,13 @@ defmodule ElixirScope.Options do
          {:ok, limits} <- limits(Keyword.get(options, :limits, [])) do
       watch = Keyword.get(options, :watch, :default)
       own = %{dir: dir, keep: keep, pack: pack, overflow: overflow, trigger: trigger, watch: watch}
-      {:ok, limits |> Map.merge(retain) |> Map.merge(own)}
+
+      frameworks = %{
+        logs: Keyword.get(options, :logs, true),
+        telemetry: Keyword.get(options, :telemetry, true)
+      }
+
+      {:ok, limits |> Map.merge(retain) |> Map.merge(own) |> Map.merge(frameworks)}
     end
   end
 
