@@ -230,13 +230,10 @@ defmodule ElixirScope.Query.Spans do
     }
   end
 
-  defp outcome(nil, nil, nil), do: :open
   defp outcome(_known, nil, nil), do: :open
-  defp outcome(nil, nil, _ending), do: :ok
-  defp outcome(known, nil, _ending), do: known
   # What a framework calls it goes before.
+  defp outcome(nil, nil, _ending), do: :ok
   defp outcome(nil, _exception, _ending), do: :raised
-  defp outcome(status, _exception, _ending) when is_integer(status), do: :raised
   defp outcome(known, _exception, _ending), do: known
 
   # As the framework has measured it; else between its events.
