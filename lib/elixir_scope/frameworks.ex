@@ -132,7 +132,7 @@ defmodule ElixirScope.Frameworks do
   def begin(request) do
     detach()
     Logger.attach(request.logs)
-    :persistent_term.put(@failures, :atomics.new(1, []))
+    :persistent_term.put(@failures, {:atomics.new(1, []), self()})
     settings(%{logs: request.logs, telemetry: false, own: []})
     add(request.sources)
   end
@@ -227,12 +227,8 @@ defmodule ElixirScope.Frameworks do
 
   # The first one of a recording is told.
   defp failed(module, name, kind, reason) do
-    if :atomics.add_get(:persistent_term.get(@failures), 1, 1) == 1 do
-      case :erlang.whereis(ElixirScope.Recorder) do
-        :undefined -> :ok
-        recorder -> send(recorder, {:framework_failed, module, name, kind, reason})
-      end
-    end
+    {count, recorder} = :persistent_term.get(@failures)
+    if :atomics.add_get(count, 1, 1) == 1, do: send(recorder, {:framework_failed, module, name, kind, reason})
   end
 
   @doc "The frameworks whose events a recording may hold, by the names of their events."

@@ -5,7 +5,7 @@ defmodule ElixirScope.Frameworks.Logger do
 
   alias ElixirScope.{Capture, Gate, Native}
 
-  @id ElixirScope
+  @id :elixir_scope
   @busy :"$elixir_scope_logging"
   # Bytes of a text.
   @longest 16 * 1024

@@ -79,8 +79,7 @@ defmodule ElixirScope.Text.Help do
      ]},
     {"Frameworks",
      [
-       {"Which requests, queries and jobs were there, and what came of them?",
-        "spans(kind: :request, since: {:ago, 1, :minute})"},
+       {"Which requests, queries and jobs were there?", "spans(kind: :request, since: {:ago, 1, :minute})"},
        {"What was logged; take me to that moment", "logs(level: :warning), at(log)"},
        {"Record more events of :telemetry", "telemetry([[:shop, :order, :paid]])"}
      ]},
