@@ -130,7 +130,7 @@ defmodule ElixirScope.Frameworks do
   @doc "Begins. `:telemetry` may be missing; then it is as if nothing was emitted."
   @spec begin(request) :: :ok
   def begin(request) do
-    detach()
+    _ = detach()
     Logger.attach(request.logs)
     :persistent_term.put(@failures, {:atomics.new(1, []), self()})
     settings(%{logs: request.logs, telemetry: false, own: []})
@@ -148,10 +148,15 @@ defmodule ElixirScope.Frameworks do
 
   @doc "The names of the events that are recorded now."
   @spec attached() :: [Framework.name()]
-  def attached do
-    if running?(),
-      do: for(%{id: {__MODULE__, name}} <- :telemetry.list_handlers([]), do: name),
-      else: []
+  def attached, do: for({__MODULE__, name} <- ids(), do: name)
+
+  # None where it does not run. Applications are not asked: that would wait for ever where they are being stopped.
+  defp ids do
+    if Code.ensure_loaded?(:telemetry), do: for(%{id: id} <- :telemetry.list_handlers([]), do: id), else: []
+  rescue
+    _any -> []
+  catch
+    :exit, _reason -> []
   end
 
   # Written seldom: a change of a persistent term costs every process.
@@ -168,20 +173,22 @@ defmodule ElixirScope.Frameworks do
   @spec finish() :: :ok
   def finish do
     Logger.detach()
-    detach()
+    _ = detach()
     settings(%{settings() | logs: nil, telemetry: false})
   end
 
-  @doc "Whether `:telemetry` is there."
+  @doc """
+  Whether `:telemetry` runs. Before Elixir 1.15 an application cannot say that another one, if it is there, is to be started first; so it
+  may have to be started.
+  """
   @spec running?() :: boolean
   def running? do
-    Code.ensure_loaded?(:telemetry) and is_list(:telemetry.list_handlers([]))
-  rescue
-    # Its application does not run.
-    _any -> false
-  catch
-    :exit, _reason -> false
+    Code.ensure_loaded?(:telemetry) and
+      (match?({:ok, _started}, Application.ensure_all_started(:telemetry)) or stands_alone?())
   end
+
+  # Something that is no application has its name.
+  defp stands_alone?, do: Application.load(:telemetry) not in [:ok, {:error, {:already_loaded, :telemetry}}]
 
   # One handler a name, so that names can be added.
   defp attach({module, options, names}) do
@@ -190,21 +197,22 @@ defmodule ElixirScope.Frameworks do
   end
 
   defp attach(name, config),
-    do: :telemetry.attach({__MODULE__, name}, name, &__MODULE__.handle/4, config)
+    do: quietly(fn -> :telemetry.attach({__MODULE__, name}, name, &__MODULE__.handle/4, config) end)
 
   # Also what an earlier recording has left, and what attached itself meanwhile.
-  defp detach do
-    if running?() do
-      for %{id: {__MODULE__, _name} = id} <- :telemetry.list_handlers([]), do: :telemetry.detach(id)
-    end
+  defp detach, do: for({__MODULE__, _name} = id <- ids(), do: quietly(fn -> :telemetry.detach(id) end))
 
-    :ok
+  # It may be ending.
+  defp quietly(function) do
+    function.()
+  catch
+    :exit, _reason -> :ok
   end
 
   @doc "Called by `:telemetry`, in the process that emits."
   @spec handle(Framework.name(), map, map, {module, keyword}) :: :ok
   def handle(name, measurements, metadata, {module, options} = config) do
-    if Gate.on() do
+    if on?() do
       try do
         module |> kept(name, measurements, metadata, options) |> record(name, config)
       catch
@@ -214,6 +222,10 @@ defmodule ElixirScope.Frameworks do
 
     :ok
   end
+
+  @doc "Whether anything is recorded. Compilers, who see the gate as it is at first, are not to conclude from it."
+  @spec on?() :: boolean
+  def on?, do: :erlang.apply(Gate, :on, [])
 
   defp kept(module, name, measurements, metadata, options),
     do: module.keep(name, measurements, metadata, options)

@@ -3,7 +3,7 @@ defmodule ElixirScope.Frameworks.Logger do
   # A handler of `:logger`: each line that passes becomes an event of the process that wrote it. It runs in that process, and calls
   # nothing that writes lines itself; where the text of a report does (an `Inspect` that logs), those lines are left out.
 
-  alias ElixirScope.{Capture, Gate, Native}
+  alias ElixirScope.{Capture, Frameworks, Native}
 
   @id :elixir_scope
   @busy :"$elixir_scope_logging"
@@ -43,17 +43,15 @@ defmodule ElixirScope.Frameworks.Logger do
 
   @doc "Called by `:logger`, in the process that writes."
   def log(%{level: level, msg: message, meta: metadata}, _config) do
-    if Gate.on() and ours?(metadata) and :erlang.get(@busy) == :undefined,
-      do: written(level, message, metadata)
-
+    if Frameworks.on?() and not left_out?(metadata), do: written(level, message, metadata)
     :ok
   end
 
   def log(_other, _config), do: :ok
 
   # Lines of another node are that node's.
-  defp ours?(%{gl: leader}) when node(leader) != node(), do: false
-  defp ours?(_metadata), do: true
+  defp left_out?(%{gl: leader}) when node(leader) != node(), do: true
+  defp left_out?(_metadata), do: :erlang.get(@busy) != :undefined
 
   # `:logger` takes a handler away that fails.
   defp written(level, message, metadata) do
