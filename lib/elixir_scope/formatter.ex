@@ -109,17 +109,21 @@ defmodule ElixirScope.Formatter do
   end
 
   # The failure of an assertion on the trace has shown the rest.
-  defp parts(family, true), do: [Parts.calls(family), Parts.exceptions(family)]
+  defp parts(family, true), do: [calls(family), Parts.exceptions(family)]
 
   defp parts(family, false) do
     [
-      Parts.calls(family),
+      calls(family),
       Parts.exceptions(family),
       Parts.processes(family, family.until),
       Parts.messages(family, family.until),
       Parts.missing(family),
       Parts.place(family, family.until)
     ]
+  end
+
+  defp calls(family) do
+    with [] <- Parts.calls(family), do: ["Calls: none of its processes ran instrumented code"]
   end
 
   defp reported?(failures) do
