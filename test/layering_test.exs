@@ -19,8 +19,10 @@ defmodule ElixirScope.LayeringTest do
     instrument: {~w(instrument.ex instrument/*.ex), [:error, :capture, :native, :gate]},
     # The gate, because it looks for the question to it in rewritten code.
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},
-    mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
-    watch: {~w(watch.ex watch/*.ex), [:error, :native]},
+    # The recorder, because `scope.open` has the questions of its VM ask what it opened.
+    mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query, :recorder, :text]},
+    # The Elixir half of the capture, because both say who a process is.
+    watch: {~w(watch.ex watch/*.ex), [:error, :native, :capture]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate, :watch]},
     application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
@@ -30,7 +32,7 @@ defmodule ElixirScope.LayeringTest do
       {~w(query.ex query/*.ex query/*/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
     case:
-      {~w(case.ex assertions.ex case/*.ex trace.ex trace/*.ex),
+      {~w(case.ex assertions.ex case/*.ex trace.ex trace/*.ex formatter.ex),
        [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text, :watch]}
   }

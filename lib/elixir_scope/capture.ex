@@ -89,18 +89,28 @@ defmodule ElixirScope.Capture do
     ArgumentError -> :none
   end
 
-  # Since Elixir 1.19 ExUnit labels the process of a test. Before, the one that made it and waits for it has noted which test that is.
+  # Since Elixir 1.19 ExUnit labels the process of a test.
   defp label do
     case :erlang.get(:"$process_label") do
-      :undefined -> if :erlang.whereis(ExUnit.Server) == :undefined, do: nil, else: test()
-      label -> label
+      :undefined ->
+        with :undefined <- :erlang.get(:"$ancestors"),
+             {:parent, parent} <- :erlang.process_info(self(), :parent) do
+          test_of(parent)
+        else
+          _no_parent -> nil
+        end
+
+      label ->
+        label
     end
   end
 
-  defp test do
-    with :undefined <- :erlang.get(:"$ancestors"),
-         {:parent, parent} when is_pid(parent) and node(parent) == node() <-
-           :erlang.process_info(self(), :parent),
+  @doc """
+  The label that Elixir 1.19 and later give to the process of a test, before: what the process that made it has noted. `nil` for
+  any other.
+  """
+  def test_of(parent) do
+    with true <- is_pid(parent) and node(parent) == node() and :erlang.whereis(ExUnit.Server) != :undefined,
          {:dictionary, noted} <- :erlang.process_info(parent, :dictionary),
          {_key, %{__struct__: ExUnit.Test, module: module, name: name}} <-
            :lists.keyfind(ExUnit.Runner, 1, noted) do

@@ -62,6 +62,20 @@ defmodule ElixirScope.Recorder do
     end
   end
 
+  @doc "Has questions of this VM ask a recording that was opened, as if it were its own. Only where nothing is recorded."
+  @spec ask(Recording.t()) :: :ok | {:error, Error.t()}
+  def ask(%Recording{live?: false} = recording) do
+    with {:ok, %Recording{live?: true} = own} <- current(),
+         {state, _started, _last} when state in [:running, :paused] <- Native.bounds(own.handle) do
+      Error.new(
+        :in_use,
+        "this VM records (#{own.path}), and its questions ask that; say ElixirScope.stop() first, or give the one that you opened: in: recording"
+      )
+    else
+      _nothing_runs -> :persistent_term.put(@published, recording)
+    end
+  end
+
   defp call(request) do
     GenServer.call(__MODULE__, request, :infinity)
   catch

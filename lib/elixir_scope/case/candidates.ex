@@ -58,8 +58,13 @@ defmodule ElixirScope.Case.Candidates do
   defp ending(%{outcome: :returned} = call, %{return: expected}),
     do: beneath(Mismatch.value(expected, call.return), :return)
 
-  defp ending(%{outcome: :raised, exception: %{reason: reason}}, %{raised: expected}),
-    do: beneath(Mismatch.value(expected, reason), :raised)
+  # An error of the VM is known by its reason and as an exception.
+  defp ending(%{outcome: :raised, exception: %{kind: kind, reason: reason, stack: stack}}, %{raised: expected}) do
+    [reason, Exception.normalize(kind, reason, stack || [])]
+    |> Enum.map(&Mismatch.value(expected, &1))
+    |> Enum.min_by(&distance/1)
+    |> beneath(:raised)
+  end
 
   defp ending(call, %{return: expected}), do: otherwise(call, expected, "to return")
   defp ending(call, %{raised: expected}), do: otherwise(call, expected, "to raise")
@@ -74,6 +79,7 @@ defmodule ElixirScope.Case.Candidates do
   defp value(%Change{state: state}), do: {:ok, state}
   defp value(%Message{content: content}), do: {:ok, content}
   defp value(%Event{kind: :exit, data: %{reason: reason}}), do: {:ok, reason}
+  defp value(%Event{kind: :state, data: %{state: state}}), do: {:ok, state}
   defp value(_other), do: :none
 
   defp one(text, _differences, _family, _colors?) when is_binary(text), do: [@indent <> text]

@@ -85,7 +85,7 @@ defmodule ElixirScope.Case.Mismatch do
   end
 
   defp struct?(%{__struct__: module}, name) when is_atom(name), do: module == name
-  defp struct?(value, _any_struct), do: is_map_key(value, :__struct__)
+  defp struct?(value, _any_struct), do: is_struct(value)
 
   defp pairs(pairs, map, path, pins) do
     Enum.flat_map(pairs, fn {key, pattern} ->

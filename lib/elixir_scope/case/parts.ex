@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Parts do
   # What a report shows of a test besides what was asserted: its processes, their messages and calls, states, what is missing, and how to
   # look further. Each part is lines, bounded in number and width, and costs what is shown, not what is recorded.
 
-  alias ElixirScope.{Call, Native, Query, Text}
+  alias ElixirScope.{Call, Event, Message, Native, Query, Text}
   alias ElixirScope.Case.Keep
   alias ElixirScope.Query.{History, Processes, Sequence, Server}
 
@@ -18,8 +18,10 @@ defmodule ElixirScope.Case.Parts do
   @calls 40
   # Of so many processes of a test it is looked up who they are.
   @looked_up 200
-  # Pairs are made of all messages of a recording: a million of them take half a second.
-  @paired 300_000
+  # Messages are put together from the beginning of a recording on: a million of their events take half a second.
+  @paired 200_000
+  # Of so many of a test's last sends and deliveries.
+  @last_messages 400
   # Of so many of the last events calls are made.
   @recent 2_000
 
@@ -168,44 +170,41 @@ defmodule ElixirScope.Case.Parts do
 
   @doc "Who said what to whom among the processes of a test, up to a time."
   @spec messages(map, non_neg_integer) :: [String.t()]
-  def messages(%{recording: recording} = family, until) do
+  def messages(family, until) do
     guarded("the messages of the test", fn ->
-      count = Native.count_events(recording.handle, filter(["send", "receive"], nil, 0))
-
-      cond do
-        count == 0 ->
-          []
-
-        count > @paired ->
-          [
-            "Messages are not shown: putting #{Text.number(count)} of them together takes a while. Ask for them: " <>
-              "ElixirScope.sequence(pid: [...], since: #{family.since})"
-          ]
-
-        true ->
-          diagram(family, active(family), until)
+      case last(family, until) do
+        [] -> []
+        events -> diagram(family, active(events), from(family, events), until)
       end
     end)
   end
 
-  # Those that took part the most; the test itself, if it did.
-  defp active(%{recording: recording, pids: pids, since: since}) do
-    for(
-      pid <- Enum.take(pids, @looked_up),
-      {:ok, numbers} <- [Server.numbers(pid)],
-      count = Native.count_events(recording.handle, filter(["send", "receive"], [numbers], since)),
-      count > 0,
-      do: {pid, count}
-    )
+  # Of many messages only the last are shown.
+  defp last(%{recording: recording, pids: pids, since: since}, until) do
+    processes = for pid <- Enum.take(pids, @looked_up), {:ok, numbers} <- [Server.numbers(pid)], do: numbers
+    filter = %{filter(["send", "receive"], processes, since) | until: until}
+
+    if processes == [],
+      do: [],
+      else: recording.handle |> Native.events_before(filter, @forever, @last_messages) |> elem(0)
+  end
+
+  # Those that took part the most.
+  defp active(events) do
+    events
+    |> Enum.frequencies_by(&elem(&1, 3))
     |> Enum.sort_by(fn {pid, count} -> {-count, pid} end)
     |> Enum.take(@columns)
     |> Enum.map(&elem(&1, 0))
   end
 
-  defp diagram(_family, [], _until), do: []
+  defp from(family, events) when length(events) < @last_messages, do: family.since
+  defp from(_family, events), do: events |> Enum.map(&elem(&1, 1)) |> Enum.min()
 
-  defp diagram(%{recording: recording, since: since} = family, pids, until) do
-    {:ok, sequence} = Sequence.sequence(in: recording, pid: pids, since: since, until: until)
+  defp diagram(%{recording: recording, since: since} = family, pids, from, until) do
+    processes = for pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers
+    messages = together(recording, processes, from, until)
+    sequence = Sequence.of(recording, pids, messages, since: from, until: until)
 
     names =
       Map.new(sequence.names, fn {pid, name} -> {pid, if(pid == family.test, do: "the test", else: name)} end)
@@ -217,17 +216,46 @@ defmodule ElixirScope.Case.Parts do
       steps ->
         # The end is what matters: the failure stands there.
         {before, shown} = Enum.split(steps, -@steps)
-
-        lines =
-          Text.Sequence.lines(%{sequence | steps: shown, names: names, left_out: []}, @width - 4, @steps)
-
-        head =
-          if before == [],
-            do: "Messages:",
-            else: "Messages, the last #{@steps} of #{Text.number(length(steps))}:"
-
-        [head | Enum.map(lines, &(@indent <> &1))]
+        sequence = %{sequence | steps: shown, names: names, left_out: []}
+        head = if before == [] and from == since, do: "Messages:", else: "Messages, the last of them:"
+        [head | Enum.map(Text.Sequence.lines(sequence, @width - 4, @steps), &(@indent <> &1))]
     end
+  end
+
+  # Putting together begins with the recording. Of a large one the sendings are shown, whether or not they were delivered.
+  defp together(recording, processes, from, until) do
+    if Native.count_events(recording.handle, filter(["send", "receive"], nil, 0)) <= @paired do
+      wanted = %{
+        since: from,
+        until: until,
+        delivered: true,
+        from: nil,
+        to: nil,
+        with: processes,
+        limit: @forever
+      }
+
+      recording.handle |> Native.messages(wanted) |> Enum.map(&Message.from_native/1)
+    else
+      filter = %{filter(["send"], processes, from) | until: until}
+      {events, _next} = Native.events_before(recording.handle, filter, @forever, @last_messages)
+      for event <- events, %Event{data: %{}} = event <- [Event.from_native(event)], do: sending(event)
+    end
+  end
+
+  defp sending(%Event{id: id, time: time, pid: pid, data: %{to: to, message: content}}) do
+    {kind, ref} = Message.about(content)
+
+    %Message{
+      from: pid,
+      to: if(is_pid(to), do: to),
+      target: to,
+      content: content,
+      kind: kind,
+      ref: ref,
+      sent: %{id: id, time: time},
+      outcome: :delivered
+    }
   end
 
   # Code that is loaded on demand is no doing of the test.
@@ -310,7 +338,7 @@ defmodule ElixirScope.Case.Parts do
           do: {[], 0},
           else: Native.events_before(recording.handle, filter(["raise"], numbers, since), @forever, 100)
 
-      events |> Enum.map(&ElixirScope.Event.from_native/1) |> Enum.sort_by(& &1.id) |> raised(family)
+      events |> Enum.map(&Event.from_native/1) |> Enum.sort_by(& &1.id) |> raised(family)
     end)
   end
 

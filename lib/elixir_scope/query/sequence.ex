@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Sequence do
   # A sequence of some processes in a time. Which processes have a column, where nobody says it, is decided by how many messages each
   # had a part in.
 
-  alias ElixirScope.{Error, Event, Events, Message, Query, Sequence, Text}
+  alias ElixirScope.{Error, Event, Events, Message, Query, Recording, Sequence, Text}
   alias ElixirScope.Query.Messages
 
   @options [:in, :since, :until, :pid, :columns]
@@ -23,6 +23,16 @@ defmodule ElixirScope.Query.Sequence do
       steps = Enum.sort_by(messages(messages, pids) ++ life(recording, pids, chosen), &elem(&1, 0))
       {:ok, made(recording, pids, left_out, steps, chosen)}
     end
+  end
+
+  @doc """
+  The sequence of some processes between two times, of messages that were put together already.
+  """
+  @spec of(Recording.t(), [pid], [Message.t()], [{:since | :until, non_neg_integer}]) :: Sequence.t()
+  def of(recording, pids, messages, chosen) do
+    {pids, left_out} = cast(messages, pids, @columns)
+    steps = Enum.sort_by(messages(messages, pids) ++ life(recording, pids, chosen), &elem(&1, 0))
+    made(recording, pids, left_out, steps, chosen)
   end
 
   defp made(recording, pids, left_out, steps, chosen) do

@@ -3,7 +3,7 @@ defmodule ElixirScope.Watch.Roll do
   # Says who processes are that lived before they were watched: by name, parents, links. Processes that are made later tell it
   # themselves, with their first call.
 
-  alias ElixirScope.Native
+  alias ElixirScope.{Capture, Native}
   alias ElixirScope.Watch.Tracing
 
   @compile {:no_warn_undefined, :trace}
@@ -102,13 +102,17 @@ defmodule ElixirScope.Watch.Roll do
     ArgumentError -> List.wrap(:erlang.process_info(pid, :dictionary)) -- [:undefined]
   end
 
+  # A process of OTP is none of a test itself.
+  defp test([], parent), do: Capture.test_of(parent)
+  defp test(_ancestors, _parent), do: nil
+
   defp about(pid, info) do
     dictionary = Keyword.get(info, :dictionary, [])
     noted = fn key, default -> :proplists.get_value(key, dictionary, default) end
 
     %{
       name: if(is_atom(info[:registered_name]), do: info[:registered_name]),
-      label: noted.(:"$process_label", nil),
+      label: noted.(:"$process_label", nil) || test(noted.(:"$ancestors", []), info[:parent]),
       initial_call: noted.(:"$initial_call", info[:initial_call]),
       ancestors: noted.(:"$ancestors", []),
       callers: noted.(:"$callers", []),

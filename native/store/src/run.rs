@@ -4,6 +4,7 @@ use crate::{Manifest, StoreError};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, create_dir_all, read_dir};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Where the parts of a run lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +103,12 @@ impl RunPath {
     fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }
+
+    /// Whether a failed test has named it in the last day: `ElixirScope.Case.Keep` makes this file.
+    fn is_named(&self, now: SystemTime) -> bool {
+        let named = std::fs::metadata(self.0.join("failed")).and_then(|file| file.modified());
+        named.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age < NAMED))
+    }
 }
 
 fn is_run(path: &Path) -> bool {
@@ -147,17 +154,23 @@ impl Run {
     }
 }
 
+/// How long a run that a failed test has named is passed over when runs are counted.
+const NAMED: Duration = Duration::from_secs(24 * 3600);
+
 /// Removes the oldest finished runs of a folder until at most `keep` are left, counting those that are being
-/// recorded, and their segments take at most so many bytes. What cannot be removed stays.
+/// recorded, and their segments take at most so many bytes. Those that a failed test has named within a day are counted by
+/// themselves: at most `keep` of them are left too. What cannot be removed stays.
 pub(crate) fn remove_old(dir: &Path, keep: usize, bytes: Option<u64>) {
-    let runs = RunPath::list(dir);
-    let (mut count, mut sum) = (runs.len(), runs.iter().map(RunPath::bytes).sum::<u64>());
-    for run in runs.iter().filter(|run| !run.is_live()) {
-        if count <= keep && bytes.is_none_or(|most| sum <= most) {
-            break;
+    let now = SystemTime::now();
+    let runs: Vec<_> = RunPath::list(dir).into_iter().map(|run| (run.is_named(now), run)).collect();
+    let mut sum: u64 = runs.iter().map(|(_, run)| run.bytes()).sum();
+    let mut counts = [false, true].map(|which| runs.iter().filter(|(named, _)| *named == which).count());
+    for (named, run) in runs.iter().filter(|(_, run)| !run.is_live()) {
+        let count = &mut counts[usize::from(*named)];
+        if *count > keep || bytes.is_some_and(|most| sum > most) {
+            (*count, sum) = (*count - 1, sum - run.bytes());
+            let _ = std::fs::remove_dir_all(&run.0);
         }
-        (count, sum) = (count - 1, sum - run.bytes());
-        let _ = std::fs::remove_dir_all(&run.0);
     }
 }
 
@@ -214,6 +227,29 @@ mod tests {
         live.remove_old(2, None);
         let left: Vec<_> = RunPath::list(dir.path()).iter().map(|run| run.dir().to_path_buf()).collect();
         assert_eq!(left, ["1", "4"].map(|name| dir.path().join(name)));
+    }
+
+    #[test]
+    fn runs_that_a_failed_test_has_named_are_counted_by_themselves_for_a_day() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["1", "2", "3", "4", "5", "6"] {
+            let run = Run::create(dir.path(), name, &manifest()).unwrap();
+            if ["1", "2", "3", "4"].contains(&name) {
+                File::create(run.path().dir().join("failed")).unwrap();
+            }
+        }
+        let yesterday = SystemTime::now() - NAMED - Duration::from_secs(1);
+        let old = File::options().write(true).open(dir.path().join("2/failed")).unwrap();
+        old.set_modified(yesterday).unwrap();
+        let live = Run::create(dir.path(), "7", &manifest()).unwrap();
+        let left = || RunPath::list(dir.path()).iter().map(|run| run.dir().to_path_buf()).collect::<Vec<_>>();
+        live.remove_old(3, None);
+        assert_eq!(left(), ["1", "3", "4", "5", "6", "7"].map(|name| dir.path().join(name)));
+        live.remove_old(2, None);
+        assert_eq!(left(), ["3", "4", "6", "7"].map(|name| dir.path().join(name)));
+        std::fs::write(RunPath(dir.path().join("3")).segment(1), [0; 100]).unwrap();
+        live.remove_old(10, Some(99));
+        assert_eq!(left(), ["4", "6", "7"].map(|name| dir.path().join(name)));
     }
 
     #[test]
