@@ -150,9 +150,11 @@ defmodule ElixirScope.Case.FlowFailure do
   # The variables that the step which was not found looks at.
   defp bound(steps, answer, number) do
     case Enum.at(steps, number) do
-      %{uses: [_ | _] = uses} ->
-        values = for place <- uses, do: short(elem(answer.bound, place))
-        ["", "What step #{number + 1} takes from those before: #{Enum.join(values, ", ")}"]
+      %{uses: [_ | _] = uses, names: names} ->
+        values =
+          for {place, name} <- Enum.zip(uses, names), do: "#{name} = #{short(elem(answer.bound, place))}"
+
+        ["", "From the steps before: #{Enum.join(values, ", ")}"]
 
       _looks_at_none ->
         []

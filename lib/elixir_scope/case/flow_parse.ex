@@ -134,7 +134,7 @@ defmodule ElixirScope.Case.FlowParse do
 
   # What was led to by another thing is behind it; clocks of two processors need not be asked.
   defp placed({:leads_to, [{:step, first} | effects]}, count, before) do
-    [first] = Enum.map([first], &Map.merge(&1, %{number: count, after: before, causes: [], group: :leads_to}))
+    first = Map.merge(first, %{number: count, after: before, causes: [], group: :leads_to})
 
     {steps, count} =
       Enum.reduce(effects, {[first], count + 1}, fn {:step, step}, {steps, count} ->
@@ -215,6 +215,7 @@ defmodule ElixirScope.Case.FlowParse do
         after: unquote(step.after),
         causes: unquote(step.causes),
         uses: unquote(for(name <- step.uses, do: Enum.find_index(names, &(&1 == name)))),
+        names: unquote(for({name, _counter, _context} <- step.uses, do: Atom.to_string(name))),
         match: unquote(match(step, variables, place, pins)),
         possible: unquote(for(part <- parts(step), do: possible(part, step))),
         expected: unquote(within(step, variables, step.expected))
