@@ -22,10 +22,19 @@ defmodule ElixirScope.Case.Called do
 
   def assert(asked) do
     {least, most} = times(asked.times)
-    Quiet.last(fn -> asked |> look() |> more_than(least - 1) end, within: asked.within)
-    # More may come.
+    # More than enough may come, so it is waited for in any case.
     {_why, seen} = Quiet.last(fn -> asked |> look() |> more_than(most) end)
-    counted(seen, least..most, asked)
+    counted(enough(seen, least, most, asked), least..most, asked)
+  end
+
+  defp enough(seen, least, most, asked) do
+    if asked.within == nil or length(matching(seen)) >= least do
+      seen
+    else
+      Quiet.last(fn -> asked |> look() |> more_than(least - 1) end, within: asked.within)
+      {_why, seen} = Quiet.last(fn -> asked |> look() |> more_than(most) end)
+      seen
+    end
   end
 
   @doc "True where no call matches."

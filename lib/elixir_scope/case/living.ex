@@ -4,20 +4,22 @@ defmodule ElixirScope.Case.Living do
 
   alias ElixirScope.Case.Scope
 
+  # Processes that were found to be none of the test's, as keys. Who made a process never changes.
+  @strangers :"$elixir_scope_strangers"
+
   @doc "Those of the calling test that live, without itself, and others that are named if they do."
   @spec family([pid]) :: [pid]
   def family(also) do
-    # Who is older than the test is none of its processes.
-    strangers = Scope.strangers()
-    seeds = [Scope.test() | Scope.allowed() ++ also]
-    young = for pid <- Process.list(), not is_map_key(strangers, pid), do: {pid, relatives(pid)}
-    members = join(young, MapSet.new(seeds))
+    strangers = Process.get(@strangers, %{})
+    unknown = for pid <- Process.list(), not is_map_key(strangers, pid), do: {pid, about(pid)}
+    members = join(unknown, MapSet.new([Scope.test() | Scope.allowed() ++ also]))
+    remember(strangers, unknown, members)
     for pid <- members, pid != self(), node(pid) == node(), Process.alive?(pid), do: pid
   end
 
-  defp join(young, members) do
+  defp join(unknown, members) do
     {joining, others} =
-      Enum.split_with(young, fn {pid, relatives} ->
+      Enum.split_with(unknown, fn {pid, {relatives, _settled?}} ->
         pid in members or Enum.any?(relatives, &(&1 in members))
       end)
 
@@ -27,19 +29,36 @@ defmodule ElixirScope.Case.Living do
     end
   end
 
+  defp remember(strangers, unknown, members) do
+    new = for {pid, {_relatives, true}} <- unknown, pid not in members, into: %{}, do: {pid, []}
+    Process.put(@strangers, Map.merge(strangers, new))
+  end
+
+  @doc "Looks at all of them anew: the test has said that more are its own."
+  @spec forget() :: :ok
+  def forget do
+    Process.delete(@strangers)
+    :ok
+  end
+
   @keys [:"$ancestors", :"$callers"]
 
-  # Who made it, for whom, by what the VM and OTP say. It may have ended.
-  defp relatives(pid) do
-    case Process.info(pid, [:parent, :dictionary]) do
-      [parent: parent, dictionary: dictionary] ->
+  # Who made it, for whom, by what the VM and OTP say, and whether that is all that will be said: a process that has not run yet, and a task that
+  # has not been told what to do, do not know yet for whom they work.
+  defp about(pid) do
+    case Process.info(pid, [:parent, :dictionary, :status]) do
+      [parent: parent, dictionary: dictionary, status: status] ->
         noted = Enum.flat_map(@keys, &List.wrap(:proplists.get_value(&1, dictionary, [])))
-        for relative <- [parent | noted], is_pid(relative), do: relative
+        relatives = for relative <- [parent | noted], is_pid(relative), do: relative
+        {relatives, status == :waiting and not untold?(dictionary)}
 
       nil ->
-        []
+        {[], false}
     end
   end
+
+  defp untold?(dictionary),
+    do: match?({Task.Supervised, _, _}, :proplists.get_value(:"$initial_call", dictionary, nil))
 
   # Waiting in a function of these it waits for somebody's answer: of a call, of a task, of a process that it starts.
   @asking [:gen, Task, :proc_lib]

@@ -5,6 +5,7 @@ defmodule ElixirScope.Case.Scope do
   # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
   # (`Native.family/4`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
+  alias ElixirScope.Case.Living
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.Server
 
@@ -24,9 +25,7 @@ defmodule ElixirScope.Case.Scope do
   @type about :: %{
           test: pid,
           # `nil` where nobody noted it.
-          since: non_neg_integer | nil,
-          # Those that lived before.
-          strangers: %{pid => []}
+          since: non_neg_integer | nil
         }
 
   @about :"$elixir_scope_test"
@@ -36,7 +35,7 @@ defmodule ElixirScope.Case.Scope do
   @doc "Remembers that the test of the calling process begins."
   @spec begin() :: :ok
   def begin do
-    Process.put(@about, %{test: self(), since: Native.now(), strangers: Map.new(Process.list(), &{&1, []})})
+    Process.put(@about, %{test: self(), since: Native.now()})
     :ok
   end
 
@@ -44,7 +43,7 @@ defmodule ElixirScope.Case.Scope do
   @spec allow(pid) :: :ok
   def allow(pid) when is_pid(pid) do
     Process.put(@allowed, [pid | allowed()])
-    :ok
+    Living.forget()
   end
 
   @doc "The processes that were allowed."
@@ -59,13 +58,9 @@ defmodule ElixirScope.Case.Scope do
   @spec test() :: pid
   def test, do: about().test
 
-  @doc "The processes that lived before the test began, as keys; none where nobody noted them."
-  @spec strangers() :: %{pid => []}
-  def strangers, do: about().strangers
-
   defp about do
     with nil <- Process.get(@about) do
-      about = Enum.find_value(made_for(), &noted/1) || %{test: self(), since: nil, strangers: %{}}
+      about = Enum.find_value(made_for(), &noted/1) || %{test: self(), since: nil}
       Process.put(@about, about)
       about
     end
