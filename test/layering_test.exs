@@ -32,7 +32,7 @@ defmodule ElixirScope.LayeringTest do
       {~w(query.ex query/*.ex query/*/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
     case:
-      {~w(case.ex assertions.ex case/*.ex trace.ex trace/*.ex formatter.ex),
+      {~w(case.ex assertions.ex formatter.ex case/*.ex trace.ex trace/*.ex),
        [:error, :trace, :native, :query, :recorder, :text]},
     front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text, :watch]}
   }

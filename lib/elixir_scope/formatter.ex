@@ -115,7 +115,7 @@ defmodule ElixirScope.Formatter do
     [
       Parts.calls(family),
       Parts.exceptions(family),
-      Parts.processes(family),
+      Parts.processes(family, family.until),
       Parts.messages(family, family.until),
       Parts.missing(family),
       Parts.place(family, family.until)
@@ -146,7 +146,10 @@ defmodule ElixirScope.Formatter do
         since = max(first, since)
         {members, _born} = Native.family(recording.handle, [numbers], makers, since)
         pids = Enum.uniq([pid | Enum.map(members, &elem(&1, 0))])
-        until = max(last, last_done(recording, Enum.map(members, &elem(&1, 1)), since))
+
+        until =
+          ended(recording, numbers) || max(last, last_done(recording, Enum.map(members, &elem(&1, 1)), since))
+
         {:ok, %{recording: recording, test: pid, since: since, until: until, pids: pids}}
 
       nil ->
@@ -154,7 +157,15 @@ defmodule ElixirScope.Formatter do
     end
   end
 
-  # The others may have done something while the test waited; how they end belongs to the end of the test.
+  # What happened before its process ended: with it the others end.
+  defp ended(recording, process) do
+    recording
+    |> Processes.newest(["exit"], [process], 0, @forever)
+    |> Enum.take(1)
+    |> Enum.find_value(&(&1.time - 1))
+  end
+
+  # Its end need not be recorded. The others may have done something while it waited.
   defp last_done(_recording, [], since), do: since
 
   defp last_done(recording, processes, since) do

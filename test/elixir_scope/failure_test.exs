@@ -155,6 +155,22 @@ defmodule ElixirScope.FailureTest do
       assert message =~ "iex -S mix scope.open "
     end
 
+    test "is raised by the line of the test, not by what asks for it" do
+      failure = fn ->
+        Enum.each([1], fn _ -> apply(Failure, :fail, [%{expected: "Expected this"}]) |> is_nil() end)
+      end
+
+      stack =
+        try do
+          failure.()
+          []
+        rescue
+          ExUnit.AssertionError -> __STACKTRACE__
+        end
+
+      assert [{__MODULE__, _, _, _}, {Enum, :"-each/2-lists^foreach/1-0-", _, _} | _] = stack
+    end
+
     test "without a recording shows what was expected" do
       error =
         assert_raise ExUnit.AssertionError, fn ->

@@ -32,8 +32,22 @@ defmodule ElixirScope.Case.Failure do
       | around(family, failure)
     ]
 
-    raise ExUnit.AssertionError, message: joined(parts)
+    :erlang.raise(:error, ExUnit.AssertionError.exception(message: joined(parts)), stack())
   end
+
+  # The failure is that of the line in the test: what stands above it is ours, and what we have called.
+  defp stack do
+    {:current_stacktrace, stack} = Process.info(self(), :current_stacktrace)
+
+    case stack |> Enum.reverse() |> Enum.take_while(&(not ours?(&1))) |> Enum.reverse() do
+      # A test far below what called us.
+      [] -> stack
+      of_the_test -> of_the_test
+    end
+  end
+
+  defp ours?({module, _, _, _}),
+    do: module |> Atom.to_string() |> String.starts_with?("Elixir.ElixirScope.Case.")
 
   defp around(nil, _failure), do: []
 

@@ -94,9 +94,9 @@ defmodule ElixirScope.Case.Parts do
     ]
   end
 
-  @doc "The processes of a test as a tree."
-  @spec processes(map) :: [String.t()]
-  def processes(family) do
+  @doc "The processes of a test as a tree, with those ends that came before a time."
+  @spec processes(map, non_neg_integer) :: [String.t()]
+  def processes(family, until \\ @forever) do
     guarded("the processes of the test", fn ->
       lives = lives(family)
       # One that was not recorded is the test's root all the same.
@@ -112,7 +112,7 @@ defmodule ElixirScope.Case.Parts do
       hidden = length(more) + max(length(family.pids) - @looked_up, 0)
 
       ["Processes of the test:"] ++
-        Text.table(for({branch, life} <- shown, do: process(branch, life, family)), indent: 4) ++
+        Text.table(for({branch, life} <- shown, do: process(branch, life, family, until)), indent: 4) ++
         if(hidden > 0, do: [@indent <> "and #{Text.number(hidden)} more"], else: [])
     end)
   end
@@ -151,10 +151,10 @@ defmodule ElixirScope.Case.Parts do
        end))
   end
 
-  defp process(branch, life, family) do
+  defp process(branch, life, family, until) do
     name = name(family, life.pid)
     name = if String.contains?(name, inspect(life.pid)), do: name, else: "#{name} #{inspect(life.pid)}"
-    [branch <> Text.Life.cut(name, 70), Text.Life.cut(runs(life, family), 40), ended(life)]
+    [branch <> Text.Life.cut(name, 70), Text.Life.cut(runs(life, family), 40), ended(life, until)]
   end
 
   # Without a name or a label a process is called by what it runs.
@@ -163,10 +163,10 @@ defmodule ElixirScope.Case.Parts do
   defp runs(%{initial_call: nil, kind: nil}, _family), do: ""
   defp runs(life, _family), do: Text.Life.runs(life)
 
-  defp ended(%{exited: %{time: time, reason: reason}}),
+  defp ended(%{exited: %{time: time, reason: reason}}, until) when time <= until,
     do: "ended #{Text.clock(time)}: #{Text.Life.reason(reason, width: 50)}"
 
-  defp ended(_life), do: ""
+  defp ended(_life, _until), do: ""
 
   @doc "Who said what to whom among the processes of a test, up to a time."
   @spec messages(map, non_neg_integer) :: [String.t()]
@@ -376,7 +376,7 @@ defmodule ElixirScope.Case.Parts do
       at = if Query.Mark.set(label, marked(recording, time)) == :ok, do: " --at \"#{label}\"", else: ""
 
       [
-        "The recording is #{recording.path}",
+        "The recording is #{path}",
         "Open it at this moment:",
         "",
         "#{@indent}iex -S mix scope.open #{path}#{at}"
@@ -384,7 +384,7 @@ defmodule ElixirScope.Case.Parts do
     end)
   end
 
-  def place(%{recording: recording}, _time), do: ["The recording is #{recording.path}"]
+  def place(%{recording: recording}, _time), do: ["The recording is #{Path.relative_to_cwd(recording.path)}"]
 
   defp marked(_recording, nil), do: []
   defp marked(recording, time), do: [at: time, in: recording]

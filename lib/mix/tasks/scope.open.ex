@@ -37,7 +37,7 @@ defmodule Mix.Tasks.Scope.Open do
          {:ok, status} <- Query.status(in: recording),
          {:ok, marks} <- Mark.list(in: recording),
          :ok <- Recorder.ask(recording) do
-      Enum.each(text(recording, status, marks, at, time), &Mix.shell().info/1)
+      Enum.each(text(recording, status, marks, at, time), &Mix.shell().info(&1))
     else
       {:error, error} -> Mix.raise(error.message)
     end
