@@ -6,10 +6,8 @@ defmodule ElixirScope.Case.Called do
   # event of its end is missing. What nobody knows is no match, and none that can be denied.
 
   alias ElixirScope.Case.{Failure, Parts, Quiet, Scope, Seen}
-  alias ElixirScope.{Call, Native}
+  alias ElixirScope.Call
   alias ElixirScope.Query.FirstCut
-
-  @forever 0xFFFFFFFFFFFFFFFF
 
   @doc "The call, or with `times:` the calls, that match, and what the first of them binds."
   @spec assert(map) :: {Call.t() | [Call.t()], tuple}
@@ -57,26 +55,17 @@ defmodule ElixirScope.Case.Called do
   end
 
   # The calls of the function in the test's processes. Where none could have been seen, that is the failure.
-  defp look(%{mfa: {module, function, arity} = mfa} = asked) do
-    case Scope.family() do
-      {:ok, family} ->
-        handle = family.recording.handle
-        sites = Native.sites_of(handle, Atom.to_string(module), Atom.to_string(function), arity)
-        calls = calls(family, for({key, _counted?} <- sites, do: key))
+  defp look(%{mfa: mfa} = asked) do
+    case Scope.calls(mfa) do
+      {:ok, family, sites, calls} ->
         reason = if calls == [], do: Seen.reason(mfa, sites)
         if reason, do: Failure.impossible(reason)
+        calls = Enum.map(calls, &Call.from_native/1)
         %{family: family, calls: Enum.map(calls, &{&1, held(&1, asked)})}
 
       {:error, error} ->
         Failure.impossible(error.message)
     end
-  end
-
-  defp calls(%{processes: processes}, sites) when processes == [] or sites == [], do: []
-
-  defp calls(family, sites) do
-    filter = %{kinds: [], processes: family.processes, sites: sites, since: family.since, until: @forever}
-    family.recording.handle |> Native.calls(filter, @forever) |> Enum.map(&Call.from_native/1)
   end
 
   # `{:ok, variables}`, `:error`, or `:unknown`.

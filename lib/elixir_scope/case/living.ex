@@ -64,14 +64,16 @@ defmodule ElixirScope.Case.Living do
   @asking [:gen, Task, :proc_lib]
 
   @doc """
-  What a process rests at: it waits for a message that it has not got, and asked nobody. What is in its mailbox it does not want yet.
-  `:busy` when it does not rest; `nil` when it has ended.
+  Of a process that waits for a message it has not got, and asked nobody, how many messages it does not want yet and its reductions. `:busy`
+  when it does not rest; `nil` when it has ended.
   """
-  @spec rest(pid) :: {mfa, non_neg_integer} | :busy | nil
+  @spec rest(pid) :: {non_neg_integer, non_neg_integer} | :busy | nil
   def rest(pid) do
-    case Process.info(pid, [:status, :message_queue_len, :current_function]) do
-      [status: status, message_queue_len: messages, current_function: at] ->
-        if status in [:waiting, :suspended] and elem(at, 0) not in @asking, do: {at, messages}, else: :busy
+    case Process.info(pid, [:status, :message_queue_len, :current_function, :reductions]) do
+      [status: status, message_queue_len: messages, current_function: at, reductions: reductions] ->
+        if status in [:waiting, :suspended] and elem(at, 0) not in @asking,
+          do: {messages, reductions},
+          else: :busy
 
       nil ->
         nil
