@@ -13,7 +13,7 @@ defmodule ElixirScope.Formatter do
   (`--formatter ExUnit.CLIFormatter --formatter ElixirScope.Formatter`), or any other, it adds the traces alone, each with the name of its test.
 
   A test needs no `use ElixirScope.Case`. Its process is known from what it says of itself when it first runs instrumented code. A
-  test of which no process ran any has no trace, and that is said. Traces are shown of the first ten tests that fail; of the others the recording
+  test that ran none has no trace, and that is said. Traces are shown of the first ten tests that fail; of the others the recording
   has them too.
   """
 
@@ -102,7 +102,7 @@ defmodule ElixirScope.Formatter do
 
         :unknown ->
           [
-            "There is none: its process is not in the recording, so neither it nor any that it made ran instrumented code."
+            "There is none: its process is not in the recording, as it ran no instrumented code itself"
           ]
       end
     end)
