@@ -107,7 +107,7 @@ defmodule ElixirScope.Case.Stated do
 
   defp pid(family, server) do
     case Server.find(family.recording, server, @latest) do
-      {:ok, {id, serial}} -> :erlang.list_to_pid('<0.#{id}.#{serial}>')
+      {:ok, {id, serial}} -> :erlang.list_to_pid(String.to_charlist("<0.#{id}.#{serial}>"))
       {:error, _} -> nil
     end
   end
