@@ -21,7 +21,7 @@ defmodule ElixirScope.Case.Called do
   def assert(asked) do
     {least, most} = times(asked.times)
     # More than enough may come, so it is waited for in any case.
-    {_why, seen} = Quiet.last(fn -> asked |> look() |> more_than(most) end)
+    {_why, seen} = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
     counted(enough(seen, least, most, asked), least..most, asked)
   end
 
@@ -30,7 +30,7 @@ defmodule ElixirScope.Case.Called do
       seen
     else
       Quiet.last(fn -> asked |> look() |> more_than(least - 1) end, within: asked.within)
-      {_why, seen} = Quiet.last(fn -> asked |> look() |> more_than(most) end)
+      {_why, seen} = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
       seen
     end
   end
@@ -38,7 +38,7 @@ defmodule ElixirScope.Case.Called do
   @doc "True where no call matches."
   @spec refute(map) :: true
   def refute(asked) do
-    case Quiet.last(fn -> asked |> look() |> first() end, within: asked.within) do
+    case Quiet.settled(fn -> asked |> look() |> first() end, within: asked.within) do
       {:ok, {call, _bound}} -> called(call, look(asked), asked)
       {_quiet_or_late, seen} -> none(seen, asked)
     end
@@ -103,21 +103,24 @@ defmodule ElixirScope.Case.Called do
 
   # Whether a part of it is not known.
   defp doubtful?(call),
-    do:
-      call.outcome == :unknown or FirstCut.find(call.args) != nil or
-        Enum.any?(endings(call), &(FirstCut.find(&1) != nil))
+    do: call.outcome == :unknown or Enum.any?(call.args, &cut?/1) or Enum.any?(endings(call), &cut?/1)
+
+  # Most values are small.
+  defp cut?(value) when is_atom(value) or is_number(value) or is_binary(value) or is_pid(value), do: false
+  defp cut?({kind, value}) when kind in [:returned, :raised], do: cut?(value)
+  defp cut?(value), do: FirstCut.find(value) != nil
 
   # Whether it may match, taking whatever holds an unknown part for a match.
   defp arguments?(args, possible) do
     args
     |> Enum.zip(possible)
-    |> Enum.all?(fn {arg, possible?} -> possible?.(arg) or FirstCut.find(arg) != nil end)
+    |> Enum.all?(fn {arg, possible?} -> possible?.(arg) or cut?(arg) end)
   end
 
   defp ends?(%Call{outcome: :unknown}, _asked), do: true
 
   defp ends?(call, asked),
-    do: Enum.any?(endings(call), &(asked.outcome.(&1) or FirstCut.find(&1) != nil))
+    do: Enum.any?(endings(call), &(asked.outcome.(&1) or cut?(&1)))
 
   defp first(%{calls: calls} = seen) do
     Enum.find_value(calls, {:not_yet, seen}, fn

@@ -2,8 +2,8 @@ defmodule ElixirScope.Case.Quiet do
   @moduledoc false
   # Waiting for what a test's processes do, without sleeping for a fixed time.
   #
-  # They are quiet when each of them waits for a message that it has not got, twice in a row, has done nothing in between, and
-  # the question was asked between the two looks. A process that waits for an answer (`GenServer.call/3`, `Task.await/2`) is not quiet: somebody
+  # They are quiet when each of them waits for a message that it has not got, twice in a row, and has done nothing in between: then there was a
+  # moment between the two looks at which none was at work, and no message was on the way. A process that waits for an answer (`GenServer.call/3`, `Task.await/2`) is not quiet: somebody
   # may be at work on it, also somebody who is none of the test's. One that sleeps, or waits for a timer, is: nobody knows for
   # how long, and `within:` is for that.
 
@@ -41,6 +41,20 @@ defmodule ElixirScope.Case.Quiet do
     with {:not_yet, seen} <- ask.(), do: again(ask, {within != nil, also, ends}, {:unknown, seen}, 0)
   end
 
+  @doc """
+  The same for what is decided only when nothing more comes: it is asked when all is quiet or the time is over, or with `within:` all the time.
+  """
+  @spec settled((() -> {:ok, term} | {:not_yet, seen}), keyword) :: {:ok, term} | {:quiet | :late, seen}
+        when seen: term
+  def settled(ask, options \\ []) do
+    if Keyword.get(options, :within) do
+      last(ask, options)
+    else
+      why = settle(options)
+      with {:not_yet, seen} <- ask.(), do: {why, seen}
+    end
+  end
+
   @doc "Waits until the test's processes are quiet, or the time is over."
   @spec settle(keyword) :: :quiet | :late
   def settle(options \\ []), do: until(fn -> :not_yet end, options)
@@ -61,7 +75,7 @@ defmodule ElixirScope.Case.Quiet do
         {:late, seen}
 
       true ->
-        wait(if(now == :busy or stay?, do: min(pause, left(ends)), else: 0))
+        if now == :busy or stay?, do: wait(min(pause, left(ends)))
         with {:not_yet, seen} <- ask.(), do: again(ask, how, {now, seen}, min(pause * 2 + 1, @longest))
     end
   end

@@ -5,7 +5,6 @@ defmodule ElixirScope.Case.Scope do
   # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
   # (`Native.family/4`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
-  alias ElixirScope.Case.Living
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.Server
 
@@ -43,7 +42,7 @@ defmodule ElixirScope.Case.Scope do
   @spec allow(pid) :: :ok
   def allow(pid) when is_pid(pid) do
     Process.put(@allowed, [pid | allowed()])
-    Living.forget()
+    :ok
   end
 
   @doc "The processes that were allowed."
