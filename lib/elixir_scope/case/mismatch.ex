@@ -181,6 +181,8 @@ defmodule ElixirScope.Case.Mismatch do
   end
 
   defp compiled?(form, value, pins) do
+    # Nobody minds that its variables are not used.
+    form = Macro.prewalk(form, &Macro.update_meta(&1, fn meta -> [generated: true] ++ meta end))
     {form, bound} = Macro.prewalk(form, [], &bind(&1, &2, pins))
     code = quote(generated: true, do: match?(unquote(form), unquote(Macro.var(:value, __MODULE__))))
     {matches?, _} = Code.eval_quoted(code, [{{:value, __MODULE__}, value} | bound])

@@ -22,6 +22,8 @@ defmodule ElixirScope.Case.Parts do
   @paired 200_000
   # Of so many of a test's last sends and deliveries.
   @last_messages 400
+  # What assertions ask the VM of processes.
+  @asked [:parent, :status, :dictionary, :current_function, :registered_name, :message_queue_len, :links]
   # Of so many of the last events calls are made.
   @recent 2_000
 
@@ -209,7 +211,7 @@ defmodule ElixirScope.Case.Parts do
     names =
       Map.new(sequence.names, fn {pid, name} -> {pid, if(pid == family.test, do: "the test", else: name)} end)
 
-    case Enum.reject(sequence.steps, &loading?/1) do
+    case Enum.reject(sequence.steps, &answer?(&1, family.test)) do
       [] ->
         []
 
@@ -258,9 +260,15 @@ defmodule ElixirScope.Case.Parts do
     }
   end
 
-  # Code that is loaded on demand is no doing of the test.
-  defp loading?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}), do: true
-  defp loading?(_step), do: false
+  # What the VM, the code server and the like have answered the test, mostly to what its assertions have asked.
+  defp answer?({_time, {:message, %{from: nil, to: test, kind: :reply}}}, test), do: true
+  defp answer?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}, _test), do: true
+
+  defp answer?({_time, {:message, %{from: nil, to: test, content: [{item, _} | _]}}}, test),
+    do: item in @asked
+
+  defp answer?({_time, {:message, %{from: nil, to: test, content: {item, _}}}}, test), do: item in @asked
+  defp answer?(_step, _test), do: false
 
   @doc "The calls of the test's processes as a tree, process by process: the beginning, and the end."
   @spec calls(map) :: [String.t()]
@@ -319,7 +327,7 @@ defmodule ElixirScope.Case.Parts do
   defp indented({depth, text}) when is_binary(text), do: @indent <> String.duplicate("  ", depth) <> text
 
   defp indented({depth, call}) do
-    room = max(@width - 2 * min(depth, 20) - 20, 50)
+    room = max(@width - 2 * min(depth, 20) - 4, 50)
     called = Text.call(call.mfa, call.args, width: div(room * 2, 3))
 
     @indent <>
