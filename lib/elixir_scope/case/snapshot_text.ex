@@ -61,6 +61,10 @@ defmodule ElixirScope.Case.SnapshotText do
        when is_atom(name) and name not in [nil, :undefined],
        do: inspect(name)
 
+  # Of a supervisor it is the module that says what it supervises.
+  defp called(%Event{kind: :process, data: %{initial_call: {:supervisor, module, _arity}}}),
+    do: if(module == Supervisor.Default, do: "Supervisor", else: inspect(module))
+
   defp called(%Event{kind: :process, data: %{initial_call: {module, function, arity}}})
        when is_atom(module) and module not in [:erlang, :proc_lib] do
     if function == :init, do: inspect(module), else: Exception.format_mfa(module, function, arity)
