@@ -289,7 +289,8 @@ defmodule ElixirScope.Assertions do
   `ELIXIR_SCOPE_UPDATE=1 mix test` writes the file, to be looked at and committed. Without it the test fails and shows what it would be; where the
   trace is another one, the failure shows what differs.
 
-  In the file each process has a section, each before those that it made, with its calls, what they returned and its states, in its own order. So it does not
+  In the file each process has a section, each before those that it made, with its calls, what they returned and its states, in its own order; where a
+  function ended with a tail call, what that one returned is what both did. So it does not
   show which of two processes was first. Times are not in it; pids, references and ports are numbered as they appear, functions are called after the function
   around them, and moments of the time of the trace (as numbers, too) are `#time`. What a server is sent by several processes at once it takes in an order that
   may be another one in the next run: then its section differs.

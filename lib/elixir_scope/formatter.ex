@@ -13,7 +13,7 @@ defmodule ElixirScope.Formatter do
   (`--formatter ExUnit.CLIFormatter --formatter ElixirScope.Formatter`), or any other, it adds the traces alone, each with the name of its test.
 
   A test needs no `use ElixirScope.Case`. Its process is known from what it says of itself when it first runs instrumented code. A
-  test of which no process ran any has no trace, and that is said. Traces are shown of the first ten tests that fail; of the others the recording
+  test that ran none has no trace, and that is said. Traces are shown of the first ten tests that fail; of the others the recording
   has them too.
   """
 
@@ -102,24 +102,28 @@ defmodule ElixirScope.Formatter do
 
         :unknown ->
           [
-            "There is none: its process is not in the recording, so neither it nor any that it made ran instrumented code."
+            "There is none: its process is not in the recording, as it ran no instrumented code itself"
           ]
       end
     end)
   end
 
   # The failure of an assertion on the trace has shown the rest.
-  defp parts(family, true), do: [Parts.calls(family), Parts.exceptions(family)]
+  defp parts(family, true), do: [calls(family), Parts.exceptions(family)]
 
   defp parts(family, false) do
     [
-      Parts.calls(family),
+      calls(family),
       Parts.exceptions(family),
       Parts.processes(family, family.until),
       Parts.messages(family, family.until),
       Parts.missing(family),
       Parts.place(family, family.until)
     ]
+  end
+
+  defp calls(family) do
+    with [] <- Parts.calls(family), do: ["Calls: none of its processes ran instrumented code"]
   end
 
   defp reported?(failures) do

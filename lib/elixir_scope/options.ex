@@ -6,7 +6,7 @@ defmodule ElixirScope.Options do
   |---|---|---|
   | `:enabled` | `true` outside of `prod` | whether recording begins with the application (configuration alone) |
   | `:dir` | `"_build/scope"` | the folder that holds one sub-folder a recording |
-  | `:keep` | `10` | recordings kept in that folder; older ones are removed when a new one begins |
+  | `:keep` | `10` | recordings kept in that folder; older ones are removed when a new one begins. Those that a failed test has named are counted apart for a day |
   | `:retain` | `[bytes: 4 GiB]` | how much of a recording is kept, see below |
   | `:pack` | `true` | whether segments, the files of the store, are compressed once they are full |
   | `:overflow` | `:drop_new` | what happens when a ring is full, see below |

@@ -109,6 +109,8 @@ defmodule ElixirScope.Recorder do
     Process.flag(:trap_exit, true)
     Native.own()
     Watch.clear()
+    # Assertions of many tests share it (`ElixirScope.Case.Living`).
+    :ets.new(:elixir_scope_seen, [:named_table, :public, read_concurrency: true])
     {:ok, if(begin?, do: begin_configured(), else: {running(), nil})}
   end
 

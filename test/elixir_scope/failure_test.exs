@@ -181,6 +181,15 @@ defmodule ElixirScope.FailureTest do
     end
   end
 
+  test "a VM that records does not ask what was opened instead" do
+    {:ok, own} = Recorder.current()
+    :ok = ElixirScope.flush()
+    {:ok, opened} = ElixirScope.open(own.path)
+    assert {:error, %ElixirScope.Error{reason: :in_use} = error} = Recorder.ask(opened)
+    assert error.message =~ "say ElixirScope.stop() first, or give the one that you opened: in: recording"
+    assert Recorder.current() == {:ok, own}
+  end
+
   defp report(more) do
     {:ok, recording} = Recorder.current()
     :ok = ElixirScope.flush()

@@ -243,8 +243,12 @@ defmodule ElixirScope.FlowTest do
     assert message =~ "Step 1 was found, step 2 behind it was not."
     assert message =~ ~r/1  \d\d:\d\d:\d\d\.\d{6}  the test  ElixirScope.Traced.Echo.pair\(1, 2\) -> \{1, 2\}/
     assert message =~ ~r/2  not found +Echo.echo\(\^two\)/
-    assert message =~ "What step 2 takes from those before: 2"
-    assert message =~ ~r/The nearest for step 2:\n\n.*Echo\.echo\(:other\) -> :other  does not match/
+    assert message =~ "From the steps before: two = 2"
+
+    assert message =~
+             ~r/What comes nearest to step 2:\n\n.*the test.*\n +ElixirScope.Traced.Echo\.echo\(.*:other/
+
+    assert message =~ "argument 1: expected 2, got :other"
 
     message =
       failure(fn ->

@@ -77,7 +77,7 @@ defmodule ElixirScope.FormatterTest do
   end
 
   test "each failing test has its trace below its failure, without asking for it", %{output: output} do
-    assert output =~ "5 tests, 4 failures"
+    assert length(Regex.scan(~r/^  \d\) test /m, output)) == 4
     # As ExUnit shows it, and then the trace.
     assert output =~
              ~r/\d\) test takes what is there \(Shop.StockTest\).*Trace of test takes what is there \(Shop.StockTest\):/s
@@ -89,7 +89,7 @@ defmodule ElixirScope.FormatterTest do
     assert taken =~
              ~r/           Shop.Stock.handle_call\({:take, :tea, 2}, {#PID<[\d.]+>, ...}, %{tea: 1}\) -> {:reply/
 
-    assert taken =~ ~r/     Processes of the test:\n         the test #PID<[\d.]+>\n         ├─ /
+    assert taken =~ ~r/     Processes of the test:\n         the test #PID<[\d.]+>\n         ├─ /u
     assert taken =~ "└─ Shop.Stock #PID<"
     assert trace(output, "test hangs") =~ "Shop.Stock.take(:tea, 1) -> :ok"
 
@@ -99,7 +99,9 @@ defmodule ElixirScope.FormatterTest do
   end
 
   test "a test without a trace says so", %{output: output} do
-    assert trace(output, "test is silent") =~ "There is none: its process is not in the recording"
+    # Where the VM tells of all processes it is known, and did nothing.
+    assert trace(output, "test is silent") =~
+             ~r/There is none: its process is not in the recording|Calls: none of its processes ran instrumented code/
   end
 
   test "what the failure of an assertion shows is not shown again", %{output: output} do

@@ -32,6 +32,77 @@ defmodule ElixirScope.SnapshotTest do
     assert_snapshot(trace, "store")
   end
 
+  defmodule Shop do
+    @moduledoc false
+    use ElixirScope
+
+    def total(items), do: items |> Enum.map(fn {price, count} -> price * count end) |> sum(0)
+    defp sum([], total), do: total
+    defp sum([one | more], total), do: sum(more, total + one)
+
+    def buy(items) do
+      1 = check(items)
+      {:paid, total(items)}
+    end
+
+    defp check([_ | _]), do: 1
+    defp check([]), do: raise(ArgumentError, "nothing")
+
+    def wait(from) do
+      send(from, :waits)
+      receive do: (:go -> :gone)
+    end
+  end
+
+  test "calls stand in those that made them" do
+    # The function that a tail call goes to stands in the place of the one that made it, and ends for both.
+    trace =
+      record(fn ->
+        Shop.buy([{2, 3}, {1, 4}])
+        catch_error(Shop.buy([]))
+      end)
+
+    assert text(trace) == """
+           ElixirScope trace 1
+
+           == #PID<1> the test
+             ElixirScope.SnapshotTest.Shop.buy([{2, 3}, {1, 4}])
+               ElixirScope.SnapshotTest.Shop.check([{2, 3}, {1, 4}]) -> 1
+               ElixirScope.SnapshotTest.Shop.total([{2, 3}, {1, 4}])
+                 fn/1 in ElixirScope.SnapshotTest.Shop.total/1 ({2, 3}) -> 6
+                 fn/1 in ElixirScope.SnapshotTest.Shop.total/1 ({1, 4}) -> 4
+               ElixirScope.SnapshotTest.Shop.sum([6, 4], 0)
+               ElixirScope.SnapshotTest.Shop.sum([4], 6)
+               ElixirScope.SnapshotTest.Shop.sum([], 10) -> 10
+             -> {:paid, 10}
+             ElixirScope.SnapshotTest.Shop.buy([])
+               ElixirScope.SnapshotTest.Shop.check([]) raises %ArgumentError{message: "nothing"}
+             raises %ArgumentError{message: "nothing"}\
+           """
+  end
+
+  test "a call that goes on behind the trace has no end in it" do
+    test = self()
+    {:ok, pid} = Task.start(fn -> Shop.wait(test) end)
+    assert_receive :waits
+    # It began before.
+    trace = record(fn -> Echo.echo(1) end)
+    refute text(trace) =~ "Shop.wait"
+    send(pid, :go)
+
+    trace =
+      record(fn ->
+        {:ok, pid} = Task.start(fn -> Shop.wait(test) end)
+        assert_receive :waits
+        pid
+      end)
+
+    ref = Process.monitor(trace.result)
+    send(trace.result, :go)
+    assert_receive {:DOWN, ^ref, _, _, _}
+    assert text(trace) =~ "Shop.wait(#PID<2>) has not returned"
+  end
+
   test "who is first of two processes does not show, nor who they are" do
     text = fn delays ->
       trace =

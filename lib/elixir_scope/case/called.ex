@@ -6,10 +6,8 @@ defmodule ElixirScope.Case.Called do
   # event of its end is missing. What nobody knows is no match, and none that can be denied.
 
   alias ElixirScope.Case.{Failure, Parts, Quiet, Scope, Seen}
-  alias ElixirScope.{Call, Native}
+  alias ElixirScope.Call
   alias ElixirScope.Query.FirstCut
-
-  @forever 0xFFFFFFFFFFFFFFFF
 
   @doc "The call, or with `times:` the calls, that match, and what the first of them binds."
   @spec assert(map) :: {Call.t() | [Call.t()], tuple}
@@ -23,7 +21,7 @@ defmodule ElixirScope.Case.Called do
   def assert(asked) do
     {least, most} = times(asked.times)
     # More than enough may come, so it is waited for in any case.
-    {_why, seen} = Quiet.last(fn -> asked |> look() |> more_than(most) end)
+    {_why, seen} = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
     counted(enough(seen, least, most, asked), least..most, asked)
   end
 
@@ -32,7 +30,7 @@ defmodule ElixirScope.Case.Called do
       seen
     else
       Quiet.last(fn -> asked |> look() |> more_than(least - 1) end, within: asked.within)
-      {_why, seen} = Quiet.last(fn -> asked |> look() |> more_than(most) end)
+      {_why, seen} = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
       seen
     end
   end
@@ -40,7 +38,7 @@ defmodule ElixirScope.Case.Called do
   @doc "True where no call matches."
   @spec refute(map) :: true
   def refute(asked) do
-    case Quiet.last(fn -> asked |> look() |> first() end, within: asked.within) do
+    case Quiet.settled(fn -> asked |> look() |> first() end, within: asked.within) do
       {:ok, {call, _bound}} -> called(call, look(asked), asked)
       {_quiet_or_late, seen} -> none(seen, asked)
     end
@@ -57,26 +55,17 @@ defmodule ElixirScope.Case.Called do
   end
 
   # The calls of the function in the test's processes. Where none could have been seen, that is the failure.
-  defp look(%{mfa: {module, function, arity} = mfa} = asked) do
-    case Scope.family() do
-      {:ok, family} ->
-        handle = family.recording.handle
-        sites = Native.sites_of(handle, Atom.to_string(module), Atom.to_string(function), arity)
-        calls = calls(family, for({key, _counted?} <- sites, do: key))
+  defp look(%{mfa: mfa} = asked) do
+    case Scope.calls(mfa) do
+      {:ok, family, sites, calls} ->
         reason = if calls == [], do: Seen.reason(mfa, sites)
         if reason, do: Failure.impossible(reason)
+        calls = Enum.map(calls, &Call.from_native/1)
         %{family: family, calls: Enum.map(calls, &{&1, held(&1, asked)})}
 
       {:error, error} ->
         Failure.impossible(error.message)
     end
-  end
-
-  defp calls(%{processes: processes}, sites) when processes == [] or sites == [], do: []
-
-  defp calls(family, sites) do
-    filter = %{kinds: [], processes: family.processes, sites: sites, since: family.since, until: @forever}
-    family.recording.handle |> Native.calls(filter, @forever) |> Enum.map(&Call.from_native/1)
   end
 
   # `{:ok, variables}`, `:error`, or `:unknown`.
@@ -114,21 +103,24 @@ defmodule ElixirScope.Case.Called do
 
   # Whether a part of it is not known.
   defp doubtful?(call),
-    do:
-      call.outcome == :unknown or FirstCut.find(call.args) != nil or
-        Enum.any?(endings(call), &(FirstCut.find(&1) != nil))
+    do: call.outcome == :unknown or Enum.any?(call.args, &cut?/1) or Enum.any?(endings(call), &cut?/1)
+
+  # Most values are small.
+  defp cut?(value) when is_atom(value) or is_number(value) or is_binary(value) or is_pid(value), do: false
+  defp cut?({kind, value}) when kind in [:returned, :raised], do: cut?(value)
+  defp cut?(value), do: FirstCut.find(value) != nil
 
   # Whether it may match, taking whatever holds an unknown part for a match.
   defp arguments?(args, possible) do
     args
     |> Enum.zip(possible)
-    |> Enum.all?(fn {arg, possible?} -> possible?.(arg) or FirstCut.find(arg) != nil end)
+    |> Enum.all?(fn {arg, possible?} -> possible?.(arg) or cut?(arg) end)
   end
 
   defp ends?(%Call{outcome: :unknown}, _asked), do: true
 
   defp ends?(call, asked),
-    do: Enum.any?(endings(call), &(asked.outcome.(&1) or FirstCut.find(&1) != nil))
+    do: Enum.any?(endings(call), &(asked.outcome.(&1) or cut?(&1)))
 
   defp first(%{calls: calls} = seen) do
     Enum.find_value(calls, {:not_yet, seen}, fn

@@ -79,6 +79,7 @@ defmodule ElixirScope.Case.Candidates do
   defp value(%Change{state: state}), do: {:ok, state}
   defp value(%Message{content: content}), do: {:ok, content}
   defp value(%Event{kind: :exit, data: %{reason: reason}}), do: {:ok, reason}
+  defp value(%Event{kind: :state, data: %{state: state}}), do: {:ok, state}
   defp value(_other), do: :none
 
   defp one(text, _differences, _family, _colors?) when is_binary(text), do: [@indent <> text]

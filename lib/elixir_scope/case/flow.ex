@@ -4,7 +4,10 @@ defmodule ElixirScope.Case.Flow do
   # of them fit together, and `FlowFailure` says what did not.
 
   alias ElixirScope.Case.{FlowCandidates, FlowFailure, FlowSearch, Lost, Quiet, Scope}
-  alias ElixirScope.Query.Causality
+  alias ElixirScope.Query.{Causality, Past}
+
+  # What was read of messages while one assertion runs.
+  @messages :"$elixir_scope_flow"
 
   @doc "Whether these are the processes that are asked for; `nil`: any. Called by the code of steps."
   @spec of?(tuple, [pid | nil]) :: boolean
@@ -15,17 +18,31 @@ defmodule ElixirScope.Case.Flow do
   @doc "What each step of a flow is, and its variables; waits for it, and fails where it is not so."
   @spec assert([map], non_neg_integer, keyword) :: {[term], tuple}
   def assert(steps, variables, options) do
-    bound = Tuple.duplicate(nil, variables)
-
-    case Quiet.last(fn -> found(ask(steps, bound)) end, [also: also(steps)] ++ options) do
-      {:ok, answer} -> {Enum.map(answer.matched, & &1.thing), answer.bound}
-      {_why, {:answer, answer, steps, family}} -> FlowFailure.not_found(answer, steps, family, linked(family))
+    case last(steps, variables, options) do
+      {:ok, %{answer: answer}} -> {Enum.map(answer.matched, & &1.thing), answer.bound}
       {_why, {:error, message}} -> FlowFailure.impossible(message)
+      {_why, seen} -> FlowFailure.not_found(seen.answer, seen.steps, seen.family, seen.linked)
     end
+  after
+    Process.delete(@messages)
   end
 
-  defp found({:answer, %{outcome: :found} = answer, _steps, _family}), do: {:ok, answer}
-  defp found(not_yet), do: {:not_yet, not_yet}
+  @doc "Fails when there is such a flow, and when nobody can say that there is none; waits until the test's processes are quiet."
+  @spec refute([map], non_neg_integer, String.t(), keyword) :: true
+  def refute(steps, variables, what, options) do
+    case last(steps, variables, options) do
+      {:ok, seen} -> FlowFailure.found(what, seen.answer, seen.steps, seen.family)
+      {_why, {:error, message}} -> FlowFailure.impossible(message)
+      {_why, seen} -> decided(seen, Tuple.duplicate(nil, variables), what)
+    end
+  after
+    Process.delete(@messages)
+  end
+
+  defp last(steps, variables, options) do
+    bound = Tuple.duplicate(nil, variables)
+    Quiet.last(fn -> ask(steps, bound) end, [also: also(steps)] ++ options)
+  end
 
   # Processes that are named are waited for, also where they are none of the test's.
   defp also(steps) do
@@ -43,53 +60,42 @@ defmodule ElixirScope.Case.Flow do
 
   defp local(_other), do: nil
 
-  @doc "Fails when there is such a flow, and when nobody can say that there is none; waits until the test's processes are quiet."
-  @spec refute([map], non_neg_integer, String.t(), keyword) :: true
-  def refute(steps, variables, what, options) do
-    bound = Tuple.duplicate(nil, variables)
-
-    case Quiet.last(fn -> steps |> ask(bound) |> there() end, [also: also(steps)] ++ options) do
-      {:ok, {answer, steps, family}} -> FlowFailure.found(what, answer, steps, family)
-      {_why, {:answer, answer, steps, family}} -> decided(answer, steps, family, bound, what)
-      {_why, {:error, message}} -> FlowFailure.impossible(message)
-    end
-  end
-
-  defp there({:answer, %{outcome: :found} = answer, steps, family}), do: {:ok, {answer, steps, family}}
-  defp there(not_yet), do: {:not_yet, not_yet}
-
-  defp decided(answer, steps, family, bound, what) do
-    case doubt(answer, steps, family, bound) do
+  defp decided(seen, bound, what) do
+    case doubt(seen, bound) do
       nil -> true
-      reason -> FlowFailure.undecided(what, steps, family, reason)
+      reason -> FlowFailure.undecided(what, seen.steps, seen.family, reason)
     end
   end
 
-  defp doubt(%{outcome: :gave_up}, _steps, _family, _bound), do: FlowFailure.too_many()
+  defp doubt(%{answer: %{outcome: :gave_up}}, _bound), do: FlowFailure.too_many()
 
-  defp doubt(answer, steps, family, bound) do
-    Lost.text(family) || Enum.find_value(steps, &FlowCandidates.unseen(&1, &1.candidates, family, bound)) ||
-      perhaps(answer, steps, family, bound)
+  defp doubt(seen, bound) do
+    Lost.text(seen.family) ||
+      Enum.find_value(seen.steps, &FlowCandidates.unseen(&1, &1.candidates, seen.family, bound)) ||
+      perhaps(seen, bound)
   end
 
   # Whether it would be there if what is unknown were so.
-  defp perhaps(%{doubtful: false}, _steps, _family, _bound), do: nil
+  defp perhaps(%{answer: %{doubtful: false}}, _bound), do: nil
 
-  defp perhaps(_answer, steps, family, bound) do
-    case FlowSearch.run(steps, bound, linked(family), lenient: true) do
+  defp perhaps(seen, bound) do
+    case FlowSearch.run(seen.steps, bound, seen.linked, lenient: true) do
       %{outcome: :none} -> nil
       %{outcome: :gave_up} -> FlowFailure.too_many()
-      %{outcome: :found} = answer -> FlowFailure.perhaps(answer, steps, family, linked(family))
+      %{outcome: :found} = answer -> FlowFailure.perhaps(answer, seen.steps, seen.family, seen.linked)
     end
   end
 
   defp ask(steps, bound) do
     with {:ok, family} <- Scope.family(),
          {:ok, steps} <- with_candidates(steps, family) do
-      {:answer, FlowSearch.run(steps, bound, linked(family)), steps, family}
+      linked = linked(family)
+      answer = FlowSearch.run(steps, bound, linked)
+      seen = %{answer: answer, steps: steps, family: family, linked: linked}
+      if answer.outcome == :found, do: {:ok, seen}, else: {:not_yet, seen}
     else
-      {:error, %{message: message}} -> {:error, message}
-      {:error, message} -> {:error, message}
+      {:error, %{message: message}} -> {:not_yet, {:error, message}}
+      {:error, message} -> {:not_yet, {:error, message}}
     end
   end
 
@@ -112,13 +118,36 @@ defmodule ElixirScope.Case.Flow do
     end
   end
 
-  # Where nobody can be asked, nobody knows.
+  # Where nobody can be asked, nobody knows. All questions of one look at the recording are answered from the same messages, which
+  # are read once.
   defp linked(family) do
+    past = Past.of(family.recording)
+    look = make_ref()
+    past = %{past | messages: &read_once(look, past, &1)}
+
     fn cause, effect ->
-      case Causality.before?(cause.place, effect.place, in: family.recording) do
+      case Causality.before(past, cause.place, effect.place) do
         {:ok, answer} -> answer
         {:error, _unanswered} -> :unknown
       end
+    end
+  end
+
+  defp read_once(look, past, options) do
+    read =
+      case Process.get(@messages) do
+        {^look, read} -> read
+        _of_another_look -> %{}
+      end
+
+    case read do
+      %{^options => messages} ->
+        messages
+
+      _not_yet ->
+        messages = past.messages.(options)
+        Process.put(@messages, {look, Map.put(read, options, messages)})
+        messages
     end
   end
 end

@@ -19,7 +19,7 @@ defmodule ElixirScope.Case.FlowCandidates do
           subject: {tuple, [term]},
           parts: [[term]],
           thing: Call.t() | Event.t(),
-          place: Call.t() | Event.t()
+          place: Event.t()
         }
 
   @doc "The candidates of a step by time, or why none could have been seen."
@@ -88,7 +88,7 @@ defmodule ElixirScope.Case.FlowCandidates do
         subject: {{call.pid}, List.wrap(call.args && [call.args])},
         parts: [args(call)],
         thing: call,
-        place: call
+        place: begin(call)
       }
     ]
   end
@@ -108,12 +108,14 @@ defmodule ElixirScope.Case.FlowCandidates do
         subject: {{call.pid}, []},
         parts: [args(call) ++ [%Cut{}]],
         thing: call,
-        place: call
+        place: begin(call)
       }
     ]
   end
 
   defp of_call(_kind, _another_end), do: []
+
+  defp begin(call), do: %Event{id: call.id, time: call.started, pid: call.pid}
 
   defp args(%{args: nil, mfa: {_module, _function, arity}}), do: List.duplicate(%Cut{}, arity)
   defp args(%{args: args}), do: args

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.FlowFailure do
   # What a flow that was not as expected says: how far it came, which step was not found, and what came nearest to that one.
 
   alias ElixirScope.Case.{Failure, FlowSearch}
-  alias ElixirScope.{Call, Event, Query, Text}
+  alias ElixirScope.{Call, Event, Message, Query, Text}
   alias ElixirScope.Text.Sentence
 
   @shown 8
@@ -13,6 +13,7 @@ defmodule ElixirScope.Case.FlowFailure do
   @spec not_found(FlowSearch.answer(), [map], map, function) :: no_return
   def not_found(answer, steps, family, linked) do
     number = length(answer.matched)
+    refused = refused(steps, number, answer, linked)
 
     found = [
       if(answer.outcome == :gave_up, do: "Undecided: " <> too_many()),
@@ -21,10 +22,15 @@ defmodule ElixirScope.Case.FlowFailure do
       listed(steps, answer.matched, family),
       bound(steps, answer, number),
       "",
-      nearest(steps, number, answer, family, linked)
+      unfit(refused, number, answer, family),
+      others(Enum.at(steps, number), refused)
     ]
 
-    fail("Expected this flow in the processes of this test:", steps, found, family)
+    near =
+      {for({candidate, :other} <- refused, do: near(candidate)),
+       Enum.at(steps, number).expected.(answer.bound)}
+
+    fail("Expected this flow in the processes of this test:", steps, found, family, near)
   end
 
   defp came_to(0, _count), do: "Its first step was not found."
@@ -73,13 +79,16 @@ defmodule ElixirScope.Case.FlowFailure do
     Enum.join(doubts ++ ["", listed(steps, answer.matched, family)], "\n")
   end
 
-  defp fail(expected, steps, found, family) do
+  defp fail(expected, steps, found, family, candidates \\ {[], nil}) do
+    {candidates, pattern} = candidates
+
     Failure.fail(%{
       expected: expected <> "\n\n" <> flow(steps),
       found: found |> List.flatten() |> Enum.reject(&is_nil/1) |> Enum.join("\n") |> String.trim_trailing(),
       family: family,
       server: nil,
-      candidates: []
+      candidates: candidates,
+      pattern: pattern
     })
   end
 
@@ -141,30 +150,32 @@ defmodule ElixirScope.Case.FlowFailure do
   # The variables that the step which was not found looks at.
   defp bound(steps, answer, number) do
     case Enum.at(steps, number) do
-      %{uses: [_ | _] = uses} ->
-        values = for place <- uses, do: short(elem(answer.bound, place))
-        ["", "What step #{number + 1} takes from those before: #{Enum.join(values, ", ")}"]
+      %{uses: [_ | _] = uses, names: names} ->
+        values =
+          for {place, name} <- Enum.zip(uses, names), do: "#{name} = #{short(elem(answer.bound, place))}"
+
+        ["", "From the steps before: #{Enum.join(values, ", ")}"]
 
       _looks_at_none ->
         []
     end
   end
 
-  defp nearest(steps, number, answer, family, linked) do
-    step = Enum.at(steps, number)
+  # The newest candidates of the step that was not found, and why each is none.
+  defp refused(steps, number, answer, linked) do
+    for candidate <- Enum.take(Enum.at(steps, number).candidates, -@looked),
+        refusal = FlowSearch.refusal(steps, number, answer.matched, answer.bound, candidate, linked),
+        do: {candidate, refusal}
+  end
 
-    case Enum.take(step.candidates, -@looked) do
+  # Those that match, but not here.
+  defp unfit(refused, number, answer, family) do
+    case for({candidate, refusal} <- refused, refusal != :other, do: {candidate, refusal}) do
       [] ->
-        "#{none(step)} was recorded."
+        []
 
-      candidates ->
-        refused =
-          for candidate <- candidates,
-              refusal = FlowSearch.refusal(steps, number, answer.matched, answer.bound, candidate, linked),
-              do: {candidate, refusal}
-
-        shown = refused |> Enum.sort_by(fn {_candidate, refusal} -> far(refusal) end) |> Enum.take(@shown)
-
+      unfit ->
+        shown = unfit |> Enum.sort_by(fn {_candidate, refusal} -> far(refusal) end) |> Enum.take(@shown)
         rows = for {candidate, refusal} <- shown, do: ["  " | row(candidate, family)] ++ [reason(refusal)]
 
         doubts =
@@ -172,14 +183,42 @@ defmodule ElixirScope.Case.FlowFailure do
               do: doubt(place, candidate, answer, family)
 
         [
-          "The nearest for step #{number + 1}:",
+          "These match step #{number + 1} and do not fit:",
           "",
           Text.table(rows),
-          more(length(step.candidates) - length(shown)),
-          doubts
+          more(length(unfit) - length(shown)),
+          doubts,
+          ""
         ]
     end
   end
+
+  # Candidates that do not match are shown behind it, with what differs.
+  defp others(step, refused) do
+    cond do
+      Enum.any?(refused, &match?({_candidate, :other}, &1)) ->
+        "What comes nearest to step #{step.number + 1}:"
+
+      refused == [] ->
+        "#{none(step)} was recorded."
+
+      true ->
+        nil
+    end
+  end
+
+  # With what it says, without what OTP puts around it.
+  defp near(%{subject: {{from, to}, values}, at: {time, id}}) do
+    %Message{
+      from: from,
+      to: if(is_pid(to), do: to),
+      target: to,
+      content: List.last(values),
+      sent: %{id: id, time: time}
+    }
+  end
+
+  defp near(%{thing: thing}), do: thing
 
   defp none(%{kind: :call, mfa: mfa}), do: "No call of #{Text.mfa(mfa)}"
   defp none(%{kind: :returned, mfa: mfa}), do: "No return of #{Text.mfa(mfa)}"
@@ -192,9 +231,7 @@ defmodule ElixirScope.Case.FlowFailure do
   defp far({:not_caused, _place}), do: 1
   defp far(:taken), do: 2
   defp far(:too_early), do: 3
-  defp far(:other), do: 4
 
-  defp reason(:other), do: "does not match"
   defp reason(:too_early), do: "matches, but comes too early"
   defp reason(:taken), do: "matches, but is another step already"
   defp reason({:not_caused, place}), do: "matches, but step #{place + 1} did not lead to it"

@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.FlowParse do
   @moduledoc false
   # Steps of a flow as tests write them, to the steps that `ElixirScope.Case.Flow` runs. What is wrong is said when the test is compiled.
 
-  alias ElixirScope.Case.{CallForm, Form, Pattern}
+  alias ElixirScope.Case.{CallForm, Expected, Form, Pattern}
 
   @forms "Mod.fun(args), returned(Mod.fun(args), pattern), raised(Mod.fun(args), pattern), message(from ~> to, pattern), " <>
            "state(server, pattern), exited(pid, pattern), each with `when guard` if need be, any_order do ... end, " <>
@@ -134,7 +134,7 @@ defmodule ElixirScope.Case.FlowParse do
 
   # What was led to by another thing is behind it; clocks of two processors need not be asked.
   defp placed({:leads_to, [{:step, first} | effects]}, count, before) do
-    [first] = Enum.map([first], &Map.merge(&1, %{number: count, after: before, causes: [], group: :leads_to}))
+    first = Map.merge(first, %{number: count, after: before, causes: [], group: :leads_to})
 
     {steps, count} =
       Enum.reduce(effects, {[first], count + 1}, fn {:step, step}, {steps, count} ->
@@ -152,8 +152,26 @@ defmodule ElixirScope.Case.FlowParse do
     uses = for name <- looked_at(step), name in known, uniq: true, do: name
     new = Enum.reject(variables, &(name(&1) in known))
     step = Map.merge(step, %{matcher: matcher, binds: variables, uses: uses, earlier: earlier})
-    {step, earlier ++ new}
+    {Map.put(step, :expected, expected(step, about.caller)), earlier ++ new}
   end
+
+  # What a failure holds candidates against, see `ElixirScope.Case.Candidates`.
+  defp expected(%{kind: :call} = step, caller),
+    do: quote(do: %{args: unquote(Expected.quoted(step.pattern, step.guard, caller))})
+
+  defp expected(%{kind: kind, pattern: {args, ending}} = step, caller) when kind in [:returned, :raised] do
+    key = if kind == :returned, do: :return, else: :raised
+
+    quote do
+      %{
+        :args => unquote(Expected.quoted(args, step.guard, caller)),
+        unquote(key) => unquote(Expected.quoted([ending], nil, caller))
+      }
+    end
+  end
+
+  defp expected(step, caller),
+    do: quote(do: %{value: unquote(Expected.quoted([step.pattern], step.guard, caller))})
 
   # Pins, all of the guard, and sizes in binaries.
   defp looked_at(step) do
@@ -197,8 +215,10 @@ defmodule ElixirScope.Case.FlowParse do
         after: unquote(step.after),
         causes: unquote(step.causes),
         uses: unquote(for(name <- step.uses, do: Enum.find_index(names, &(&1 == name)))),
+        names: unquote(for({name, _counter, _context} <- step.uses, do: Atom.to_string(name))),
         match: unquote(match(step, variables, place, pins)),
-        possible: unquote(for(part <- parts(step), do: possible(part, step)))
+        possible: unquote(for(part <- parts(step), do: possible(part, step))),
+        expected: unquote(within(step, variables, step.expected))
       }
     end
   end
@@ -229,13 +249,25 @@ defmodule ElixirScope.Case.FlowParse do
     found?
   end
 
-  # What was bound before is put into its variables, and what the pattern binds into its place.
-  defp match(step, variables, place, pins) do
+  # A function of what was bound before.
+  defp within(step, variables, form) do
+    quote generated: true do
+      fn elixir_scope_bound ->
+        unquote(before(step, variables)) = elixir_scope_bound
+        unquote(form)
+      end
+    end
+  end
+
+  defp before(step, variables) do
     known = Enum.map(step.earlier, &name/1)
 
-    before =
-      for variable <- variables, do: if(name(variable) in known, do: quiet(variable), else: {:_, [], nil})
+    {:{}, [],
+     for(variable <- variables, do: if(name(variable) in known, do: quiet(variable), else: {:_, [], nil}))}
+  end
 
+  # What was bound before is put into its variables, and what the pattern binds into its place.
+  defp match(step, variables, place, pins) do
     new = Enum.map(step.binds, &quiet/1)
     all = quote do: elixir_scope_bound
 
@@ -246,7 +278,7 @@ defmodule ElixirScope.Case.FlowParse do
 
     quote generated: true do
       fn {elixir_scope_pids, elixir_scope_values}, elixir_scope_bound ->
-        unquote({:{}, [], before}) = elixir_scope_bound
+        unquote(before(step, variables)) = elixir_scope_bound
 
         if ElixirScope.Case.Flow.of?(elixir_scope_pids, unquote(pins)) do
           Enum.find_value(elixir_scope_values, :error, fn elixir_scope_value ->

@@ -47,7 +47,7 @@ defmodule ElixirScope.Case.FlowSearch do
           doubtful: boolean
         }
 
-  @looks 400_000
+  @looks 2_000_000
 
   defstruct [:steps, :count, :linked, :lenient, :looks, :best, failed: %{}, links: %{}, doubtful: false]
 
@@ -108,10 +108,14 @@ defmodule ElixirScope.Case.FlowSearch do
 
   defp try_each([], search, _about, _matched, _bound), do: {:none, search}
 
-  defp try_each([candidate | more], search, {step, number, earliest} = about, matched, bound) do
+  defp try_each([%{at: at} | more], search, {_step, _number, earliest} = about, matched, bound)
+       when at < earliest,
+       do: try_each(more, search, about, matched, bound)
+
+  defp try_each([candidate | more], search, {step, number, _earliest} = about, matched, bound) do
     search = look(search)
 
-    with true <- candidate.at >= earliest and not taken?(candidate, matched),
+    with false <- taken?(candidate, matched),
          {:ok, bound_now} <- step.match.(candidate.subject, bound),
          {true, search} <- caused(step.causes, candidate, matched, number, search) do
       case place(search, number + 1, [candidate | matched], bound_now) do
@@ -120,6 +124,7 @@ defmodule ElixirScope.Case.FlowSearch do
       end
     else
       {false, search} -> try_each(more, search, about, matched, bound)
+      # Taken, or it does not match.
       _not_this_one -> try_each(more, search, about, matched, bound)
     end
   end

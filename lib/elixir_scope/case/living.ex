@@ -3,23 +3,36 @@ defmodule ElixirScope.Case.Living do
   # The processes of a test that live, asked from the VM: also those of which nothing is recorded yet.
 
   alias ElixirScope.Case.Scope
+  alias ElixirScope.Native
 
-  # Processes that were found to be none of the test's, as keys. Who made a process never changes.
-  @strangers :"$elixir_scope_strangers"
+  # When a process was first seen here by any test, of those of which all is known that will be: whoever was seen before a test began is none of its
+  # processes, and need not be looked at. The recorder's process owns the table.
+  @seen :elixir_scope_seen
+  # Entries of processes that have ended are not looked for: from so many on all are forgotten.
+  @most 20_000
 
   @doc "Those of the calling test that live, without itself, and others that are named if they do."
   @spec family([pid]) :: [pid]
   def family(also) do
-    strangers = Process.get(@strangers, %{})
-    unknown = for pid <- Process.list(), not is_map_key(strangers, pid), do: {pid, about(pid)}
-    members = join(unknown, MapSet.new([Scope.test() | Scope.allowed() ++ also]))
-    remember(strangers, unknown, members)
+    seeds = [Scope.test() | Scope.allowed() ++ also]
+    # What the test allows may have made others before.
+    began = if Scope.allowed() == [], do: Scope.since(), else: 0
+    young = for pid <- Process.list(), not older?(pid, began), do: {pid, about(pid)}
+    remember(young)
+    members = join(young, MapSet.new(seeds))
     for pid <- members, pid != self(), node(pid) == node(), Process.alive?(pid), do: pid
   end
 
-  defp join(unknown, members) do
+  defp older?(pid, began) do
+    case :ets.lookup(@seen, pid) do
+      [{_pid, seen}] -> seen < began
+      [] -> false
+    end
+  end
+
+  defp join(young, members) do
     {joining, others} =
-      Enum.split_with(unknown, fn {pid, {relatives, _settled?}} ->
+      Enum.split_with(young, fn {pid, {relatives, _settled?}} ->
         pid in members or Enum.any?(relatives, &(&1 in members))
       end)
 
@@ -29,15 +42,10 @@ defmodule ElixirScope.Case.Living do
     end
   end
 
-  defp remember(strangers, unknown, members) do
-    new = for {pid, {_relatives, true}} <- unknown, pid not in members, into: %{}, do: {pid, []}
-    Process.put(@strangers, Map.merge(strangers, new))
-  end
-
-  @doc "Looks at all of them anew: the test has said that more are its own."
-  @spec forget() :: :ok
-  def forget do
-    Process.delete(@strangers)
+  defp remember(young) do
+    now = Native.now()
+    if :ets.info(@seen, :size) > @most, do: :ets.delete_all_objects(@seen)
+    for {pid, {_relatives, true}} <- young, do: :ets.insert_new(@seen, {pid, now})
     :ok
   end
 
@@ -64,14 +72,16 @@ defmodule ElixirScope.Case.Living do
   @asking [:gen, Task, :proc_lib]
 
   @doc """
-  What a process rests at: it waits for a message that it has not got, and asked nobody. What is in its mailbox it does not want yet.
-  `:busy` when it does not rest; `nil` when it has ended.
+  Of a process that waits for a message it has not got, and asked nobody, how many messages it does not want yet and its reductions. `:busy`
+  when it does not rest; `nil` when it has ended.
   """
-  @spec rest(pid) :: {mfa, non_neg_integer} | :busy | nil
+  @spec rest(pid) :: {non_neg_integer, non_neg_integer} | :busy | nil
   def rest(pid) do
-    case Process.info(pid, [:status, :message_queue_len, :current_function]) do
-      [status: status, message_queue_len: messages, current_function: at] ->
-        if status in [:waiting, :suspended] and elem(at, 0) not in @asking, do: {at, messages}, else: :busy
+    case Process.info(pid, [:status, :message_queue_len, :current_function, :reductions]) do
+      [status: status, message_queue_len: messages, current_function: at, reductions: reductions] ->
+        if status in [:waiting, :suspended] and elem(at, 0) not in @asking,
+          do: {messages, reductions},
+          else: :busy
 
       nil ->
         nil

@@ -25,7 +25,7 @@ defmodule ElixirScope.Case.Messaged do
   def refute(asked) do
     check(asked)
 
-    case Quiet.last(fn -> look(asked) end, within: asked.within, also: local(asked)) do
+    case Quiet.settled(fn -> look(asked) end, within: asked.within, also: local(asked)) do
       {:ok, {message, _bound}} -> there(message, asked)
       {_why, seen} -> decided(seen, asked)
     end

@@ -22,6 +22,8 @@ defmodule ElixirScope.Case.Parts do
   @paired 200_000
   # Of so many of a test's last sends and deliveries.
   @last_messages 400
+  # What assertions ask the VM of processes.
+  @asked [:parent, :status, :dictionary, :current_function, :registered_name, :message_queue_len, :links]
   # Of so many of the last events calls are made.
   @recent 2_000
 
@@ -263,8 +265,9 @@ defmodule ElixirScope.Case.Parts do
   defp answer?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}, _test), do: true
 
   defp answer?({_time, {:message, %{from: nil, to: test, content: [{item, _} | _]}}}, test),
-    do: item in [:parent, :status, :dictionary, :current_function, :registered_name, :message_queue_len]
+    do: item in @asked
 
+  defp answer?({_time, {:message, %{from: nil, to: test, content: {item, _}}}}, test), do: item in @asked
   defp answer?(_step, _test), do: false
 
   @doc "The calls of the test's processes as a tree, process by process: the beginning, and the end."

@@ -2,14 +2,12 @@ defmodule ElixirScope.Case.Quiet do
   @moduledoc false
   # Waiting for what a test's processes do, without sleeping for a fixed time.
   #
-  # They are quiet when each of them waits for a message that it has not got, twice in a row with the same events recorded of them, and
-  # the question was asked between the two looks. A process that waits for an answer (`GenServer.call/3`, `Task.await/2`) is not quiet: somebody
+  # They are quiet when each of them waits for a message that it has not got, twice in a row, and has done nothing in between: then there was a
+  # moment between the two looks at which none was at work, and no message was on the way. A process that waits for an answer (`GenServer.call/3`, `Task.await/2`) is not quiet: somebody
   # may be at work on it, also somebody who is none of the test's. One that sleeps, or waits for a timer, is: nobody knows for
   # how long, and `within:` is for that.
 
-  alias ElixirScope.Case.{Living, Scope}
-  alias ElixirScope.Native
-  alias ElixirScope.Query.Server
+  alias ElixirScope.Case.Living
 
   @default 1_000
   # Milliseconds between two looks, at most.
@@ -43,6 +41,20 @@ defmodule ElixirScope.Case.Quiet do
     with {:not_yet, seen} <- ask.(), do: again(ask, {within != nil, also, ends}, {:unknown, seen}, 0)
   end
 
+  @doc """
+  The same for what is decided only when nothing more comes: it is asked when all is quiet or the time is over, or with `within:` all the time.
+  """
+  @spec settled((() -> {:ok, term} | {:not_yet, seen}), keyword) :: {:ok, term} | {:quiet | :late, seen}
+        when seen: term
+  def settled(ask, options \\ []) do
+    if Keyword.get(options, :within) do
+      last(ask, options)
+    else
+      why = settle(options)
+      with {:not_yet, seen} <- ask.(), do: {why, seen}
+    end
+  end
+
   @doc "Waits until the test's processes are quiet, or the time is over."
   @spec settle(keyword) :: :quiet | :late
   def settle(options \\ []), do: until(fn -> :not_yet end, options)
@@ -56,14 +68,14 @@ defmodule ElixirScope.Case.Quiet do
     now = look(before, also)
 
     cond do
-      now != :busy and now == before and not stay? ->
+      not stay? and same?(now, before) ->
         {:quiet, seen}
 
       System.monotonic_time(:millisecond) >= ends ->
         {:late, seen}
 
       true ->
-        wait(if(now == :busy or stay?, do: min(pause, left(ends)), else: 0))
+        if now == :busy or stay?, do: wait(min(pause, left(ends)))
         with {:not_yet, seen} <- ask.(), do: again(ask, how, {now, seen}, min(pause * 2 + 1, @longest))
     end
   end
@@ -79,28 +91,30 @@ defmodule ElixirScope.Case.Quiet do
     end
   end
 
-  # `:busy`, or what would be different if any of them had gone on. Looking for all of them takes the VM a while. When nothing is different in
-  # those that were known, none has been made by them.
-  defp look({pids, _rests, _events} = before, also) do
-    with now when now != before <- at(pids), do: look(:unknown, also)
+  # `:busy`, or what the processes are at. Looking for all of them takes the VM a while. When those that were known have not gone on, none has
+  # been made by them.
+  defp look(before, also) when is_list(before) do
+    now = at(Enum.map(before, &elem(&1, 0)))
+    if same?(now, before), do: now, else: look(:unknown, also)
   end
 
-  defp look(_busy_or_unknown, also), do: also |> Living.family() |> Enum.sort() |> at()
+  defp look(_busy_or_unknown, also), do: also |> Living.family() |> at()
 
   defp at(pids) do
-    rests = Enum.map(pids, &Living.rest/1)
-    if :busy in rests, do: :busy, else: {pids, rests, events(pids)}
+    rests = for pid <- pids, rest = Living.rest(pid), do: {pid, rest}
+    if List.keymember?(rests, :busy, 1), do: :busy, else: rests
   end
 
-  defp events(pids) do
-    case Scope.recording() do
-      {:ok, recording} ->
-        numbers = for pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers
-        Native.flush(recording.handle)
-        Native.seen(recording.handle, numbers)
+  # Looking at a process takes one of its reductions, and taking a message nine at least.
+  @looks 4
 
-      {:error, _not_recorded} ->
-        []
-    end
+  defp same?(now, before) when is_list(now) and is_list(before) and length(now) == length(before) do
+    now
+    |> Enum.zip(before)
+    |> Enum.all?(fn {{pid, {messages, reductions}}, {other, {before, earlier}}} ->
+      pid == other and messages == before and reductions - earlier <= @looks
+    end)
   end
+
+  defp same?(_now, _before), do: false
 end

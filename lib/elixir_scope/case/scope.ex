@@ -5,7 +5,6 @@ defmodule ElixirScope.Case.Scope do
   # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
   # (`Native.family/4`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
-  alias ElixirScope.Case.Living
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.Server
 
@@ -43,7 +42,7 @@ defmodule ElixirScope.Case.Scope do
   @spec allow(pid) :: :ok
   def allow(pid) when is_pid(pid) do
     Process.put(@allowed, [pid | allowed()])
-    Living.forget()
+    :ok
   end
 
   @doc "The processes that were allowed."
@@ -91,23 +90,53 @@ defmodule ElixirScope.Case.Scope do
   def family do
     about = about()
 
-    with {:ok, recording} <- Query.recording([]), :ok <- records(recording, about.since) do
-      seeds = [about.test | allowed()]
-      {members, born} = members(recording, seeds, about.since)
-
-      {:ok,
-       %__MODULE__{
-         recording: recording,
-         pids: Enum.uniq(seeds ++ Enum.map(members, &elem(&1, 0))),
-         processes: Enum.map(members, &elem(&1, 1)),
-         since: about.since || born || 0,
-         test: about.test
-       }}
+    with {:ok, recording} <- Query.recording([]),
+         {state, _started, known_until} = Native.bounds(recording.handle),
+         :ok <- records(state, known_until, recording, about.since || 0) do
+      %{seeds: seeds, makers: makers, since: since} = native(about)
+      {:ok, answer(Native.family(recording.handle, seeds, makers, since), recording, about)}
     end
   end
 
-  defp members(recording, seeds, since),
-    do: Native.family(recording.handle, numbers(seeds), numbers(makers()), since || 0)
+  @doc """
+  The same, and of a function `{key, whether its calls are only counted}` of each of its sites, and its calls in these processes since the
+  test began, as the native library gives them.
+  """
+  @spec calls(mfa) :: {:ok, t, [{non_neg_integer, boolean}], [tuple]} | {:error, Error.t()}
+  def calls({module, function, arity}) do
+    about = about()
+    function = {Atom.to_string(module), Atom.to_string(function), arity}
+
+    with {:ok, recording} <- asked(),
+         {state, known_until, told, sites, calls} =
+           Native.family_calls(recording.handle, native(about), function),
+         :ok <- records(state, known_until, recording, about.since || 0) do
+      {:ok, answer(told, recording, about), sites, calls}
+    end
+  end
+
+  # What was captured is written down by the question itself.
+  defp asked do
+    case Recorder.current() do
+      {:ok, %Recording{overflow: :overwrite}} -> Query.recording([])
+      current_or_none -> current_or_none
+    end
+  end
+
+  defp native(about),
+    do: %{seeds: numbers(seeds(about)), makers: numbers(makers()), since: about.since || 0}
+
+  defp seeds(about), do: [about.test | allowed()]
+
+  defp answer({members, born}, recording, about) do
+    %__MODULE__{
+      recording: recording,
+      pids: Enum.uniq(seeds(about) ++ Enum.map(members, &elem(&1, 0))),
+      processes: Enum.map(members, &elem(&1, 1)),
+      since: about.since || born || 0,
+      test: about.test
+    }
+  end
 
   defp numbers(pids), do: for(pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers)
 
@@ -130,15 +159,11 @@ defmodule ElixirScope.Case.Scope do
   end
 
   # Of a test that began after the end nothing was recorded, whatever it did.
-  defp records(recording, since) do
-    case Native.bounds(recording.handle) do
-      {state, _started, last} when state in [:stopped, :failed] ->
-        if last < (since || 0), do: ended(state, recording), else: :ok
+  defp records(state, known_until, recording, since)
+       when state in [:stopped, :failed] and known_until < since,
+       do: ended(state, recording)
 
-      _goes_on ->
-        :ok
-    end
-  end
+  defp records(_state, _known_until, _recording, _since), do: :ok
 
   defp ended(state, recording) do
     Error.new(

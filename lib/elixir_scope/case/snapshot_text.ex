@@ -17,6 +17,8 @@ defmodule ElixirScope.Case.SnapshotText do
   """
   @spec lines(Trace.t(), [atom]) :: {:ok, [String.t()]} | :none | :many
   def lines(%Trace{} = trace, shown) do
+    # All that was captured before.
+    {:ok, _recording} = Query.recording(in: trace.recording)
     things = things(trace, shown)
 
     case Enum.count(things) do
@@ -58,6 +60,10 @@ defmodule ElixirScope.Case.SnapshotText do
   defp called(%Event{kind: :process, data: %{name: name}})
        when is_atom(name) and name not in [nil, :undefined],
        do: inspect(name)
+
+  # Of a supervisor it is the module that says what it supervises.
+  defp called(%Event{kind: :process, data: %{initial_call: {:supervisor, module, _arity}}}),
+    do: if(module == Supervisor.Default, do: "Supervisor", else: inspect(module))
 
   defp called(%Event{kind: :process, data: %{initial_call: {module, function, arity}}})
        when is_atom(module) and module not in [:erlang, :proc_lib] do
@@ -110,9 +116,11 @@ defmodule ElixirScope.Case.SnapshotText do
 
   # A call that ended with a tail call ends as that one does. One that was open at the end of the trace has no end in it.
   defp of_call(call, ended, trace) do
+    open? = call.outcome == :open or (ended != nil and call.finished > trace.until)
+    call = if open?, do: %{call | outcome: :open}, else: call
     begin = %{pid: call.pid, at: {call.id, 1, 0}, kind: :call, about: call}
 
-    if call.tail or ended == nil or call.finished > trace.until,
+    if call.tail or open? or ended == nil,
       do: [begin],
       else: [begin, %{pid: call.pid, at: {ended, 0, -call.id}, kind: :end, about: call}]
   end

@@ -37,7 +37,7 @@ defmodule ElixirScope.Case.Stated do
   end
 
   def assert(%{when: :always} = asked) do
-    case Quiet.last(fn -> broken(asked) end, within: asked.within, also: local(asked.server)) do
+    case Quiet.settled(fn -> broken(asked) end, within: asked.within, also: local(asked.server)) do
       {:ok, {family, event, states}} -> broken(family, event, states, asked)
       {_why, {family, states}} -> always(family, states, asked)
     end
@@ -107,7 +107,7 @@ defmodule ElixirScope.Case.Stated do
 
   defp pid(family, server) do
     case Server.find(family.recording, server, @latest) do
-      {:ok, {id, serial}} -> :erlang.list_to_pid(~c"<0.#{id}.#{serial}>")
+      {:ok, {id, serial}} -> :erlang.list_to_pid(String.to_charlist("<0.#{id}.#{serial}>"))
       {:error, _} -> nil
     end
   end

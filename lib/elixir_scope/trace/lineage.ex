@@ -49,11 +49,7 @@ defmodule ElixirScope.Trace.Lineage do
   end
 
   # A pid that was given anew can come from one that came from it.
-  defp circle?(_found, nil, _pid), do: false
-  defp circle?(_found, pid, pid), do: true
-
-  defp circle?(found, parent, pid),
-    do: length(ancestry(found, parent, [])) > map_size(found) or pid in ancestry(found, parent, [])
+  defp circle?(found, parent, pid), do: pid in ancestry(found, parent, [])
 
   defp ancestry(_found, nil, above), do: above
 
