@@ -80,7 +80,10 @@ defmodule ElixirScope.AssertCalledTest do
     end
 
     test "for processes that have recorded nothing yet, and those that they make" do
-      work = fn -> Enum.each(1..2_000, &:erlang.phash2/1) && Till.sell(2, 3) end
+      work = fn ->
+        Enum.each(1..2_000, &:erlang.phash2/1)
+        Till.sell(2, 3)
+      end
 
       for _ <- 1..20 do
         spawn(fn ->
