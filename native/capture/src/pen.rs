@@ -6,11 +6,16 @@ use elixir_scope_dictionary::Known;
 use elixir_scope_event::value::{self, Short, Token};
 use elixir_scope_event::varint;
 use elixir_scope_event::{Buffer, Definition};
+use std::any::Any;
+
+/// What the writer of payloads keeps for a thread from one event to the next.
+pub type Slot = Option<Box<dyn Any>>;
 
 /// Collects the payload of an event in a buffer, behind what lies there already.
 pub struct Pen<'a> {
     session: &'a Session,
     bytes: &'a mut Buffer,
+    slot: &'a mut Slot,
     /// Where the payload begins.
     from: usize,
     ticks: Ticks,
@@ -23,15 +28,21 @@ pub struct Pen<'a> {
 impl<'a> Pen<'a> {
     /// A pen that appends to `bytes` the payload of an event that happened then.
     #[inline]
-    pub fn new(session: &'a Session, ticks: Ticks, bytes: &'a mut Buffer) -> Self {
+    pub fn new(session: &'a Session, ticks: Ticks, bytes: &'a mut Buffer, slot: &'a mut Slot) -> Self {
         let from = bytes.len();
-        Pen { session, bytes, from, ticks, undefined: false, guarded: false }
+        Pen { session, bytes, slot, from, ticks, undefined: false, guarded: false }
     }
 
     /// The session that records.
     #[inline]
     pub fn session(&self) -> &Session {
         self.session
+    }
+
+    /// What the writer keeps for the calling thread.
+    #[inline]
+    pub fn slot(&mut self) -> &mut Slot {
+        self.slot
     }
 
     /// Bytes so far.

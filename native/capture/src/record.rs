@@ -2,7 +2,7 @@
 
 use crate::brief::{Brief, TOKENS};
 use crate::session::{RingStart, Session, Thread, current, generation, is_own};
-use crate::{Pen, counts};
+use crate::{Pen, Slot, counts};
 use ahash::AHashMap;
 use elixir_scope_dictionary::Known;
 use elixir_scope_event::{BRIEF, Buffer, Definition, Kind, Out, Record, Site, value};
@@ -31,7 +31,13 @@ pub trait Origin {
 
     /// Whether something of the site is not to be recorded in this session. Who writes the payload is told by
     /// [`Pen::is_guarded`].
-    fn is_guarded(&self, _session: &Session) -> bool {
+    fn is_guarded(&self, _session: &Session, _slot: &mut Slot) -> bool {
+        false
+    }
+
+    /// Whether the event, when it is the first of its process, is to wait until the process has said who it is: until its next
+    /// event, whatever that is. A process may say instead that nothing of it is to be recorded.
+    fn waits(&self) -> bool {
         false
     }
 
@@ -66,6 +72,7 @@ struct Local {
     ring: Option<RingStart>,
     /// The record that is being made: its head, then its payload.
     bytes: Buffer,
+    slot: Slot,
     brief: Brief,
     counters: AHashMap<u64, Arc<AtomicU64>>,
 }
@@ -145,6 +152,7 @@ fn join(local: &mut Option<Local>, thread: Thread) {
         thread,
         ring: session.ring(thread).ok(),
         bytes: Buffer::default(),
+        slot: None,
         brief: Brief::default(),
         counters: AHashMap::new(),
         session,
@@ -185,7 +193,7 @@ impl Local {
         let (process, site) = (origin.process(), origin.site());
         let processes = session.known_processes(origin.speaks());
         let known = processes.contains(process) && session.sites.contains(site);
-        let met = if known { Met::BEFORE } else { meet(session, origin, process, site) };
+        let met = if known { Met::BEFORE } else { meet(session, origin, (process, site), &mut self.slot) };
         if met.own {
             return Outcome::Off;
         }
@@ -193,7 +201,7 @@ impl Local {
         self.bytes.clear();
         // The kind is no part of the head.
         self.bytes.extend(&Record { kind: Kind::Call, ticks, process, site, payload: &[] }.head());
-        let mut pen = Pen::new(session, ticks, &mut self.bytes);
+        let mut pen = Pen::new(session, ticks, &mut self.bytes, &mut self.slot);
         pen.guarded = met.guarded;
         let kind = fill(&mut pen);
         let undefined = met.undefined | pen.undefined;
@@ -202,6 +210,9 @@ impl Local {
             return Outcome::Lost;
         };
         let bytes = self.bytes.as_slice();
+        if met.new && origin.speaks() && begin(session, ring, origin, (process, kind, bytes)) == Begun::Waits {
+            return Outcome::New;
+        }
         let pushed = push(session, ring, |producer| producer.offer(kind as u32, &[bytes]));
         if pushed == Outcome::Lost {
             return Outcome::Lost;
@@ -249,7 +260,7 @@ impl Local {
 
     #[cold]
     fn begin_count(&mut self, site: u64, origin: &impl Origin) -> Outcome {
-        let (defined, _) = define_site(&self.session, origin);
+        let (defined, _) = define_site(&self.session, origin, &mut self.slot);
         if site == 0 || defined == Defined::Failed {
             self.session.count_undefined();
             return Outcome::Lost;
@@ -259,6 +270,56 @@ impl Local {
         self.counters.insert(site, counter);
         if defined == Defined::Unsourced { Outcome::Unsourced } else { Outcome::Known }
     }
+}
+
+/// What becomes of an event of a process that is not known.
+#[derive(PartialEq, Eq)]
+enum Begun {
+    /// It waits.
+    Waits,
+    /// It is to be published, and what has waited was.
+    Goes,
+}
+
+/// The first event of a process waits, if it may, for the second.
+#[cold]
+fn begin(
+    session: &Session,
+    ring: &mut RingStart,
+    origin: &impl Origin,
+    (process, kind, bytes): (u64, Kind, &[u8]),
+) -> Begun {
+    let mut all = session.held.lock();
+    let held = all.remove(&process);
+    if held.is_none() && origin.waits() {
+        all.insert(process, (kind, bytes.to_vec()));
+        return Begun::Waits;
+    }
+    drop(all);
+    if let Some(held) = held {
+        push_held(session, ring, held, bytes);
+    }
+    Begun::Goes
+}
+
+/// Publishes what has waited, with the ticks of the record that it has waited for: a ring's events follow each other in time.
+fn push_held(session: &Session, ring: &mut RingStart, (kind, mut held): (Kind, Vec<u8>), later: &[u8]) {
+    if let (Some(then), Some(now)) = (held.first_chunk_mut::<8>(), later.first_chunk::<8>()) {
+        *then = *now;
+    }
+    push(session, ring, |producer| producer.offer(kind as u32, &[&held]));
+}
+
+/// The process has ended, and nothing that it has begun with is to wait any longer.
+pub fn release(origin: &impl Origin) {
+    with_local(origin, (), |local| {
+        let held = local.session.held.lock().remove(&origin.process());
+        if let (Some(held), Some(ring)) = (held, &mut local.ring) {
+            let ticks = local.session.clock.raw();
+            let now = Record { kind: Kind::Call, ticks, process: 0, site: 0, payload: &[] }.head();
+            push_held(&local.session, ring, held, &now);
+        }
+    });
 }
 
 /// Publishes a record.
@@ -282,7 +343,7 @@ fn push(
 
 /// Looks at a process or a site that may be new, and writes what they mean.
 #[cold]
-fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met {
+fn meet(session: &Session, origin: &impl Origin, (process, site): (u64, u64), slot: &mut Slot) -> Met {
     // A process of ours is never added to those that are known, so it always comes here.
     if is_own(process) {
         return Met { own: true, ..Met::BEFORE };
@@ -292,7 +353,7 @@ fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met
     let guarded = session.guarded.contains(site);
     let (defined, guarded) = match site == 0 || guarded || session.sites.contains(site) {
         true => (Defined::Whole, guarded),
-        false => define_site(session, origin),
+        false => define_site(session, origin, slot),
     };
     let unsourced = defined == Defined::Unsourced;
     Met { own: false, new, unsourced, undefined: undefined | (defined == Defined::Failed), guarded }
@@ -320,8 +381,8 @@ enum Defined {
 
 /// Says what a site means, and whether it is guarded.
 #[cold]
-fn define_site(session: &Session, origin: &impl Origin) -> (Defined, bool) {
-    let guarded = origin.is_guarded(session);
+fn define_site(session: &Session, origin: &impl Origin, slot: &mut Slot) -> (Defined, bool) {
+    let guarded = origin.is_guarded(session, slot);
     // A site whose literal does not hold its own key would be looked up in vain later.
     let site = origin.site_meaning().filter(|site| site.key == origin.site());
     let Some(site) = site else { return (Defined::Failed, guarded) };

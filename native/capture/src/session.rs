@@ -1,11 +1,12 @@
 //! What one recording shares between all threads of the VM.
 
 use crate::{Counts, Overflow, Triggers};
-use ahash::AHashSet;
+use ahash::{AHashMap, AHashSet};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_queue::SegQueue;
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Known, Sources};
+use elixir_scope_event::Kind;
 use elixir_scope_ring::file::{self, Mapped};
 use elixir_scope_ring::{Consumer, Producer};
 use parking_lot::Mutex;
@@ -76,6 +77,8 @@ pub struct Session {
     pub(crate) sites: Known,
     /// Sites of which something is not to be recorded; these are not among `sites`.
     pub(crate) guarded: Known,
+    /// First events of processes that have not said yet who they are: without ticks that hold.
+    pub(crate) held: Mutex<AHashMap<u64, (Kind, Vec<u8>)>>,
     rings: PathBuf,
     next_ring: AtomicU32,
     /// Ends that the drain has not taken yet.
@@ -169,6 +172,10 @@ pub fn sensitive(process: u64, on: bool, lives: impl Fn(u64) -> bool) {
     SENSITIVE.store(Arc::new(pids));
     drop(changing);
     forget(process);
+    if let Some(session) = current().filter(|_| on) {
+        // What was to wait is one of those.
+        session.held.lock().remove(&process);
+    }
 }
 
 /// Whether a process is one of those.
@@ -257,6 +264,7 @@ impl Session {
             watched: Known::new(1 << 14),
             sites: Known::new(1 << 14),
             guarded: Known::new(1 << 12),
+            held: Mutex::default(),
             rings,
             next_ring: AtomicU32::new(0),
             fresh: SegQueue::new(),
@@ -293,6 +301,9 @@ impl Session {
     /// Ends it: as [`Session::pause`], and no thread finds it any more.
     pub fn stop(&self) {
         self.pause();
+        // Their processes ended before they could say who they are; or whether they may be recorded.
+        let held = self.held.lock().drain().count();
+        self.undefined.fetch_add(held as u64, Ordering::Relaxed);
         let held = SESSION.load();
         if held.as_ref().is_some_and(|session| session.generation == self.generation) {
             // Unless another session took its place meanwhile.

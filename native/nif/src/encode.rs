@@ -187,7 +187,7 @@ pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<
 #[inline(never)]
 fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
     let data = state.and_then(|state| data_of(env, state));
-    let guard = redact::take(pen.session());
+    let guard = redact::take(pen);
     let guards = guard.is_on();
     let mut walk = Walk {
         env,
@@ -204,7 +204,8 @@ fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Wor
     if let Some(top) = walk.step(word, 0) {
         walk.run(top);
     }
-    redact::give(walk.guard);
+    let guard = walk.guard;
+    redact::give(pen, guard);
 }
 
 /// Appends a list of arguments, of which some are not recorded. It is no longer than functions have arguments.
@@ -497,7 +498,7 @@ impl<'a> Walk<'a, '_, '_> {
                 (place < elements.len()).then_some(Open::at(word, place))
             }
             Boxed::Map(keys, values) => {
-                if self.guards && !self.guard.are_plain(keys) {
+                if self.guards && !self.guard.is_plain(keys, values) {
                     return self.veiled_map(room, word, keys, values);
                 }
                 self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0))

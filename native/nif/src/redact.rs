@@ -5,17 +5,16 @@
 //! locked or allocated for it. Reading the name of an atom is what the first sight costs.
 
 use crate::heap::{self, Boxed};
-use crate::immediate::{self, Immediate};
+use crate::immediate::{self, Immediate, SMALL_ATOMS};
 use crate::meaning::atom_text;
 use crate::vm::{self, Env, Kind, Word};
 use ahash::{AHashMap, AHashSet, RandomState};
 use arc_swap::ArcSwap;
-use elixir_scope_capture::Session;
+use elixir_scope_capture::{Pen, Session, Slot};
 use elixir_scope_event::value::CutKind;
 use elixir_scope_redaction::{Keys, Names, holds_secret, may_hold, scrub};
 use parking_lot::Mutex;
 use rustler::NifMap;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -164,20 +163,41 @@ fn rules_of(generation: u64) -> Option<Arc<Rules>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 enum Verdict {
-    Plain = 1,
-    Secret = 2,
+    Plain = PLAIN,
+    Secret = SECRET,
     /// `__struct__`.
-    Marker = 3,
+    Marker = MARKER,
 }
+
+const PLAIN: u64 = 1;
+const SECRET: u64 = 2;
+const MARKER: u64 = 3;
 
 /// Texts of which is remembered what they are.
 const TEXTS: usize = 1 << 12;
 
-/// Atoms of which two bits are kept in a word.
-const ATOMS: u64 = 32;
+/// What was asked about atoms: two bits for each, a [`Verdict`] or 0. As large as can be from the beginning, but the memory is there only
+/// where it is used.
+struct Table(Vec<u64>);
 
-/// Atoms with larger numbers are kept otherwise.
-const NUMBERS: u64 = 1 << 24;
+impl Table {
+    /// Atoms in a word.
+    const ATOMS: usize = 32;
+
+    fn new() -> Self {
+        Table(vec![0; SMALL_ATOMS / Self::ATOMS])
+    }
+
+    /// What is known of an atom as [`immediate::small_atom`] gives it; 0: nothing.
+    #[inline(always)]
+    fn at(&self, atom: usize) -> u64 {
+        self.0.get(atom / Self::ATOMS).map_or(0, |bits| bits >> (atom % Self::ATOMS * 2) & 3)
+    }
+
+    fn set(&mut self, atom: usize, verdict: Verdict) {
+        self.0[atom / Self::ATOMS] |= (verdict as u64) << (atom % Self::ATOMS * 2);
+    }
+}
 
 /// Letters of the longest charlist that is a key.
 const LETTERS: usize = 64;
@@ -189,9 +209,11 @@ const CHARLIST: usize = 4_096;
 pub struct Guard {
     generation: u64,
     rules: Option<Arc<Rules>>,
-    /// Two bits for each atom: a [`Verdict`], or 0.
-    atoms: Vec<u64>,
-    /// Of atoms whose numbers are not known.
+    /// Of atoms as keys.
+    atoms: Table,
+    /// Of atoms as modules of structs: plain when all is shown.
+    modules: Table,
+    /// Of atoms as keys whose numbers are not known, or large.
     others: AHashMap<u64, Verdict>,
     /// Hashes of texts; the last bit says whether it is the name of a secret.
     texts: Vec<u64>,
@@ -202,31 +224,39 @@ pub struct Guard {
     letters: Vec<u8>,
 }
 
-thread_local! {
-    static GUARD: Cell<Option<Box<Guard>>> = const { Cell::new(None) };
-}
-
 /// The calling thread's guard for a session, to be given back.
 #[inline]
-pub fn take(session: &Session) -> Box<Guard> {
-    match GUARD.take() {
-        Some(guard) if guard.generation == session.generation() => guard,
-        _ => Guard::new(session.generation()),
+pub fn take(pen: &mut Pen<'_>) -> Box<Guard> {
+    let generation = pen.session().generation();
+    taken(generation, pen.slot())
+}
+
+#[inline]
+fn taken(generation: u64, slot: &mut Slot) -> Box<Guard> {
+    match slot.take().and_then(|held| held.downcast::<Guard>().ok()) {
+        Some(guard) if guard.generation == generation => guard,
+        _ => Guard::new(generation),
     }
 }
 
 /// Gives it back.
 #[inline]
-pub fn give(guard: Box<Guard>) {
-    GUARD.set(Some(guard));
+pub fn give(pen: &mut Pen<'_>, guard: Box<Guard>) {
+    *pen.slot() = Some(guard);
 }
 
 /// Works with the calling thread's guard.
 #[inline]
-pub fn with<R>(session: &Session, work: impl FnOnce(&mut Guard) -> R) -> R {
-    let mut guard = take(session);
+pub fn with<R>(pen: &mut Pen<'_>, work: impl FnOnce(&mut Guard) -> R) -> R {
+    let generation = pen.session().generation();
+    with_slot(generation, pen.slot(), work)
+}
+
+/// The same, where nothing is written yet.
+pub fn with_slot<R>(generation: u64, slot: &mut Slot, work: impl FnOnce(&mut Guard) -> R) -> R {
+    let mut guard = taken(generation, slot);
     let result = work(&mut guard);
-    give(guard);
+    *slot = Some(guard);
     result
 }
 
@@ -279,7 +309,8 @@ impl Guard {
         Box::new(Guard {
             generation,
             rules: rules_of(generation),
-            atoms: Vec::new(),
+            atoms: Table::new(),
+            modules: Table::new(),
             others: AHashMap::new(),
             texts: Vec::new(),
             hashes: RandomState::new(),
@@ -295,45 +326,63 @@ impl Guard {
         self.rules.is_some()
     }
 
-    /// Whether all of these are atoms that are known to be no names of secrets.
+    /// Whether all of a map is shown, which was read where it lies: its keys are atoms that are known to be no names of secrets,
+    /// and it is a struct of which all is shown, or none.
     #[inline]
-    pub fn are_plain(&self, keys: &[Word]) -> bool {
-        keys.iter().all(|key| self.known(*key) == Some(Verdict::Plain as u64))
+    pub fn is_plain(&self, keys: &[Word], values: &[Word]) -> bool {
+        keys.iter().zip(values).all(|(key, value)| {
+            match immediate::small_atom(*key).map(|atom| self.atoms.at(atom)) {
+                Some(PLAIN) => true,
+                Some(MARKER) => {
+                    immediate::small_atom(*value).is_some_and(|module| self.modules.at(module) == PLAIN)
+                }
+                _ => false,
+            }
+        })
     }
 
-    /// What is known of an atom.
+    /// What is known of an atom; 0: nothing.
     #[inline(always)]
-    fn known(&self, key: Word) -> Option<u64> {
-        let number = immediate::atom_number(key)?;
-        self.atoms.get((number / ATOMS) as usize).map(|bits| bits >> (number % ATOMS * 2) & 3)
+    fn known(&self, key: Word) -> u64 {
+        match immediate::small_atom(key).filter(|_| immediate::is_used()) {
+            Some(atom) => self.atoms.at(atom),
+            None => 0,
+        }
     }
 
     /// Whether a value under this key is a secret: an atom or a text.
     #[inline]
     pub fn is_secret(&mut self, env: Env<'_>, key: Word) -> bool {
         match self.known(key) {
-            Some(verdict @ 1..) => verdict == Verdict::Secret as u64,
-            _ => self.verdict(env, key) == Verdict::Secret,
+            0 => self.verdict(env, key) == Verdict::Secret,
+            verdict => verdict == SECRET,
         }
     }
 
     /// Whether the second of a pair is a secret, by the first. In lists of headers keys may be charlists.
     #[inline]
     pub fn is_secret_pair(&mut self, env: Env<'_>, key: Word, value: Word) -> bool {
-        let secret = match heap::read(env, key) {
+        match self.known(key) {
+            PLAIN | MARKER => false,
+            0 if matches!(immediate::read(key), Immediate::Small(_)) => false,
+            _ => self.is_secret_first(env, key) && !is_nil(env, value),
+        }
+    }
+
+    fn is_secret_first(&mut self, env: Env<'_>, key: Word) -> bool {
+        match heap::read(env, key) {
             Boxed::Cell(..) => self.is_secret_charlist(env, key),
             Boxed::Unknown if immediate::read(key) == Immediate::Unknown && env.kind(key) == Kind::List => {
                 self.is_secret_charlist(env, key)
             }
             _ => self.is_secret(env, key),
-        };
-        secret && !is_nil(env, value)
+        }
     }
 
     fn verdict(&mut self, env: Env<'_>, key: Word) -> Verdict {
         match immediate::read(key) {
             Immediate::Small(_) | Immediate::Nil => return Verdict::Plain,
-            Immediate::Word if immediate::atom_number(key).is_none() => return Verdict::Plain,
+            Immediate::Word if env.kind(key) != Kind::Atom => return Verdict::Plain,
             Immediate::Word => return self.of_atom(env, key),
             Immediate::Unknown => {}
         }
@@ -354,22 +403,19 @@ impl Guard {
 
     fn of_atom(&mut self, env: Env<'_>, atom: Word) -> Verdict {
         match self.known(atom) {
-            Some(1) => return Verdict::Plain,
-            Some(2) => return Verdict::Secret,
-            Some(3) => return Verdict::Marker,
+            PLAIN => return Verdict::Plain,
+            SECRET => return Verdict::Secret,
+            MARKER => return Verdict::Marker,
             _ => {}
         }
-        let number = immediate::atom_number(atom).filter(|number| *number < NUMBERS);
-        if number.is_none()
-            && let Some(verdict) = self.others.get(&vm::bits(atom))
-        {
+        if let Some(verdict) = self.others.get(&vm::bits(atom)) {
             return *verdict;
         }
-        self.ask(env, atom, number)
+        self.ask(env, atom)
     }
 
     #[cold]
-    fn ask(&mut self, env: Env<'_>, atom: Word, number: Option<u64>) -> Verdict {
+    fn ask(&mut self, env: Env<'_>, atom: Word) -> Verdict {
         let secret =
             |text: String| self.rules.as_ref().is_some_and(|rules| rules.keys.is_secret(text.as_bytes()));
         let verdict = if atom == words().marker {
@@ -379,17 +425,9 @@ impl Guard {
         } else {
             Verdict::Plain
         };
-        match number {
-            Some(number) => {
-                let at = (number / ATOMS) as usize;
-                if self.atoms.len() <= at {
-                    self.atoms.resize((at + 1).next_power_of_two(), 0);
-                }
-                self.atoms[at] |= (verdict as u64) << (number % ATOMS * 2);
-            }
-            None => {
-                self.others.insert(vm::bits(atom), verdict);
-            }
+        match immediate::small_atom(atom).filter(|_| immediate::is_used()) {
+            Some(atom) => self.atoms.set(atom, verdict),
+            None => _ = self.others.insert(vm::bits(atom), verdict),
         }
         verdict
     }
@@ -426,6 +464,12 @@ impl Guard {
                 Verdict::Marker => module = Some(*value),
             }
         }
+        if let Some(atom) = module.and_then(immediate::small_atom).filter(|_| immediate::is_used())
+            && self.modules.at(atom) == 0
+        {
+            let shown = module.is_none_or(|module| self.shape(module).is_none());
+            self.modules.set(atom, if shown { Verdict::Plain } else { Verdict::Secret });
+        }
         if let Some(shape) = module.and_then(|module| self.shape(module)) {
             for (place, key) in keys.iter().enumerate() {
                 match shape.hides(|(field, _)| *field == vm::bits(*key)) {
@@ -451,6 +495,9 @@ impl Guard {
 
     /// How the value under a key of a map is kept out; `module` is what [`Guard::module`] says of the map.
     pub fn hides(&mut self, env: Env<'_>, module: Option<Word>, key: Word, value: Word) -> Option<CutKind> {
+        if matches!(immediate::read(key), Immediate::Small(_)) {
+            return None;
+        }
         if self.is_secret(env, key) && !is_nil(env, value) {
             return Some(CutKind::Redacted);
         }
@@ -569,6 +616,9 @@ impl Guard {
 
     /// As [`Guard::scrubbed`], for a list of characters, which must begin with one.
     pub fn scrubbed_list(&mut self, env: Env<'_>, list: Word, write: impl FnOnce(&[u8])) -> bool {
+        if !has_sign(env, list) {
+            return false;
+        }
         let mut letters = std::mem::take(&mut self.letters);
         let found = characters(env, list, CHARLIST, &mut letters) && self.scrubbed(&letters, write);
         self.letters = letters;
@@ -632,7 +682,17 @@ fn character(env: Env<'_>, word: Word) -> Option<u8> {
 /// Reads a list of at most so many characters; `false` for anything else.
 fn characters(env: Env<'_>, list: Word, most: usize, letters: &mut Vec<u8>) -> bool {
     letters.clear();
-    let mut rest = list;
+    each_character(env, list, most, |letter| letters.push(letter))
+}
+
+/// Whether a list of characters, and of nothing else, has a sign that may stand between a name and its value.
+fn has_sign(env: Env<'_>, list: Word) -> bool {
+    let mut found = false;
+    each_character(env, list, CHARLIST, |letter| found |= may_hold(&[letter])) && found
+}
+
+fn each_character(env: Env<'_>, list: Word, most: usize, mut each: impl FnMut(u8)) -> bool {
+    let (mut rest, mut left) = (list, most);
     loop {
         let cell = match heap::read(env, rest) {
             Boxed::Cell(head, tail) => Some((head, tail)),
@@ -640,10 +700,10 @@ fn characters(env: Env<'_>, list: Word, most: usize, letters: &mut Vec<u8>) -> b
             _ => None,
         };
         let Some((head, tail)) = cell else { return is_nil(env, rest) };
-        match character(env, head) {
-            Some(letter) if letters.len() < most => letters.push(letter),
-            _ => return false,
+        match character(env, head).filter(|_| left > 0) {
+            Some(letter) => each(letter),
+            None => return false,
         }
-        rest = tail;
+        (rest, left) = (tail, left - 1);
     }
 }

@@ -24,13 +24,36 @@ const BETWEEN: usize = 24;
 /// Whether a text has a sign that may stand between a name and its value.
 #[inline]
 pub fn may_hold(text: &[u8]) -> bool {
-    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is_sign(*byte));
     match text.as_chunks::<16>() {
-        ([], _) => any(text),
+        ([], short) => may_short(short),
         (chunks, rest) => {
-            chunks.iter().any(|chunk| any(chunk)) || !rest.is_empty() && any(&text[text.len() - 16..])
+            let any = |bytes: &[u8; 16]| bytes.iter().fold(false, |any, byte| any | is_sign(*byte));
+            chunks.iter().any(any) || !rest.is_empty() && text.last_chunk::<16>().is_some_and(any)
         }
     }
+}
+
+/// As [`may_hold`], for fewer than 16 bytes: eight at once.
+#[inline]
+fn may_short(text: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        return has_sign(u64::from_le_bytes(*first)) | has_sign(u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        return has_sign(u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)));
+    }
+    text.iter().any(|byte| is_sign(*byte))
+}
+
+#[inline(always)]
+fn has_sign(eight: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // Some byte is the sign when some byte of the difference is zero.
+    let found = b"=:{%".iter().fold(0, |found, sign| {
+        let difference = eight ^ (ONES * *sign as u64);
+        found | difference.wrapping_sub(ONES) & !difference
+    });
+    found & (ONES << 7) != 0
 }
 
 #[inline(always)]
@@ -149,6 +172,10 @@ fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name
     }
     let before = text[from..start].split_last();
     let escaped = before.is_some_and(|(last, _)| *last == b'\\');
+    // As in the time of day.
+    if text[start..end].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
     let dashes = text[start..end].iter().take_while(|byte| **byte == b'-').count();
     let is_name = form != Form::Pair || before.is_some_and(|(last, rest)| opens_pair(*last, rest));
     is_name.then_some(Name { text: &text[start + dashes..end], escaped })
