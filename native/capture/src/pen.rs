@@ -7,9 +7,46 @@ use elixir_scope_event::value::{self, Short, Token};
 use elixir_scope_event::varint;
 use elixir_scope_event::{Buffer, Definition};
 use std::any::Any;
+use std::sync::atomic::Ordering;
 
-/// What the writer of payloads keeps for a thread from one event to the next.
-pub type Slot = Option<Box<dyn Any>>;
+/// What the writer of payloads keeps for a thread from one event of a session to the next.
+#[derive(Default)]
+pub struct Slot {
+    /// What it knows of atoms as keys.
+    pub keys: Table,
+    /// Of atoms as names of modules.
+    pub modules: Table,
+    /// Everything else.
+    pub rest: Option<Box<dyn Any>>,
+}
+
+/// Two bits for each of so many numbers.
+#[derive(Default)]
+pub struct Table(Vec<u64>);
+
+impl Table {
+    /// Numbers that it knows.
+    pub const NUMBERS: usize = 1 << 20;
+
+    /// Numbers in a word.
+    const WORD: usize = 32;
+
+    /// What was set; 0: nothing.
+    #[inline(always)]
+    pub fn at(&self, number: usize) -> u64 {
+        self.0.get(number / Self::WORD).map_or(0, |bits| bits >> (number % Self::WORD * 2) & 3)
+    }
+
+    /// Sets what is 0. The first time it becomes as large as can be, but memory is there only where it is used.
+    pub fn set(&mut self, number: usize, bits: u64) {
+        if self.0.is_empty() {
+            self.0 = vec![0; Self::NUMBERS / Self::WORD];
+        }
+        if let Some(word) = self.0.get_mut(number / Self::WORD) {
+            *word |= (bits & 3) << (number % Self::WORD * 2);
+        }
+    }
+}
 
 /// Collects the payload of an event in a buffer, behind what lies there already.
 pub struct Pen<'a> {
@@ -43,6 +80,17 @@ impl<'a> Pen<'a> {
     #[inline]
     pub fn slot(&mut self) -> &mut Slot {
         self.slot
+    }
+
+    /// Both.
+    pub fn session_and_slot(&mut self) -> (&Session, &mut Slot) {
+        (self.session, self.slot)
+    }
+
+    /// Whether the writer has rules for what is not to be recorded.
+    #[inline]
+    pub fn has_rules(&self) -> bool {
+        self.session.rules.load(Ordering::Relaxed)
     }
 
     /// Bytes so far.

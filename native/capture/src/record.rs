@@ -152,7 +152,7 @@ fn join(local: &mut Option<Local>, thread: Thread) {
         thread,
         ring: session.ring(thread).ok(),
         bytes: Buffer::default(),
-        slot: None,
+        slot: Slot::default(),
         brief: Brief::default(),
         counters: AHashMap::new(),
         session,

@@ -77,6 +77,8 @@ pub struct Session {
     pub(crate) sites: Known,
     /// Sites of which something is not to be recorded; these are not among `sites`.
     pub(crate) guarded: Known,
+    /// Whether there are rules for what is not to be recorded.
+    pub(crate) rules: AtomicBool,
     /// First events of processes that have not said yet who they are: without ticks that hold.
     pub(crate) held: Mutex<AHashMap<u64, (Kind, Vec<u8>)>>,
     rings: PathBuf,
@@ -264,6 +266,7 @@ impl Session {
             watched: Known::new(1 << 14),
             sites: Known::new(1 << 14),
             guarded: Known::new(1 << 12),
+            rules: AtomicBool::new(false),
             held: Mutex::default(),
             rings,
             next_ring: AtomicU32::new(0),
@@ -278,6 +281,11 @@ impl Session {
     /// Tells it apart from all other sessions, as [`generation`] does while it records.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Says that there are rules for what is not to be recorded; before it records.
+    pub fn set_rules(&self) {
+        self.rules.store(true, Ordering::Relaxed);
     }
 
     /// Records from now on, in place of any other session.

@@ -84,7 +84,7 @@ impl Origin for Caller {
 
     fn is_guarded(&self, _session: &Session, slot: &mut Slot) -> bool {
         self.asked.set(self.asked.get() + u32::from(self.guarded));
-        *slot = Some(Box::new(self.site));
+        slot.rest = Some(Box::new(self.site));
         self.guarded
     }
 }
@@ -323,7 +323,7 @@ fn the_events_of_a_guarded_site_say_so_and_those_of_others_are_not_asked_about()
     for _ in 0..3 {
         record(Kind::Call, &guarded, |pen| {
             assert!(pen.is_guarded());
-            assert!(pen.slot().as_ref().is_some_and(|kept| kept.downcast_ref() == Some(&6u64)));
+            assert!(pen.slot().rest.as_ref().is_some_and(|kept| kept.downcast_ref() == Some(&6u64)));
             pen.number(1);
         });
         let brief = record_brief(

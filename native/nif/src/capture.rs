@@ -155,8 +155,7 @@ impl Origin for Caller<'_> {
     }
 
     fn is_guarded(&self, session: &Session, slot: &mut Slot) -> bool {
-        let ask =
-            |site| redact::with_slot(session.generation(), slot, |guard| guard.is_guarded(self.env, site));
+        let ask = |site| redact::with_slot(session, slot, |guard| guard.is_guarded(self.env, site));
         self.site.is_some_and(ask)
     }
 
@@ -222,7 +221,7 @@ fn elements(env: Env<'_>, arguments: Word) -> impl Iterator<Item = Word> {
 #[inline]
 fn mask(env: Env<'_>, pen: &mut Pen<'_>, site: Word) -> Mask {
     match pen.is_guarded() {
-        true => redact::with(pen, |guard| guard.mask(env, site)),
+        true => redact::with(pen, |guard, _| guard.mask(env, site)),
         false => Mask::default(),
     }
 }
@@ -360,9 +359,11 @@ capture!(raised, [4], ok, |env, args| {
     let outcome = record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
         let mut budget = Budget::values(pen);
-        for word in &args[2..] {
-            encode::term(env, pen, &mut budget, None, *word);
+        match mask(env, pen, args[0]).all {
+            true => encode::exception(env, pen, &mut budget, args[2]),
+            false => encode::term(env, pen, &mut budget, None, args[2]),
         }
+        encode::term(env, pen, &mut budget, None, args[3]);
     });
     if outcome != Outcome::Off
         && let Some(session) = elixir_scope_capture::current()

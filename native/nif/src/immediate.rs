@@ -46,7 +46,7 @@ pub fn read(word: Word) -> Immediate {
 }
 
 /// Atoms of numbers below this are told by [`small_atom`].
-pub const SMALL_ATOMS: usize = 1 << 20;
+const SMALL_ATOMS: usize = elixir_scope_capture::Table::NUMBERS;
 
 /// The number of an atom, if the word is one as expected and the number is not large. Atoms are numbered on from 0. To be asked only where
 /// words are read here, as where a term was read by [`crate::heap`].
@@ -55,6 +55,12 @@ pub fn small_atom(word: Word) -> Option<usize> {
     const NUMBER: u64 = (SMALL_ATOMS as u64 - 1) << 6;
     let own = bits(word);
     (own & !NUMBER == ATOM).then_some((own >> 6) as usize & (SMALL_ATOMS - 1))
+}
+
+/// Whether a word is an atom. To be asked only where words are read here.
+#[inline(always)]
+pub fn is_atom(word: Word) -> bool {
+    bits(word) & 0x3F == ATOM
 }
 
 /// Whether words are read here.

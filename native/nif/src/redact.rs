@@ -5,14 +5,14 @@
 //! locked or allocated for it. Reading the name of an atom is what the first sight costs.
 
 use crate::heap::{self, Boxed};
-use crate::immediate::{self, Immediate, SMALL_ATOMS};
+use crate::immediate::{self, Immediate};
 use crate::meaning::atom_text;
 use crate::vm::{self, Env, Kind, Word};
 use ahash::{AHashMap, AHashSet, RandomState};
 use arc_swap::ArcSwap;
-use elixir_scope_capture::{Pen, Session, Slot};
+use elixir_scope_capture::{Pen, Session, Slot, Table};
 use elixir_scope_event::value::CutKind;
-use elixir_scope_redaction::{Keys, Names, holds_secret, may_hold, scrub};
+use elixir_scope_redaction::{Keys, Names, begins_with_scheme, holds_secret, may_hold, scrub};
 use parking_lot::Mutex;
 use rustler::NifMap;
 use std::sync::Arc;
@@ -150,6 +150,9 @@ pub fn publish(session: &Session, rules: Option<Rules>) {
     if sessions.len() >= SESSIONS_KEPT {
         sessions.remove(0);
     }
+    if rules.is_some() {
+        session.set_rules();
+    }
     sessions.push((session.generation(), rules.map(Arc::new)));
 }
 
@@ -176,29 +179,6 @@ const MARKER: u64 = 3;
 /// Texts of which is remembered what they are.
 const TEXTS: usize = 1 << 12;
 
-/// What was asked about atoms: two bits for each, a [`Verdict`] or 0. As large as can be from the beginning, but the memory is there only
-/// where it is used.
-struct Table(Vec<u64>);
-
-impl Table {
-    /// Atoms in a word.
-    const ATOMS: usize = 32;
-
-    fn new() -> Self {
-        Table(vec![0; SMALL_ATOMS / Self::ATOMS])
-    }
-
-    /// What is known of an atom as [`immediate::small_atom`] gives it; 0: nothing.
-    #[inline(always)]
-    fn at(&self, atom: usize) -> u64 {
-        self.0.get(atom / Self::ATOMS).map_or(0, |bits| bits >> (atom % Self::ATOMS * 2) & 3)
-    }
-
-    fn set(&mut self, atom: usize, verdict: Verdict) {
-        self.0[atom / Self::ATOMS] |= (verdict as u64) << (atom % Self::ATOMS * 2);
-    }
-}
-
 /// Letters of the longest charlist that is a key.
 const LETTERS: usize = 64;
 
@@ -207,9 +187,8 @@ const CHARLIST: usize = 4_096;
 
 /// The rules as one thread keeps them.
 pub struct Guard {
-    generation: u64,
     rules: Option<Arc<Rules>>,
-    /// Of atoms as keys.
+    /// Of atoms as keys: a [`Verdict`] each. Both tables lie in the slot while nobody works with the guard.
     atoms: Table,
     /// Of atoms as modules of structs: plain when all is shown.
     modules: Table,
@@ -224,40 +203,61 @@ pub struct Guard {
     letters: Vec<u8>,
 }
 
-/// The calling thread's guard for a session, to be given back.
-#[inline]
-pub fn take(pen: &mut Pen<'_>) -> Box<Guard> {
-    let generation = pen.session().generation();
-    taken(generation, pen.slot())
-}
-
-#[inline]
-fn taken(generation: u64, slot: &mut Slot) -> Box<Guard> {
-    match slot.take().and_then(|held| held.downcast::<Guard>().ok()) {
-        Some(guard) if guard.generation == generation => guard,
-        _ => Guard::new(generation),
-    }
+/// The calling thread's guard, to be given back. A slot is that of one session.
+pub fn take(session: &Session, slot: &mut Slot) -> Box<Guard> {
+    let rest = slot.rest.take().and_then(|rest| rest.downcast().ok());
+    let mut guard: Box<Guard> = rest.unwrap_or_else(|| Guard::new(session.generation()));
+    std::mem::swap(&mut guard.atoms, &mut slot.keys);
+    std::mem::swap(&mut guard.modules, &mut slot.modules);
+    guard
 }
 
 /// Gives it back.
-#[inline]
-pub fn give(pen: &mut Pen<'_>, guard: Box<Guard>) {
-    *pen.slot() = Some(guard);
+pub fn give(slot: &mut Slot, mut guard: Box<Guard>) {
+    std::mem::swap(&mut guard.atoms, &mut slot.keys);
+    std::mem::swap(&mut guard.modules, &mut slot.modules);
+    slot.rest = Some(guard);
 }
 
 /// Works with the calling thread's guard.
-#[inline]
-pub fn with<R>(pen: &mut Pen<'_>, work: impl FnOnce(&mut Guard) -> R) -> R {
-    let generation = pen.session().generation();
-    with_slot(generation, pen.slot(), work)
+pub fn with<R>(pen: &mut Pen<'_>, work: impl FnOnce(&mut Guard, &mut Pen<'_>) -> R) -> R {
+    let (session, slot) = pen.session_and_slot();
+    let mut guard = take(session, slot);
+    let result = work(&mut guard, pen);
+    give(pen.slot(), guard);
+    result
 }
 
 /// The same, where nothing is written yet.
-pub fn with_slot<R>(generation: u64, slot: &mut Slot, work: impl FnOnce(&mut Guard) -> R) -> R {
-    let mut guard = taken(generation, slot);
+pub fn with_slot<R>(session: &Session, slot: &mut Slot, work: impl FnOnce(&mut Guard) -> R) -> R {
+    let mut guard = take(session, slot);
     let result = work(&mut guard);
-    *slot = Some(guard);
+    give(slot, guard);
     result
+}
+
+/// Whether all of a map is shown, which was read where it lies: its keys are atoms that are known to be no names of secrets,
+/// and it is a struct of which all is shown, or none.
+#[inline]
+pub fn is_plain(slot: &Slot, keys: &[Word], values: &[Word]) -> bool {
+    keys.iter().zip(values).all(|(key, value)| {
+        match immediate::small_atom(*key).map(|atom| slot.keys.at(atom)) {
+            Some(PLAIN) => true,
+            Some(MARKER) => {
+                immediate::small_atom(*value).is_some_and(|module| slot.modules.at(module) == PLAIN)
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Whether the first of a pair is known to be no name of a secret, without a look at more than the word.
+#[inline]
+pub fn is_plain_key(slot: &Slot, key: Word) -> bool {
+    match immediate::small_atom(key).filter(|_| immediate::is_used()) {
+        Some(atom) => matches!(slot.keys.at(atom), PLAIN | MARKER),
+        None => matches!(immediate::read(key), Immediate::Small(_)),
+    }
 }
 
 /// Which values of a site's events are not recorded.
@@ -307,37 +307,15 @@ impl Guard {
     #[cold]
     fn new(generation: u64) -> Box<Self> {
         Box::new(Guard {
-            generation,
             rules: rules_of(generation),
-            atoms: Table::new(),
-            modules: Table::new(),
+            atoms: Table::default(),
+            modules: Table::default(),
             others: AHashMap::new(),
             texts: Vec::new(),
             hashes: RandomState::new(),
             masks: AHashMap::new(),
             scratch: Vec::new(),
             letters: Vec::new(),
-        })
-    }
-
-    /// Whether there are any rules.
-    #[inline]
-    pub fn is_on(&self) -> bool {
-        self.rules.is_some()
-    }
-
-    /// Whether all of a map is shown, which was read where it lies: its keys are atoms that are known to be no names of secrets,
-    /// and it is a struct of which all is shown, or none.
-    #[inline]
-    pub fn is_plain(&self, keys: &[Word], values: &[Word]) -> bool {
-        keys.iter().zip(values).all(|(key, value)| {
-            match immediate::small_atom(*key).map(|atom| self.atoms.at(atom)) {
-                Some(PLAIN) => true,
-                Some(MARKER) => {
-                    immediate::small_atom(*value).is_some_and(|module| self.modules.at(module) == PLAIN)
-                }
-                _ => false,
-            }
         })
     }
 
@@ -362,21 +340,14 @@ impl Guard {
     /// Whether the second of a pair is a secret, by the first. In lists of headers keys may be charlists.
     #[inline]
     pub fn is_secret_pair(&mut self, env: Env<'_>, key: Word, value: Word) -> bool {
-        match self.known(key) {
-            PLAIN | MARKER => false,
-            0 if matches!(immediate::read(key), Immediate::Small(_)) => false,
-            _ => self.is_secret_first(env, key) && !is_nil(env, value),
-        }
-    }
-
-    fn is_secret_first(&mut self, env: Env<'_>, key: Word) -> bool {
-        match heap::read(env, key) {
+        let secret = match heap::read(env, key) {
             Boxed::Cell(..) => self.is_secret_charlist(env, key),
             Boxed::Unknown if immediate::read(key) == Immediate::Unknown && env.kind(key) == Kind::List => {
                 self.is_secret_charlist(env, key)
             }
             _ => self.is_secret(env, key),
-        }
+        };
+        secret && !is_nil(env, value)
     }
 
     fn verdict(&mut self, env: Env<'_>, key: Word) -> Verdict {
@@ -426,7 +397,7 @@ impl Guard {
             Verdict::Plain
         };
         match immediate::small_atom(atom).filter(|_| immediate::is_used()) {
-            Some(atom) => self.atoms.set(atom, verdict),
+            Some(atom) => self.atoms.set(atom, verdict as u64),
             None => _ = self.others.insert(vm::bits(atom), verdict),
         }
         verdict
@@ -468,7 +439,7 @@ impl Guard {
             && self.modules.at(atom) == 0
         {
             let shown = module.is_none_or(|module| self.shape(module).is_none());
-            self.modules.set(atom, if shown { Verdict::Plain } else { Verdict::Secret });
+            self.modules.set(atom, if shown { PLAIN } else { SECRET });
         }
         if let Some(shape) = module.and_then(|module| self.shape(module)) {
             for (place, key) in keys.iter().enumerate() {
@@ -582,7 +553,7 @@ impl Guard {
 
     /// Whether something of a site's events is not recorded.
     pub fn is_guarded(&mut self, env: Env<'_>, site: Word) -> bool {
-        self.is_on() && !self.mask(env, site).is_empty()
+        self.rules.is_some() && !self.mask(env, site).is_empty()
     }
 
     /// The arguments of a function are secret wherever they are told.
@@ -600,7 +571,7 @@ impl Guard {
     /// Calls `write` with a text without its secrets, if it has any, and says whether it has.
     #[inline]
     pub fn scrubbed(&mut self, text: &[u8], write: impl FnOnce(&[u8])) -> bool {
-        may_hold(text) && self.scrub(text, write)
+        is_searched(text) && self.scrub(text, write)
     }
 
     #[inline(never)]
@@ -661,6 +632,23 @@ fn is_nil(env: Env<'_>, value: Word) -> bool {
         Immediate::Unknown => env.kind(value) == Kind::List && env.cell(value).is_none(),
         found => found == Immediate::Nil,
     }
+}
+
+/// Whether a term is a struct.
+pub fn is_struct(env: Env<'_>, term: Word) -> bool {
+    env.map_get(term, words().marker).is_some()
+}
+
+/// Whether two words may be those of a module and a function. Other words than atoms are rare there.
+#[inline]
+pub fn may_be_called(module: Word, function: Word) -> bool {
+    !immediate::is_used() || immediate::is_atom(module) && immediate::is_atom(function)
+}
+
+/// Whether secrets are looked for in a text.
+#[inline]
+pub fn is_searched(text: &[u8]) -> bool {
+    may_hold(text) || begins_with_scheme(text)
 }
 
 /// Whether a word may begin a list of characters.

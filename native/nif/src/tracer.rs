@@ -263,10 +263,13 @@ impl Told<'_> {
     fn traced(&self, number: u64, function: [Word; 3], results: &[Word]) {
         let (env, [module, name, arguments]) = (self.env, function);
         self.write(Kind::Traced, self.tracee, number, |pen| {
-            let (mask, result_hidden) = redact::with(pen, |guard| {
-                let result = number == 1 && guard.hides_result(env, module, name, arguments);
-                (guard.arguments(env, module, name, arguments), result)
-            });
+            let (mask, result_hidden) = match pen.has_rules() {
+                true => redact::with(pen, |guard, _| {
+                    let result = number == 1 && guard.hides_result(env, module, name, arguments);
+                    (guard.arguments(env, module, name, arguments), result)
+                }),
+                false => (None, false),
+            };
             let mut budget = Budget::values(pen);
             for (place, value) in function.iter().chain(results).enumerate() {
                 budget.at_least(pen);

@@ -8,6 +8,7 @@
 //! | `Name: Bearer value`, and the words for other schemes | also the word after the scheme |
 //! | a header with cookies or an authorization, a passphrase | the rest of the line |
 //! | `name%3Dvalue`, `%22name%22%3A%22value%22` | the value, up to an encoded sign that ends it |
+//! | `Bearer value`, `Basic value`, and nothing else | the value, whatever the rules say |
 //! | `scheme://user:value@host` | the value, whatever the rules say |
 //!
 //! A name is letters, digits, `_`, `-` and what is beyond ASCII; it may stand in brackets (`user[password]=`).
@@ -65,6 +66,11 @@ fn is_sign(byte: u8) -> bool {
 /// `is_secret` is asked about names.
 pub fn scrub(text: &[u8], out: &mut Vec<u8>, mut is_secret: impl FnMut(&[u8]) -> bool) -> bool {
     out.clear();
+    if let Some(secret) = extent::of_scheme(text) {
+        out.extend_from_slice(&text[..secret.start]);
+        out.extend_from_slice(MARK);
+        return true;
+    }
     let (mut at, mut copied) = (0, 0);
     while at < text.len() {
         let Some(step) = text[at..].iter().position(|byte| is_sign(*byte) || *byte == b',') else { break };
@@ -230,7 +236,9 @@ mod tests {
 
     fn scrubbed(text: &str) -> String {
         let (mut out, keys) = (Vec::new(), keys());
-        match may_hold(text.as_bytes()) && scrub(text.as_bytes(), &mut out, |name| keys.is_secret(name)) {
+        match (may_hold(text.as_bytes()) || extent::begins_with_scheme(text.as_bytes()))
+            && scrub(text.as_bytes(), &mut out, |name| keys.is_secret(name))
+        {
             true => String::from_utf8(out).expect("what was text is text"),
             false => text.to_string(),
         }
@@ -290,6 +298,8 @@ mod tests {
             ("password=\"abc", "password=\"[redacted]"),
             ("password=abc password=def", "password=[redacted] password=[redacted]"),
             ("accessToken=abc", "accessToken=[redacted]"),
+            ("Bearer abc.def-ghi", "Bearer [redacted]"),
+            ("basic dXNlcjpwYXNz", "basic [redacted]"),
             ("password=<abc>", "password=[redacted]>"),
         ] {
             assert_eq!(scrubbed(text), expected);
@@ -318,6 +328,8 @@ mod tests {
             "%",
             "%3D%3D",
             "mailto:bob@example.org",
+            "Bearer token",
+            "Basic knowledge of it",
         ] {
             assert_eq!(scrubbed(text), text);
         }
