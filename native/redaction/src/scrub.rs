@@ -137,9 +137,9 @@ fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name
             _ => break,
         }
     }
-    let letters = text[from..end].iter().rev().take(LONGEST + 1).take_while(|byte| is_letter(**byte)).count();
+    let letters = text[from..end].iter().rev().take(LONGEST).take_while(|byte| is_letter(**byte)).count();
     let mut start = end - letters;
-    if letters == 0 || letters > LONGEST {
+    if letters == 0 {
         return None;
     }
     // The digits of what is encoded before the name are no part of it.
