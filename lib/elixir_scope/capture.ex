@@ -43,10 +43,12 @@ defmodule ElixirScope.Capture do
     put_sources(rest)
   end
 
-  # Of a process that asks not to be looked at, the event that made it known is not written yet.
+  # The event that made a process known is held until it is known whether the process asks not to be looked at.
   defp introduce(join), do: if(sensitive?(), do: Native.sensitive(true), else: say_who(join))
 
   defp say_who(join) do
+    Native.speak()
+
     about = %{
       name: registered_name(),
       label: noted(:"$process_label", nil),

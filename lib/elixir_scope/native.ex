@@ -45,6 +45,7 @@ defmodule ElixirScope.Native do
   def mark(_label), do: absent(:mark)
   def mute, do: absent(:mute)
   def unmute(_pid), do: absent(:unmute)
+  def speak, do: absent(:speak)
   def sensitive(_flag), do: absent(:sensitive)
   def sensitive_other(_pid), do: absent(:sensitive_other)
   def put_source(_digest, _packed), do: absent(:put_source)

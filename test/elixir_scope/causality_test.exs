@@ -1,19 +1,11 @@
 defmodule ElixirScope.CausalityTest do
   # What happened before what. The recording is one for the VM, and each test begins a new one.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: :all
 
   alias ElixirScope.Causes.Way
   alias ElixirScope.{Clocked, Error, ListedPast, Query}
   alias ElixirScope.Ledger.{Account, Teller}
   alias ElixirScope.Query.Causality
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: :all)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp one(filters), do: filters |> ElixirScope.events() |> Enum.to_list() |> hd()
   defp why(steps), do: Enum.map(steps, & &1.why)

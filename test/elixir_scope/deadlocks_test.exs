@@ -1,20 +1,12 @@
 defmodule ElixirScope.DeadlocksTest do
   # Programs with known verdicts. The recording is one for the VM, and each test begins a new one.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: :all
 
   import ElixirScope.Circles, only: [client: 1]
   import ElixirScope.Until
 
   alias ElixirScope.{Deadlock, Error, Waiting}
   alias ElixirScope.Circles.{Barrier, Child, Link, Machine, Plain}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: :all)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp links(count), do: for(_ <- 1..count, do: elem(Link.start(), 1))
 

@@ -1,20 +1,17 @@
 defmodule ElixirScope.ProcessesTest do
   # Who lived, and the life of one process.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: false
 
   alias ElixirScope.{Error, Event, Life, Lives}
   alias ElixirScope.Mortals.{Plain, Till}
   alias ElixirScope.Query.Processes
   alias ElixirScope.Watch.Kinds
 
-  @moduletag :tmp_dir
   @moduletag capture_log: true
 
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: false)
+  setup do
     {:ok, _watched} = ElixirScope.watch(self(), spawned: true)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
+    :ok
   end
 
   defp ended(pid) do

@@ -1,17 +1,9 @@
 defmodule ElixirScope.StatsTest do
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.{Error, Stats}
   alias ElixirScope.Figures.{Counter, Kitchen}
   alias ElixirScope.Traced.{Silent, Store}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp of(stats, function, arity) do
     Enum.find(stats.functions, &(&1.mfa == {Kitchen, function, arity}))

@@ -272,6 +272,9 @@ impl Local {
     }
 }
 
+/// First events that wait at most.
+const WAITING: usize = 4_096;
+
 /// What becomes of an event of a process that is not known.
 #[derive(PartialEq, Eq)]
 enum Begun {
@@ -292,6 +295,11 @@ fn begin(
     let mut all = session.held.lock();
     let held = all.remove(&process);
     if held.is_none() && origin.waits() {
+        // Of so many that ended before they said who they are, and of whose end nobody told, one goes.
+        if let Some(other) = all.keys().next().copied().filter(|_| all.len() >= WAITING) {
+            all.remove(&other);
+            session.count_undefined();
+        }
         all.insert(process, (kind, bytes.to_vec()));
         return Begun::Waits;
     }
@@ -310,7 +318,7 @@ fn push_held(session: &Session, ring: &mut RingStart, (kind, mut held): (Kind, V
     push(session, ring, |producer| producer.offer(kind as u32, &[&held]));
 }
 
-/// The process has ended, and nothing that it has begun with is to wait any longer.
+/// Publishes the first event of a process, if it waits: the process may be recorded, or has ended and did not ask for more.
 pub fn release(origin: &impl Origin) {
     with_local(origin, (), |local| {
         let held = local.session.held.lock().remove(&origin.process());

@@ -29,6 +29,7 @@
 //! | function | records |
 //! |---|---|
 //! | `generation()` | nothing; a number that tells recordings apart (in its last 24 bits, when states are to be told again), 0 when off |
+//! | `speak()` | the first event of the calling process, which is held until then: it may be recorded |
 //! | `sensitive(on)` | nothing, from now on, of the calling process, nor what is sent to it; or it is recorded again |
 //! | `sensitive_other(pid)` | nothing, from now on, of another process |
 //! | `own()` | nothing, from now on, of the calling process |
@@ -467,6 +468,11 @@ capture!(generation, [0], ok, |env, _| {
 
 capture!(own, [0], ok, |env, _| {
     elixir_scope_capture::own(env.caller().map_or(0, vm::bits));
+    words().ok
+});
+
+capture!(speak, [0], ok, |env, _| {
+    elixir_scope_capture::release(&Caller::new(env, None));
     words().ok
 });
 

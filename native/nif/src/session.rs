@@ -203,6 +203,8 @@ fn pause(env: Env<'_>, handle: ResourceArc<Handle>) -> Atom {
 fn resume(env: Env<'_>, handle: ResourceArc<Handle>) -> Atom {
     let paused = |recorder: &&Recorder| !recorder.has_ended() && !recorder.session().is_recording();
     if let Some(recorder) = handle.recorder.as_ref().filter(paused) {
+        // What they have said of themselves meanwhile was not heard.
+        recorder.session().forget_processes();
         recorder.session().resume();
         crate::capture::note(env, Kind::Resume);
     }
