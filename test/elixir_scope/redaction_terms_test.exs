@@ -89,13 +89,15 @@ defmodule ElixirScope.RedactionTermsTest do
           {Map.put(large, :cookie, "x"), Map.put(large, :cookie, redacted)},
           {[password: "x", name: "y"], [password: redacted, name: "y"]},
           {{"authorization", "x"}, {"authorization", redacted}},
-          {{'set-cookie', 'x'}, {'set-cookie', redacted}},
+          {{~c"set-cookie", ~c"x"}, {~c"set-cookie", redacted}},
           {{:password, "x", 1}, {:password, "x", 1}},
           {%Card{holder: "y", number: 7}, %Card{holder: "y", number: redacted}},
           {MapSet.new([:password, :name]), MapSet.new([:password, :name])},
           {url <> "x", url <> "[redacted]"},
-          {'password=x', 'password=[redacted]'},
-          {[0 | 'password=x'], [0 | 'password=x']},
+          {~c"password=x", ~c"password=[redacted]"},
+          {[0 | ~c"password=x"], [0 | ~c"password=x"]},
+          {"Bearer abc.def.ghi", "Bearer [redacted]"},
+          {"ecto://user:x@host/db", "ecto://user:[redacted]@host/db"},
           {"tokens: 12", "tokens: 12"},
           {[tokens: 12], [tokens: 12]}
         ] do
@@ -133,7 +135,8 @@ defmodule ElixirScope.RedactionTermsTest do
 
       if kept?,
         do: assert(recorded == fun),
-        else: assert(%Cut{kind: :redacted, kept: "#Fun<Elixir.ElixirScope.RedactionTermsTest" <> _} = recorded)
+        else:
+          assert(%Cut{kind: :redacted, kept: "#Fun<Elixir.ElixirScope.RedactionTermsTest" <> _} = recorded)
     end
   end
 
@@ -180,7 +183,16 @@ defmodule ElixirScope.RedactionTermsTest do
   end
 
   defp name do
-    Enum.random([:password, :api_key, "password", "Set-Cookie", "X-Auth-Token", :door_pin, :userPassword, "ssn"])
+    Enum.random([
+      :password,
+      :api_key,
+      "password",
+      "Set-Cookie",
+      "X-Auth-Token",
+      :door_pin,
+      :userPassword,
+      "ssn"
+    ])
   end
 
   defp secret, do: Enum.random([@secret, [@secret], %{x: @secret}, {1, @secret}, :s3cr3t, fn -> @secret end])
@@ -190,7 +202,10 @@ defmodule ElixirScope.RedactionTermsTest do
   defp changed(%{} = map), do: Map.new(map, fn {key, value} -> {key, changed(value)} end)
   defp changed([head | tail]), do: [changed(head) | if(:rand.uniform(5) == 1, do: [], else: changed(tail))]
   defp changed({key, value}), do: {key, changed(value)}
-  defp changed(text) when is_binary(text), do: Enum.random([text, text <> "password=" <> @secret, @secret |> named()])
+
+  defp changed(text) when is_binary(text),
+    do: Enum.random([text, text <> "password=" <> @secret, @secret |> named()])
+
   defp changed(number) when is_integer(number), do: Enum.random([number, number + 1])
   defp changed(other), do: other
 
