@@ -13,7 +13,7 @@ account = ElixirScope.Redacted.Account
 {Late, :only, [late]} = List.keyfind(rules.views, Late, 0)
 
 IO.puts(
-  "consolidated #{Protocol.consolidated?(ElixirScope.Recordable)} views #{kind}:#{Enum.join(fields, ",")} secret #{secret} late #{late}"
+  "#{System.pid()} consolidated #{Protocol.consolidated?(ElixirScope.Recordable)} views #{kind}:#{Enum.join(fields, ",")} secret #{secret} late #{late}"
 )
 
 defmodule Failing do
@@ -29,3 +29,5 @@ end
 IO.puts(error.message)
 {:error, ^error} = ElixirScope.start(dir: System.tmp_dir!())
 IO.puts("nothing begins")
+# Until it is killed: who reads this may close it.
+Process.sleep(:infinity)

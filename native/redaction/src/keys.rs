@@ -2,7 +2,7 @@
 
 use ahash::AHashSet;
 
-/// Bytes of the longest name that is looked for in a text.
+/// Bytes of the longest name that is looked for in a text; of a longer one only so many are looked at, up to its end.
 pub const LONGEST: usize = 128;
 
 /// Which names are those of secrets. Names are compared in lower case, with `-` as `_`; `accessToken` is also `access_token`.
