@@ -133,7 +133,8 @@ defmodule ElixirScope.RedactionTermsTest do
 
       if kept?,
         do: assert(recorded == fun),
-        else: assert(%Cut{kind: :redacted, kept: "#Fun<Elixir.ElixirScope.RedactionTermsTest" <> _} = recorded)
+        else:
+          assert(%Cut{kind: :redacted, kept: "#Fun<Elixir.ElixirScope.RedactionTermsTest" <> _} = recorded)
     end
   end
 
@@ -180,7 +181,16 @@ defmodule ElixirScope.RedactionTermsTest do
   end
 
   defp name do
-    Enum.random([:password, :api_key, "password", "Set-Cookie", "X-Auth-Token", :door_pin, :userPassword, "ssn"])
+    Enum.random([
+      :password,
+      :api_key,
+      "password",
+      "Set-Cookie",
+      "X-Auth-Token",
+      :door_pin,
+      :userPassword,
+      "ssn"
+    ])
   end
 
   defp secret, do: Enum.random([@secret, [@secret], %{x: @secret}, {1, @secret}, :s3cr3t, fn -> @secret end])
@@ -190,7 +200,10 @@ defmodule ElixirScope.RedactionTermsTest do
   defp changed(%{} = map), do: Map.new(map, fn {key, value} -> {key, changed(value)} end)
   defp changed([head | tail]), do: [changed(head) | if(:rand.uniform(5) == 1, do: [], else: changed(tail))]
   defp changed({key, value}), do: {key, changed(value)}
-  defp changed(text) when is_binary(text), do: Enum.random([text, text <> "password=" <> @secret, @secret |> named()])
+
+  defp changed(text) when is_binary(text),
+    do: Enum.random([text, text <> "password=" <> @secret, @secret |> named()])
+
   defp changed(number) when is_integer(number), do: Enum.random([number, number + 1])
   defp changed(other), do: other
 
