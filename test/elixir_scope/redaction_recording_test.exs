@@ -154,7 +154,7 @@ defmodule ElixirScope.RedactionRecordingTest do
 
   defp sensitive(secret) do
     inside(fn ->
-      # From here on its messages are recorded, where the VM tells them.
+      # From here on its messages are recorded.
       Login.echo(:begun)
 
       for how <- [:at_once, :before] do
@@ -179,9 +179,6 @@ defmodule ElixirScope.RedactionRecordingTest do
   end
 
   defp inside(fun), do: fun |> Task.async() |> Task.await(60_000)
-
-  # Since OTP 27 the VM tells the messages of processes that run instrumented code without being asked.
-  defp told, do: if(String.to_integer(System.otp_release()) >= 27, do: [:send, :receive], else: [])
 
   # Of each file its bytes.
   defp bytes(path) do
@@ -217,7 +214,9 @@ defmodule ElixirScope.RedactionRecordingTest do
 
   describe "the bytes of a recording hold no secret" do
     test "in its rings, while it is recorded", %{tmp_dir: dir, secrets: secrets} do
-      {:ok, recording} = ElixirScope.start(dir: dir, overflow: :overwrite, redact: @redact)
+      {:ok, recording} =
+        ElixirScope.start(dir: dir, overflow: :overwrite, redact: @redact, watch: :instrumented)
+
       user = program(secrets)
       files = bytes(recording.path)
       assert found?(for({file, _} = read <- files, Path.extname(file) == ".ring", do: read), user)
@@ -230,7 +229,7 @@ defmodule ElixirScope.RedactionRecordingTest do
     end
 
     test "in its store, and in what is read from it", %{tmp_dir: dir, secrets: secrets} do
-      {:ok, recording} = ElixirScope.start(dir: dir, redact: @redact, pack: false)
+      {:ok, recording} = ElixirScope.start(dir: dir, redact: @redact, watch: :instrumented, pack: false)
       user = program(secrets)
       :ok = ElixirScope.stop()
       files = bytes(recording.path)
@@ -243,7 +242,7 @@ defmodule ElixirScope.RedactionRecordingTest do
       search(events, secrets)
 
       # What each kind of event would have said.
-      for kind <- [:call, :return, :binding, :raise, :take, :state] ++ told() do
+      for kind <- [:call, :return, :binding, :raise, :take, :state, :send, :receive] do
         assert Enum.any?(
                  ElixirScope.events(in: opened, kind: kind),
                  &Term.mentions?(&1.data, %Cut{kind: :redacted})
@@ -252,7 +251,14 @@ defmodule ElixirScope.RedactionRecordingTest do
     end
 
     test "also when it was packed", %{tmp_dir: dir, secrets: secrets} do
-      {:ok, recording} = ElixirScope.start(dir: dir, redact: @redact, limits: [segment_bytes: 1024 * 1024])
+      {:ok, recording} =
+        ElixirScope.start(
+          dir: dir,
+          redact: @redact,
+          watch: :instrumented,
+          limits: [segment_bytes: 1024 * 1024]
+        )
+
       user = program(secrets)
       for n <- 1..400, do: Login.echo({n, :binary.copy(<<rem(n, 7) + ?a>>, 8_000)})
       :ok = ElixirScope.stop()
@@ -278,7 +284,7 @@ defmodule ElixirScope.RedactionRecordingTest do
     @redacted %Cut{kind: :redacted}
 
     setup %{tmp_dir: dir} do
-      {:ok, recording} = ElixirScope.start(dir: dir, redact: @redact)
+      {:ok, recording} = ElixirScope.start(dir: dir, redact: @redact, watch: :instrumented)
       %{recording: recording}
     end
 
