@@ -89,13 +89,15 @@ defmodule ElixirScope.RedactionTermsTest do
           {Map.put(large, :cookie, "x"), Map.put(large, :cookie, redacted)},
           {[password: "x", name: "y"], [password: redacted, name: "y"]},
           {{"authorization", "x"}, {"authorization", redacted}},
-          {{'set-cookie', 'x'}, {'set-cookie', redacted}},
+          {{~c"set-cookie", ~c"x"}, {~c"set-cookie", redacted}},
           {{:password, "x", 1}, {:password, "x", 1}},
           {%Card{holder: "y", number: 7}, %Card{holder: "y", number: redacted}},
           {MapSet.new([:password, :name]), MapSet.new([:password, :name])},
           {url <> "x", url <> "[redacted]"},
-          {'password=x', 'password=[redacted]'},
-          {[0 | 'password=x'], [0 | 'password=x']},
+          {~c"password=x", ~c"password=[redacted]"},
+          {[0 | ~c"password=x"], [0 | ~c"password=x"]},
+          {"Bearer abc.def.ghi", "Bearer [redacted]"},
+          {"ecto://user:x@host/db", "ecto://user:[redacted]@host/db"},
           {"tokens: 12", "tokens: 12"},
           {[tokens: 12], [tokens: 12]}
         ] do

@@ -17,8 +17,8 @@ mod session;
 
 pub use counts::Counts;
 pub use overflow::{Overflow, Triggers};
-pub use pen::Pen;
-pub use record::{Origin, Outcome, count, record, record_as, record_brief, speak};
+pub use pen::{Pen, Slot, Table};
+pub use record::{Origin, Outcome, count, record, record_as, record_brief, release};
 pub use session::{
     Limits, RingEnd, Session, Thread, current, epoch, generation, is_ours, is_sensitive, mute, own, sensitive,
     unmute,

@@ -6,11 +6,53 @@ use elixir_scope_dictionary::Known;
 use elixir_scope_event::value::{self, Short, Token};
 use elixir_scope_event::varint;
 use elixir_scope_event::{Buffer, Definition};
+use std::any::Any;
+use std::sync::atomic::Ordering;
+
+/// What the writer of payloads keeps for a thread from one event of a session to the next.
+#[derive(Default)]
+pub struct Slot {
+    /// What it knows of atoms as keys.
+    pub keys: Table,
+    /// Of atoms as names of modules.
+    pub modules: Table,
+    /// Everything else.
+    pub rest: Option<Box<dyn Any>>,
+}
+
+/// Two bits for each of so many numbers.
+#[derive(Default)]
+pub struct Table(Vec<u64>);
+
+impl Table {
+    /// Numbers that it knows.
+    pub const NUMBERS: usize = 1 << 20;
+
+    /// Numbers in a word.
+    const WORD: usize = 32;
+
+    /// What was set; 0: nothing.
+    #[inline(always)]
+    pub fn at(&self, number: usize) -> u64 {
+        self.0.get(number / Self::WORD).map_or(0, |bits| bits >> (number % Self::WORD * 2) & 3)
+    }
+
+    /// Sets what is 0. The first time it becomes as large as can be, but memory is there only where it is used.
+    pub fn set(&mut self, number: usize, bits: u64) {
+        if self.0.is_empty() {
+            self.0 = vec![0; Self::NUMBERS / Self::WORD];
+        }
+        if let Some(word) = self.0.get_mut(number / Self::WORD) {
+            *word |= (bits & 3) << (number % Self::WORD * 2);
+        }
+    }
+}
 
 /// Collects the payload of an event in a buffer, behind what lies there already.
 pub struct Pen<'a> {
     session: &'a Session,
     bytes: &'a mut Buffer,
+    slot: &'a mut Slot,
     /// Where the payload begins.
     from: usize,
     ticks: Ticks,
@@ -23,15 +65,32 @@ pub struct Pen<'a> {
 impl<'a> Pen<'a> {
     /// A pen that appends to `bytes` the payload of an event that happened then.
     #[inline]
-    pub fn new(session: &'a Session, ticks: Ticks, bytes: &'a mut Buffer) -> Self {
+    pub fn new(session: &'a Session, ticks: Ticks, bytes: &'a mut Buffer, slot: &'a mut Slot) -> Self {
         let from = bytes.len();
-        Pen { session, bytes, from, ticks, undefined: false, guarded: false }
+        Pen { session, bytes, slot, from, ticks, undefined: false, guarded: false }
     }
 
     /// The session that records.
     #[inline]
     pub fn session(&self) -> &Session {
         self.session
+    }
+
+    /// What the writer keeps for the calling thread.
+    #[inline]
+    pub fn slot(&mut self) -> &mut Slot {
+        self.slot
+    }
+
+    /// Both.
+    pub fn session_and_slot(&mut self) -> (&Session, &mut Slot) {
+        (self.session, self.slot)
+    }
+
+    /// Whether the writer has rules for what is not to be recorded.
+    #[inline]
+    pub fn has_rules(&self) -> bool {
+        self.session.rules.load(Ordering::Relaxed)
     }
 
     /// Bytes so far.

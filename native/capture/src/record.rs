@@ -2,7 +2,7 @@
 
 use crate::brief::{Brief, TOKENS};
 use crate::session::{RingStart, Session, Thread, current, generation, is_own};
-use crate::{Pen, counts};
+use crate::{Pen, Slot, counts};
 use ahash::AHashMap;
 use elixir_scope_dictionary::Known;
 use elixir_scope_event::{BRIEF, Buffer, Definition, Kind, Out, Record, Site, value};
@@ -31,7 +31,13 @@ pub trait Origin {
 
     /// Whether something of the site is not to be recorded in this session. Who writes the payload is told by
     /// [`Pen::is_guarded`].
-    fn is_guarded(&self, _session: &Session) -> bool {
+    fn is_guarded(&self, _session: &Session, _slot: &mut Slot) -> bool {
+        false
+    }
+
+    /// Whether the event, when it is the first of its process, is to wait until the process has said who it is: until its next
+    /// event, whatever that is. A process may say instead that nothing of it is to be recorded.
+    fn waits(&self) -> bool {
         false
     }
 
@@ -39,11 +45,6 @@ pub trait Origin {
     /// does so before and beside its own events, there is nobody to ask.
     fn speaks(&self) -> bool {
         true
-    }
-
-    /// Whether the first event of a process waits until it has said that it may be recorded, see [`speak`].
-    fn is_held(&self) -> bool {
-        false
     }
 }
 
@@ -54,7 +55,7 @@ pub enum Outcome {
     Off,
     /// It was recorded.
     Known,
-    /// It is the first event of its process, which should say who it is. Where [`speak`] is still to come, the event is held until then.
+    /// It was recorded, and it is the first event of its process, which should say who it is.
     New,
     /// It was recorded, and the text of the source that it comes from is not known yet.
     Unsourced,
@@ -71,6 +72,7 @@ struct Local {
     ring: Option<RingStart>,
     /// The record that is being made: its head, then its payload.
     bytes: Buffer,
+    slot: Slot,
     brief: Brief,
     counters: AHashMap<u64, Arc<AtomicU64>>,
 }
@@ -115,16 +117,6 @@ pub fn record_brief(
     })
 }
 
-/// The calling process may be recorded: its first event, which was held until it said so, is written.
-pub fn speak(origin: &impl Origin) {
-    with_local(origin, (), |local| local.speak(origin.process()));
-}
-
-/// Whether who records an event of this kind is heard when it answers that it is the first of its process.
-fn is_answered(kind: Kind) -> bool {
-    matches!(kind, Kind::Call | Kind::Wait | Kind::Take | Kind::Mark)
-}
-
 /// Counts one call of the origin's site, and records nothing of it.
 #[inline]
 pub fn count(origin: &impl Origin) -> Outcome {
@@ -160,6 +152,7 @@ fn join(local: &mut Option<Local>, thread: Thread) {
         thread,
         ring: session.ring(thread).ok(),
         bytes: Buffer::default(),
+        slot: Slot::default(),
         brief: Brief::default(),
         counters: AHashMap::new(),
         session,
@@ -200,7 +193,7 @@ impl Local {
         let (process, site) = (origin.process(), origin.site());
         let processes = session.known_processes(origin.speaks());
         let known = processes.contains(process) && session.sites.contains(site);
-        let met = if known { Met::BEFORE } else { meet(session, origin, process, site) };
+        let met = if known { Met::BEFORE } else { meet(session, origin, (process, site), &mut self.slot) };
         if met.own {
             return Outcome::Off;
         }
@@ -208,7 +201,7 @@ impl Local {
         self.bytes.clear();
         // The kind is no part of the head.
         self.bytes.extend(&Record { kind: Kind::Call, ticks, process, site, payload: &[] }.head());
-        let mut pen = Pen::new(session, ticks, &mut self.bytes);
+        let mut pen = Pen::new(session, ticks, &mut self.bytes, &mut self.slot);
         pen.guarded = met.guarded;
         let kind = fill(&mut pen);
         let undefined = met.undefined | pen.undefined;
@@ -217,9 +210,7 @@ impl Local {
             return Outcome::Lost;
         };
         let bytes = self.bytes.as_slice();
-        if met.new && origin.is_held() && is_answered(kind) {
-            session.hold(process, kind, bytes);
-            processes.add(process);
+        if met.new && origin.speaks() && begin(session, ring, origin, (process, kind, bytes)) == Begun::Waits {
             return Outcome::New;
         }
         let pushed = push(session, ring, |producer| producer.offer(kind as u32, &[bytes]));
@@ -254,16 +245,6 @@ impl Local {
         Some(push(session, ring, |producer| producer.offer_words(kind as u32 | BRIEF, len, words)))
     }
 
-    /// Writes what is held of the process, as of now: what comes late must not be stamped early.
-    fn speak(&mut self, process: u64) {
-        let session = &*self.session;
-        let Some((kind, mut bytes)) = session.release(process) else { return };
-        let Some(ring) = &mut self.ring else { return session.count_undefined() };
-        let ticks = session.clock.raw();
-        bytes[..8].copy_from_slice(&ticks.0.to_le_bytes());
-        push(session, ring, |producer| producer.offer(kind as u32, &[&bytes]));
-    }
-
     #[inline]
     fn count(&mut self, origin: &impl Origin) -> Outcome {
         if is_own(origin.process()) {
@@ -279,7 +260,7 @@ impl Local {
 
     #[cold]
     fn begin_count(&mut self, site: u64, origin: &impl Origin) -> Outcome {
-        let (defined, _) = define_site(&self.session, origin);
+        let (defined, _) = define_site(&self.session, origin, &mut self.slot);
         if site == 0 || defined == Defined::Failed {
             self.session.count_undefined();
             return Outcome::Lost;
@@ -289,6 +270,64 @@ impl Local {
         self.counters.insert(site, counter);
         if defined == Defined::Unsourced { Outcome::Unsourced } else { Outcome::Known }
     }
+}
+
+/// First events that wait at most.
+const WAITING: usize = 4_096;
+
+/// What becomes of an event of a process that is not known.
+#[derive(PartialEq, Eq)]
+enum Begun {
+    /// It waits.
+    Waits,
+    /// It is to be published, and what has waited was.
+    Goes,
+}
+
+/// The first event of a process waits, if it may, for the second.
+#[cold]
+fn begin(
+    session: &Session,
+    ring: &mut RingStart,
+    origin: &impl Origin,
+    (process, kind, bytes): (u64, Kind, &[u8]),
+) -> Begun {
+    let mut all = session.held.lock();
+    let held = all.remove(&process);
+    if held.is_none() && origin.waits() {
+        // Of so many that ended before they said who they are, and of whose end nobody told, one goes.
+        if let Some(other) = all.keys().next().copied().filter(|_| all.len() >= WAITING) {
+            all.remove(&other);
+            session.count_undefined();
+        }
+        all.insert(process, (kind, bytes.to_vec()));
+        return Begun::Waits;
+    }
+    drop(all);
+    if let Some(held) = held {
+        push_held(session, ring, held, bytes);
+    }
+    Begun::Goes
+}
+
+/// Publishes what has waited, with the ticks of the record that it has waited for: a ring's events follow each other in time.
+fn push_held(session: &Session, ring: &mut RingStart, (kind, mut held): (Kind, Vec<u8>), later: &[u8]) {
+    if let (Some(then), Some(now)) = (held.first_chunk_mut::<8>(), later.first_chunk::<8>()) {
+        *then = *now;
+    }
+    push(session, ring, |producer| producer.offer(kind as u32, &[&held]));
+}
+
+/// Publishes the first event of a process, if it waits: the process may be recorded, or has ended and did not ask for more.
+pub fn release(origin: &impl Origin) {
+    with_local(origin, (), |local| {
+        let held = local.session.held.lock().remove(&origin.process());
+        if let (Some(held), Some(ring)) = (held, &mut local.ring) {
+            let ticks = local.session.clock.raw();
+            let now = Record { kind: Kind::Call, ticks, process: 0, site: 0, payload: &[] }.head();
+            push_held(&local.session, ring, held, &now);
+        }
+    });
 }
 
 /// Publishes a record.
@@ -312,7 +351,7 @@ fn push(
 
 /// Looks at a process or a site that may be new, and writes what they mean.
 #[cold]
-fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met {
+fn meet(session: &Session, origin: &impl Origin, (process, site): (u64, u64), slot: &mut Slot) -> Met {
     // A process of ours is never added to those that are known, so it always comes here.
     if is_own(process) {
         return Met { own: true, ..Met::BEFORE };
@@ -322,7 +361,7 @@ fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met
     let guarded = session.guarded.contains(site);
     let (defined, guarded) = match site == 0 || guarded || session.sites.contains(site) {
         true => (Defined::Whole, guarded),
-        false => define_site(session, origin),
+        false => define_site(session, origin, slot),
     };
     let unsourced = defined == Defined::Unsourced;
     Met { own: false, new, unsourced, undefined: undefined | (defined == Defined::Failed), guarded }
@@ -350,8 +389,8 @@ enum Defined {
 
 /// Says what a site means, and whether it is guarded.
 #[cold]
-fn define_site(session: &Session, origin: &impl Origin) -> (Defined, bool) {
-    let guarded = origin.is_guarded(session);
+fn define_site(session: &Session, origin: &impl Origin, slot: &mut Slot) -> (Defined, bool) {
+    let guarded = origin.is_guarded(session, slot);
     // A site whose literal does not hold its own key would be looked up in vain later.
     let site = origin.site_meaning().filter(|site| site.key == origin.site());
     let Some(site) = site else { return (Defined::Failed, guarded) };

@@ -74,11 +74,13 @@ pub struct Session {
     pub(crate) processes: Known,
     /// Processes of which the VM has told something.
     pub(crate) watched: Known,
-    /// The first events of processes that have not said yet whether they may be recorded: their kinds and bytes.
-    held: Mutex<AHashMap<u64, (Kind, Vec<u8>)>>,
     pub(crate) sites: Known,
     /// Sites of which something is not to be recorded; these are not among `sites`.
     pub(crate) guarded: Known,
+    /// Whether there are rules for what is not to be recorded.
+    pub(crate) rules: AtomicBool,
+    /// First events of processes that have not said yet who they are: without ticks that hold.
+    pub(crate) held: Mutex<AHashMap<u64, (Kind, Vec<u8>)>>,
     rings: PathBuf,
     next_ring: AtomicU32,
     /// Ends that the drain has not taken yet.
@@ -143,9 +145,6 @@ pub fn mute(process: u64) -> bool {
     muted
 }
 
-/// First events that are held at most.
-const HELD: usize = 4_096;
-
 /// Pids of processes of which nothing is recorded because they said so.
 static SENSITIVE: LazyLock<ArcSwap<AHashSet<u64>>> = LazyLock::new(ArcSwap::default);
 
@@ -175,6 +174,10 @@ pub fn sensitive(process: u64, on: bool, lives: impl Fn(u64) -> bool) {
     SENSITIVE.store(Arc::new(pids));
     drop(changing);
     forget(process);
+    if let Some(session) = current().filter(|_| on) {
+        // What was to wait is one of those.
+        session.held.lock().remove(&process);
+    }
 }
 
 /// Whether a process is one of those.
@@ -185,7 +188,6 @@ pub fn is_sensitive(process: u64) -> bool {
 
 fn forget(process: u64) {
     if let Some(session) = current() {
-        session.held.lock().remove(&process);
         session.processes.remove(process);
         session.watched.remove(process);
     }
@@ -262,9 +264,10 @@ impl Session {
             words: Known::new(1 << 16),
             processes: Known::new(1 << 14),
             watched: Known::new(1 << 14),
-            held: Mutex::default(),
             sites: Known::new(1 << 14),
             guarded: Known::new(1 << 12),
+            rules: AtomicBool::new(false),
+            held: Mutex::default(),
             rings,
             next_ring: AtomicU32::new(0),
             fresh: SegQueue::new(),
@@ -278,6 +281,11 @@ impl Session {
     /// Tells it apart from all other sessions, as [`generation`] does while it records.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Says that there are rules for what is not to be recorded; before it records.
+    pub fn set_rules(&self) {
+        self.rules.store(true, Ordering::Relaxed);
     }
 
     /// Records from now on, in place of any other session.
@@ -301,6 +309,9 @@ impl Session {
     /// Ends it: as [`Session::pause`], and no thread finds it any more.
     pub fn stop(&self) {
         self.pause();
+        // Their processes ended before they could say who they are; or whether they may be recorded.
+        let held = self.held.lock().drain().count();
+        self.undefined.fetch_add(held as u64, Ordering::Relaxed);
         let held = SESSION.load();
         if held.as_ref().is_some_and(|session| session.generation == self.generation) {
             // Unless another session took its place meanwhile.
@@ -311,24 +322,6 @@ impl Session {
     /// Whether events are taken now.
     pub fn is_recording(&self) -> bool {
         generation() == self.generation
-    }
-
-    /// Keeps the first event of a process, to be written when it has said that it may be. A process that is killed before it says
-    /// so leaves its event here; of so many that nobody asked for, one goes.
-    pub(crate) fn hold(&self, process: u64, kind: Kind, bytes: &[u8]) {
-        let mut held = self.held.lock();
-        if held.len() >= HELD
-            && let Some(oldest) = held.keys().next().copied()
-        {
-            held.remove(&oldest);
-            self.count_undefined();
-        }
-        held.insert(process, (kind, bytes.to_vec()));
-    }
-
-    /// What is held of a process, which is then the caller's.
-    pub(crate) fn release(&self, process: u64) -> Option<(Kind, Vec<u8>)> {
-        self.held.lock().remove(&process)
     }
 
     /// From now on each process says again who it is.

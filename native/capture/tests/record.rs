@@ -1,7 +1,8 @@
 //! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
 
 use elixir_scope_capture::{
-    Limits, Origin, Outcome, Session, Thread, count, current, mute, record, record_brief, unmute,
+    Limits, Origin, Outcome, Session, Slot, Thread, count, current, mute, record, record_brief, release,
+    sensitive, unmute,
 };
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Meanings, Sources};
@@ -27,11 +28,17 @@ struct Caller {
     /// The digest of the text that the site lies in.
     source: u64,
     asked: Cell<u32>,
+    waits: bool,
+    guarded: bool,
 }
 
 impl Caller {
     fn new(pid: u32, site: u64) -> Self {
-        Caller { pid, site, literal: site, source: 0, asked: Cell::new(0) }
+        Caller { pid, site, literal: site, source: 0, asked: Cell::new(0), waits: false, guarded: false }
+    }
+
+    fn waiting(pid: u32, site: u64) -> Self {
+        Caller { waits: true, ..Self::new(pid, site) }
     }
 }
 
@@ -69,6 +76,16 @@ impl Origin for Caller {
 
     fn thread(&self) -> Thread {
         Thread::Scheduler
+    }
+
+    fn waits(&self) -> bool {
+        self.waits
+    }
+
+    fn is_guarded(&self, _session: &Session, slot: &mut Slot) -> bool {
+        self.asked.set(self.asked.get() + u32::from(self.guarded));
+        slot.rest = Some(Box::new(self.site));
+        self.guarded
     }
 }
 
@@ -239,6 +256,95 @@ fn a_process_that_is_muted_is_recorded_again_when_it_is_unmuted() {
     assert_eq!(numbered(&caller, 3), Outcome::New);
     let numbers: Vec<u64> = read(&scene.rings()[0]).iter().map(|one| one.number).collect();
     assert_eq!(numbers, [0, 2, 3]);
+}
+
+#[test]
+fn the_first_event_of_a_process_waits_for_the_second() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    assert_eq!(numbered(&Caller::waiting(11, 5), 1), Outcome::New);
+    assert_eq!(numbered(&Caller::new(12, 5), 2), Outcome::New, "another process does not wait for it");
+    let numbers = || read(&scene.rings()[0]).iter().map(|seen| seen.number).collect::<Vec<_>>();
+    assert_eq!(numbers(), [2]);
+    assert_eq!(numbered(&Caller::new(11, 5), 3), Outcome::New);
+    assert_eq!(numbered(&Caller::waiting(11, 5), 4), Outcome::Known, "nothing waits any more");
+    let seen = read(&scene.rings()[0]);
+    assert_eq!(seen.iter().map(|seen| seen.number).collect::<Vec<_>>(), [2, 1, 3, 4]);
+    assert!(seen.is_sorted_by_key(|seen| seen.ticks), "a ring's events follow each other in time");
+}
+
+#[test]
+fn what_a_process_has_begun_with_is_published_when_it_ends_and_lost_when_nobody_tells() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    assert_eq!(numbered(&Caller::waiting(13, 5), 1), Outcome::New);
+    assert_eq!(numbered(&Caller::waiting(14, 5), 2), Outcome::New);
+    release(&Caller::new(13, 0));
+    release(&Caller::new(13, 0));
+    assert_eq!(read(&scene.rings()[0]).iter().map(|seen| seen.number).collect::<Vec<_>>(), [1]);
+    assert_eq!(scene.session.undefined(), 0);
+    scene.session.stop();
+    assert_eq!(scene.session.undefined(), 1);
+}
+
+#[test]
+fn of_a_process_that_asks_not_to_be_looked_at_nothing_is_recorded_until_it_takes_that_back() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    let lives = |_| true;
+    assert_eq!(numbered(&Caller::waiting(15, 5), 1), Outcome::New);
+    sensitive(pid_word(15), true, lives);
+    assert_eq!(numbered(&Caller::waiting(15, 5), 2), Outcome::Off);
+    assert_eq!(numbered(&Caller::new(15, 5), 3), Outcome::Off);
+    assert_eq!(numbered(&Caller::new(16, 5), 4), Outcome::New);
+    sensitive(pid_word(15), false, lives);
+    assert_eq!(numbered(&Caller::new(15, 5), 5), Outcome::New);
+    sensitive(pid_word(15), true, lives);
+    assert_eq!(numbered(&Caller::new(15, 5), 6), Outcome::Off, "also when it was known");
+    assert_eq!(read(&scene.rings()[0]).iter().map(|seen| seen.number).collect::<Vec<_>>(), [4, 5]);
+
+    // Very many of them come and go.
+    for pid in 100..3_000 {
+        sensitive(pid_word(pid), true, |other| {
+            other >= pid_word(pid.saturating_sub(10)) || other == pid_word(15)
+        });
+        assert_eq!(numbered(&Caller::new(pid, 5), 7), Outcome::Off);
+    }
+    assert_eq!(numbered(&Caller::new(15, 5), 8), Outcome::Off);
+    assert_eq!(numbered(&Caller::new(100, 5), 9), Outcome::New, "it ended, and another one has its pid");
+    sensitive(pid_word(15), false, |_| false);
+}
+
+#[test]
+fn the_events_of_a_guarded_site_say_so_and_those_of_others_are_not_asked_about() {
+    let _turn = turn();
+    let scene = Scene::recording(1 << 16);
+    let guarded = Caller { guarded: true, ..Caller::new(17, 6) };
+    for _ in 0..3 {
+        record(Kind::Call, &guarded, |pen| {
+            assert!(pen.is_guarded());
+            assert!(pen.slot().rest.as_ref().is_some_and(|kept| kept.downcast_ref() == Some(&6u64)));
+            pen.number(1);
+        });
+        let brief = record_brief(
+            Kind::Call,
+            &guarded,
+            0,
+            |_, _| None,
+            |pen| {
+                assert!(pen.is_guarded(), "it is never written without being asked about");
+                pen.number(1);
+            },
+        );
+        assert_eq!(brief, Outcome::Known);
+    }
+    assert_eq!(guarded.asked.get(), 3, "its process, its site, and whether it is guarded, once");
+    let other = Caller::new(17, 7);
+    record(Kind::Call, &other, |pen| {
+        assert!(!pen.is_guarded());
+        pen.number(1);
+    });
+    assert_eq!(read(&scene.rings()[0]).len(), 7);
 }
 
 #[test]

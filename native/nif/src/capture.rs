@@ -45,7 +45,7 @@ use crate::state::{self, Known};
 use crate::vm::{self, Env, Word};
 use crate::{meaning, site};
 use elixir_scope_capture::{
-    Origin, Outcome, Pen, Session, Thread, count as count_call, record, record_as, record_brief,
+    Origin, Outcome, Pen, Session, Slot, Thread, count as count_call, record, record_as, record_brief,
 };
 use elixir_scope_dictionary::Known as WordSet;
 use elixir_scope_event::{Definition, Kind, Site, StateOrigin};
@@ -107,19 +107,27 @@ pub struct Caller<'a> {
     site: Option<Word>,
     /// Whether the answer can ask it to say who it is.
     speaks: bool,
+    /// Whether it then says so at once.
+    waits: bool,
 }
 
 impl<'a> Caller<'a> {
     /// The caller of a capture function.
     #[inline]
     fn new(env: Env<'a>, site: Option<Word>) -> Self {
-        Caller { env, process: env.caller(), site, speaks: true }
+        Caller { env, process: env.caller(), site, speaks: true, waits: false }
+    }
+
+    /// The caller of a capture function that is answered by saying what is not known yet.
+    #[inline]
+    fn entering(env: Env<'a>, site: Word) -> Self {
+        Caller { waits: true, ..Self::new(env, Some(site)) }
     }
 
     /// A process of which somebody else tells something; `None`: no process.
     #[inline]
     pub fn told(env: Env<'a>, process: Option<Word>) -> Self {
-        Caller { env, process, site: None, speaks: false }
+        Caller { env, process, site: None, speaks: false, waits: false }
     }
 }
 
@@ -147,16 +155,17 @@ impl Origin for Caller<'_> {
         if vm::on_scheduler() { Thread::Scheduler } else { Thread::Other }
     }
 
-    fn is_guarded(&self, session: &Session) -> bool {
-        self.site.is_some_and(|site| redact::with(session, |guard| guard.is_guarded(self.env, site)))
+    fn is_guarded(&self, session: &Session, slot: &mut Slot) -> bool {
+        let ask = |site| redact::with_slot(session, slot, |guard| guard.is_guarded(self.env, site));
+        self.site.is_some_and(ask)
+    }
+
+    fn waits(&self) -> bool {
+        self.waits
     }
 
     #[inline]
     fn speaks(&self) -> bool {
-        self.speaks
-    }
-
-    fn is_held(&self) -> bool {
         self.speaks
     }
 }
@@ -201,7 +210,7 @@ fn ok(_: Args<'_>) -> Word {
 }
 
 fn call(env: Env<'_>, site: Word, fill: impl FnOnce(&mut Pen<'_>)) -> Word {
-    answer(record(Kind::Call, &Caller::new(env, Some(site)), fill))
+    answer(record(Kind::Call, &Caller::entering(env, site), fill))
 }
 
 /// The elements of a list of arguments; no function has more than 255.
@@ -211,9 +220,9 @@ fn elements(env: Env<'_>, arguments: Word) -> impl Iterator<Item = Word> {
 
 /// What of a site's events is not recorded.
 #[inline]
-fn mask(env: Env<'_>, pen: &Pen<'_>, site: Word) -> Mask {
+fn mask(env: Env<'_>, pen: &mut Pen<'_>, site: Word) -> Mask {
     match pen.is_guarded() {
-        true => redact::with(pen.session(), |guard| guard.mask(env, site)),
+        true => redact::with(pen, |guard, _| guard.mask(env, site)),
         false => Mask::default(),
     }
 }
@@ -267,7 +276,8 @@ fn boxed(env: Env<'_>, state: Word) -> Option<Word> {
 /// Records a number and values that are arguments of the capture function. The number is that of a brief record of so many.
 #[inline(always)]
 fn given(env: Env<'_>, kind: Kind, site: Word, number: u8, words: &[Word]) -> Outcome {
-    let caller = Caller::new(env, Some(site));
+    let caller =
+        Caller { waits: matches!(kind, Kind::Call | Kind::Wait | Kind::Take), ..Caller::new(env, Some(site)) };
     let word = |known: &WordSet, place: usize| encode::known(known, words[place]);
     record_brief(kind, &caller, words.len(), word, |pen| {
         pen.number(u64::from(number));
@@ -350,9 +360,11 @@ capture!(raised, [4], ok, |env, args| {
     let outcome = record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
         let mut budget = Budget::values(pen);
-        for word in &args[2..] {
-            encode::term(env, pen, &mut budget, None, *word);
+        match mask(env, pen, args[0]).all {
+            true => encode::exception(env, pen, &mut budget, args[2]),
+            false => encode::term(env, pen, &mut budget, None, args[2]),
         }
+        encode::term(env, pen, &mut budget, None, args[3]);
     });
     if outcome != Outcome::Off
         && let Some(session) = elixir_scope_capture::current()
@@ -460,7 +472,7 @@ capture!(own, [0], ok, |env, _| {
 });
 
 capture!(speak, [0], ok, |env, _| {
-    elixir_scope_capture::speak(&Caller::new(env, None));
+    elixir_scope_capture::release(&Caller::new(env, None));
     words().ok
 });
 

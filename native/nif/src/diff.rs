@@ -48,15 +48,15 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
     /// Appends the patch that makes `new` of `old`; the answer is whether it is whole: no limit has cut any of it.
     pub fn write(env: Env<'a>, pen: &'w mut Pen<'p>, cut: Word, old: Word, new: Word) -> bool {
         let budget = Budget::patch(pen);
-        let guards = redact::with(pen.session(), |guard| guard.is_on());
+        let guards = pen.has_rules();
         let mut difference = Difference { env, pen, budget, steps: STEPS, cut, guards };
         difference.patch(old, new, 0);
         difference.steps > 0 && difference.budget.cuts() == 0
     }
 
     /// Asks the rules.
-    fn guard<R>(&self, ask: impl FnOnce(&mut Guard) -> R) -> R {
-        redact::with(self.pen.session(), ask)
+    fn guard<R>(&mut self, ask: impl FnOnce(&mut Guard) -> R) -> R {
+        redact::with(self.pen, |guard, _| ask(guard))
     }
 
     /// What stands where the rules keep a value out.
@@ -167,7 +167,7 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             if self.guard(|guard| guard.frame(env, old).or(guard.frame(env, new)).is_some()) {
                 return self.value(whole);
             }
-            let pair = |pair: &[Word]| match pair {
+            let mut pair = |pair: &[Word]| match pair {
                 [key, value] => self.guard(|guard| guard.is_secret_pair(env, *key, *value)),
                 _ => false,
             };
@@ -332,11 +332,11 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             let cuts = self.budget.cuts();
             self.value(key);
             whole = self.budget.cuts() == cuts;
-            let hides = |value| self.guard(|guard| guard.hides(env, module, key, value));
-            let (hid, hides) = match self.guards {
-                true => (old.and_then(hides), hides(new)),
-                false => (None, None),
-            };
+            let (mut hid, mut hides) = (None, None);
+            if self.guards {
+                let mut ask = |value| self.guard(|guard| guard.hides(env, module, key, value));
+                (hid, hides) = (old.and_then(&mut ask), ask(new));
+            }
             match (hides, old.filter(|_| hid.is_none())) {
                 (Some(kind), _) => self.keep_out(kind),
                 (None, Some(old)) => self.patch(old, new, depth + 1),
@@ -414,7 +414,7 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
     }
 
     /// Whether something is taken out of a list of characters.
-    fn is_scrubbed(&self, list: Word) -> bool {
+    fn is_scrubbed(&mut self, list: Word) -> bool {
         let env = self.env;
         self.cell(list).is_some_and(|(head, _)| redact::is_character(env, head))
             && self.guard(|guard| guard.scrubbed_list(env, list, |_| ()))

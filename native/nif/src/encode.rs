@@ -124,7 +124,7 @@ impl Open {
     const LARGE: NonZeroUsize = NonZeroUsize::new(usize::MAX - 1).unwrap();
     /// A map of which not all values are recorded: the last one of `Walk::veiled`.
     const VEILED: NonZeroUsize = NonZeroUsize::new(usize::MAX - 2).unwrap();
-    /// The arguments in a tuple that says how a function is called: the last ones of `Walk::frames`.
+    /// The arguments in a tuple that says how a function is called: likewise.
     const FRAME: NonZeroUsize = NonZeroUsize::new(usize::MAX - 3).unwrap();
     /// The first element of a tuple, or the first key of a map; then come its value, the second key, and so on.
     const FIRST: NonZeroUsize = NonZeroUsize::MIN;
@@ -150,11 +150,14 @@ enum Next {
     Cut(CutKind),
 }
 
-/// Arguments that are left of a function's, the place of the next one, and which are not recorded.
-type Frame = (Word, usize, Mask);
-
-/// A map of which not all values are recorded, and the place of the key or value that comes next.
-type Veiled = (Hidden, usize);
+/// A term of which not all is recorded.
+#[derive(Clone, Copy)]
+enum Veiled {
+    /// A map, and the place of the key or value that comes next.
+    Map(Hidden, usize),
+    /// Arguments that are left of a function's, the place of the next one, and which are not recorded.
+    Arguments(Word, usize, Mask),
+}
 
 thread_local! {
     // They hold nothing between walks, and are kept for their memory.
@@ -187,24 +190,29 @@ pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<
 #[inline(never)]
 fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
     let data = state.and_then(|state| data_of(env, state));
-    let guard = redact::take(pen.session());
-    let guards = guard.is_on();
-    let mut walk = Walk {
-        env,
-        pen,
-        budget,
-        state,
-        data,
-        large: Vec::new(),
-        veiled: Vec::new(),
-        frames: Vec::new(),
-        guards,
-        guard,
-    };
+    let guards = pen.has_rules();
+    let mut walk = Walk { env, pen, budget, state, data, large: Vec::new(), veiled: Vec::new(), guards };
     if let Some(top) = walk.step(word, 0) {
         walk.run(top);
     }
-    redact::give(walk.guard);
+}
+
+/// Appends what an exception is, but nothing that it says of values: of a struct its module, of other terms those that are one word.
+pub fn exception(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, reason: Word) {
+    if env.kind(reason) == Kind::Atom {
+        return term(env, pen, budget, None, reason);
+    }
+    let Some(pairs) = env.pairs(reason).filter(|_| redact::is_struct(env, reason)) else {
+        return redacted(pen, budget);
+    };
+    pen.token(Token::Map(env.map_size(reason).unwrap_or(0) as u64));
+    for (key, value) in pairs {
+        term(env, pen, budget, None, key);
+        match env.kind(value) {
+            Kind::Atom => term(env, pen, budget, None, value),
+            _ => redacted(pen, budget),
+        }
+    }
 }
 
 /// Appends a list of arguments, of which some are not recorded. It is no longer than functions have arguments.
@@ -272,11 +280,10 @@ struct Walk<'a, 'w, 'p> {
     /// The second element of the state.
     data: Option<Word>,
     large: Vec<Large<'a>>,
+    /// What is not recorded of the maps and calls around.
     veiled: Vec<Veiled>,
-    frames: Vec<Frame>,
     /// Whether there are rules of redaction.
     guards: bool,
-    guard: Box<Guard>,
 }
 
 /// What is left for a term.
@@ -374,7 +381,7 @@ impl<'a> Walk<'a, '_, '_> {
                     return None;
                 }
                 Open::FRAME => {
-                    while let Some((rest, place, mask)) = self.frames.last_mut() {
+                    while let Some(Veiled::Arguments(rest, place, mask)) = self.veiled.last_mut() {
                         let Some((head, tail)) = self.env.cell(*rest) else { break };
                         let hides = mask.hides(*place);
                         (*rest, *place) = (tail, *place + 1);
@@ -384,7 +391,7 @@ impl<'a> Walk<'a, '_, '_> {
                             return Some(inner);
                         }
                     }
-                    self.frames.pop();
+                    self.veiled.pop();
                     self.budget.aside -= MARK;
                     self.pen.token(Token::End);
                     // What stands behind the arguments.
@@ -497,7 +504,7 @@ impl<'a> Walk<'a, '_, '_> {
                 (place < elements.len()).then_some(Open::at(word, place))
             }
             Boxed::Map(keys, values) => {
-                if self.guards && !self.guard.are_plain(keys) {
+                if self.guards && !redact::is_plain(self.pen.slot(), keys, values) {
                     return self.veiled_map(room, word, keys, values);
                 }
                 self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0))
@@ -581,7 +588,8 @@ impl<'a> Walk<'a, '_, '_> {
         if self.large.capacity() == 0 {
             self.large = LARGE.take().into_iter().map(|_| unreachable!("it is kept empty")).collect();
         }
-        let module = if self.guards { self.guard.module(self.env, map) } else { None };
+        let env = self.env;
+        let module = if self.guards { self.guard(|guard| guard.module(env, map)) } else { None };
         self.large.push((pairs, None, module));
         true
     }
@@ -592,13 +600,16 @@ impl<'a> Walk<'a, '_, '_> {
             return Some(value);
         }
         let (key, next) = pairs.next()?;
-        let hides = self.guards.then(|| self.guard.hides(self.env, *module, key, next)).flatten();
+        let hides = match self.guards && !(module.is_none() && redact::is_plain_key(self.pen.slot(), key)) {
+            true => redact::with(self.pen, |guard, _| guard.hides(self.env, *module, key, next)),
+            false => None,
+        };
         *value = Some(hides.map_or(Next::Term(next), Next::Cut));
         Some(Next::Term(key))
     }
 
     fn next_of_veiled(&mut self, map: Word) -> Option<Next> {
-        let (hidden, place) = self.veiled.last_mut()?;
+        let Some(Veiled::Map(hidden, place)) = self.veiled.last_mut() else { return None };
         let Boxed::Map(keys, values) = heap::read(self.env, map) else { return None };
         if *place == 2 * keys.len() {
             return None;
@@ -623,6 +634,11 @@ impl<'a> Walk<'a, '_, '_> {
         }
     }
 
+    /// Asks the rules.
+    fn guard<R>(&mut self, ask: impl FnOnce(&mut Guard) -> R) -> R {
+        redact::with(self.pen, |guard, _| ask(guard))
+    }
+
     /// Marks what the rules keep out. That is no cut of a limit: what comes later may stand on it.
     fn keep_out(&mut self, kind: CutKind) -> Option<Open> {
         self.budget.elements = self.budget.elements.saturating_sub(1);
@@ -632,26 +648,37 @@ impl<'a> Walk<'a, '_, '_> {
     /// A map of whose keys not all are known to be no names of secrets.
     #[inline(never)]
     fn veiled_map(&mut self, room: Room, map: Word, keys: &[Word], values: &[Word]) -> Option<Open> {
-        let hidden = self.guard.hidden(self.env, keys, values);
+        let env = self.env;
+        let hidden = self.guard(|guard| guard.hidden(env, keys, values));
         if !self.map(room, keys.len(), |_| true) {
             return None;
         }
         if hidden.is_empty() {
             return Some(Open::at(map, 0));
         }
+        self.veil_with(Veiled::Map(hidden, 0));
+        Some(Open { term: map, next: Open::VEILED })
+    }
+
+    fn veil_with(&mut self, veiled: Veiled) {
         if self.veiled.capacity() == 0 {
             self.veiled = VEILED.take();
         }
-        self.veiled.push((hidden, 0));
-        Some(Open { term: map, next: Open::VEILED })
+        self.veiled.push(veiled);
     }
 
     /// What is not recorded of a tuple that is a pair with a secret, or that says how a function is called.
     #[inline]
     fn veil(&mut self, elements: &[Word]) -> Option<Mask> {
+        let env = self.env;
         match elements {
-            [key, value] => self.guard.is_secret_pair(self.env, *key, *value).then(Mask::default),
-            [_, _, _] | [_, _, _, _] => self.guard.frame(self.env, elements),
+            [key, _] if redact::is_plain_key(self.pen.slot(), *key) => None,
+            [key, value] => self.guard(|guard| guard.is_secret_pair(env, *key, *value)).then(Mask::default),
+            [module, function, arguments] | [module, function, arguments, _]
+                if redact::may_be_called(*module, *function) && env.cell(*arguments).is_some() =>
+            {
+                self.guard(|guard| guard.frame(env, elements))
+            }
             _ => None,
         }
     }
@@ -672,7 +699,7 @@ impl<'a> Walk<'a, '_, '_> {
         self.inside(elements[0], usize::MAX);
         self.inside(elements[1], usize::MAX);
         self.pen.token(Token::List);
-        self.frames.push((elements[2], 0, mask));
+        self.veil_with(Veiled::Arguments(elements[2], 0, mask));
         Some(Open { term: tuple, next: Open::FRAME })
     }
 
@@ -692,8 +719,8 @@ impl<'a> Walk<'a, '_, '_> {
 
     #[inline(never)]
     fn scrub_list(&mut self, list: Word) -> bool {
-        let (env, pen, budget) = (self.env, &mut *self.pen, &mut *self.budget);
-        self.guard.scrubbed_list(env, list, |letters| {
+        let (env, budget) = (self.env, &mut *self.budget);
+        let mut write = |pen: &mut Pen<'_>, letters: &[u8]| {
             pen.token(Token::List);
             let fitting = budget.fitting(pen);
             for letter in letters.iter().take(fitting) {
@@ -706,7 +733,8 @@ impl<'a> Walk<'a, '_, '_> {
             budget.cuts += 1;
             pen.token(Token::Tail);
             pen.token(Token::Cut(CutKind::List, 0, &[]));
-        })
+        };
+        redact::with(self.pen, |guard, pen| guard.scrubbed_list(env, list, |letters| write(pen, letters)))
     }
 
     #[inline]
@@ -726,14 +754,20 @@ impl<'a> Walk<'a, '_, '_> {
     #[inline]
     fn scrubbed(&mut self, left: usize, bytes: &[u8]) -> bool {
         let kept = if bytes.len() <= left { bytes } else { &bytes[..bytes.len().min(KEPT).min(left)] };
-        let (pen, budget) = (&mut *self.pen, &mut *self.budget);
-        self.guard.scrubbed(kept, |text| {
+        redact::is_searched(kept) && self.scrub(left, bytes, kept)
+    }
+
+    #[inline(never)]
+    fn scrub(&mut self, left: usize, bytes: &[u8], kept: &[u8]) -> bool {
+        let budget = &mut *self.budget;
+        let mut write = |pen: &mut Pen<'_>, text: &[u8]| {
             if bytes.len() <= left && text.len() <= left {
                 return pen.token(Token::Binary(text));
             }
             budget.cuts += 1;
             pen.token(Token::Cut(CutKind::Binary, bytes.len() as u64, &text[..text.len().min(KEPT).min(left)]));
-        })
+        };
+        redact::with(self.pen, |guard, pen| guard.scrubbed(kept, |text| write(pen, text)))
     }
 
     /// As [`Walk::step`], for a term that the VM has to be asked about.
@@ -804,12 +838,12 @@ impl<'a> Walk<'a, '_, '_> {
         if SHUNNED.with_borrow(|shunned| !shunned.is_empty()) && shun(alike(self.env, kind, word)) {
             return self.cut_external(kind, 0, word);
         }
-        let (pen, guard) = (&mut *self.pen, &mut *self.guard);
+        let pen = &mut *self.pen;
         let guards = self.guards && kind == Kind::Function;
         let mut secret = false;
         let written = self.env.external(word, |bytes| {
             let fits = bytes.len() <= left;
-            secret = guards && fits && guard.is_in_function(bytes);
+            secret = guards && fits && redact::with(pen, |guard, _| guard.is_in_function(bytes));
             if fits && !secret {
                 pen.token(Token::External(bytes));
             }

@@ -45,11 +45,28 @@ pub fn read(word: Word) -> Immediate {
     if USED.load(Ordering::Relaxed) { parse(bits(word)) } else { Immediate::Unknown }
 }
 
-/// The number of an atom, if the word is known to be one. Atoms are numbered on from 0.
-#[inline]
-pub fn atom_number(word: Word) -> Option<u64> {
+/// Atoms of numbers below this are told by [`small_atom`].
+const SMALL_ATOMS: usize = elixir_scope_capture::Table::NUMBERS;
+
+/// The number of an atom, if the word is one as expected and the number is not large. Atoms are numbered on from 0. To be asked only where
+/// words are read here, as where a term was read by [`crate::heap`].
+#[inline(always)]
+pub fn small_atom(word: Word) -> Option<usize> {
+    const NUMBER: u64 = (SMALL_ATOMS as u64 - 1) << 6;
     let own = bits(word);
-    (own & 0x3F == ATOM && USED.load(Ordering::Relaxed)).then_some(own >> 6)
+    (own & !NUMBER == ATOM).then_some((own >> 6) as usize & (SMALL_ATOMS - 1))
+}
+
+/// Whether a word is an atom. To be asked only where words are read here.
+#[inline(always)]
+pub fn is_atom(word: Word) -> bool {
+    bits(word) & 0x3F == ATOM
+}
+
+/// Whether words are read here.
+#[inline(always)]
+pub fn is_used() -> bool {
+    USED.load(Ordering::Relaxed)
 }
 
 #[inline]

@@ -10,12 +10,11 @@ use crate::meaning::atom_text;
 use crate::vm::{self, Env, Kind, Word};
 use ahash::{AHashMap, AHashSet, RandomState};
 use arc_swap::ArcSwap;
-use elixir_scope_capture::Session;
+use elixir_scope_capture::{Pen, Session, Slot, Table};
 use elixir_scope_event::value::CutKind;
-use elixir_scope_redaction::{Keys, Names, holds_secret, may_hold, scrub};
+use elixir_scope_redaction::{Keys, Names, begins_with_scheme, holds_secret, may_hold, scrub};
 use parking_lot::Mutex;
 use rustler::NifMap;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -151,6 +150,9 @@ pub fn publish(session: &Session, rules: Option<Rules>) {
     if sessions.len() >= SESSIONS_KEPT {
         sessions.remove(0);
     }
+    if rules.is_some() {
+        session.set_rules();
+    }
     sessions.push((session.generation(), rules.map(Arc::new)));
 }
 
@@ -164,20 +166,18 @@ fn rules_of(generation: u64) -> Option<Arc<Rules>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 enum Verdict {
-    Plain = 1,
-    Secret = 2,
+    Plain = PLAIN,
+    Secret = SECRET,
     /// `__struct__`.
-    Marker = 3,
+    Marker = MARKER,
 }
+
+const PLAIN: u64 = 1;
+const SECRET: u64 = 2;
+const MARKER: u64 = 3;
 
 /// Texts of which is remembered what they are.
 const TEXTS: usize = 1 << 12;
-
-/// Atoms of which two bits are kept in a word.
-const ATOMS: u64 = 32;
-
-/// Atoms with larger numbers are kept otherwise.
-const NUMBERS: u64 = 1 << 24;
 
 /// Letters of the longest charlist that is a key.
 const LETTERS: usize = 64;
@@ -187,11 +187,12 @@ const CHARLIST: usize = 4_096;
 
 /// The rules as one thread keeps them.
 pub struct Guard {
-    generation: u64,
     rules: Option<Arc<Rules>>,
-    /// Two bits for each atom: a [`Verdict`], or 0.
-    atoms: Vec<u64>,
-    /// Of atoms whose numbers are not known.
+    /// Of atoms as keys: a [`Verdict`] each. Both tables lie in the slot while nobody works with the guard.
+    atoms: Table,
+    /// Of atoms as modules of structs: plain when all is shown.
+    modules: Table,
+    /// Of atoms as keys whose numbers are not known, or large.
     others: AHashMap<u64, Verdict>,
     /// Hashes of texts; the last bit says whether it is the name of a secret.
     texts: Vec<u64>,
@@ -202,32 +203,61 @@ pub struct Guard {
     letters: Vec<u8>,
 }
 
-thread_local! {
-    static GUARD: Cell<Option<Box<Guard>>> = const { Cell::new(None) };
-}
-
-/// The calling thread's guard for a session, to be given back.
-#[inline]
-pub fn take(session: &Session) -> Box<Guard> {
-    match GUARD.take() {
-        Some(guard) if guard.generation == session.generation() => guard,
-        _ => Guard::new(session.generation()),
-    }
+/// The calling thread's guard, to be given back. A slot is that of one session.
+pub fn take(session: &Session, slot: &mut Slot) -> Box<Guard> {
+    let rest = slot.rest.take().and_then(|rest| rest.downcast().ok());
+    let mut guard: Box<Guard> = rest.unwrap_or_else(|| Guard::new(session.generation()));
+    std::mem::swap(&mut guard.atoms, &mut slot.keys);
+    std::mem::swap(&mut guard.modules, &mut slot.modules);
+    guard
 }
 
 /// Gives it back.
-#[inline]
-pub fn give(guard: Box<Guard>) {
-    GUARD.set(Some(guard));
+pub fn give(slot: &mut Slot, mut guard: Box<Guard>) {
+    std::mem::swap(&mut guard.atoms, &mut slot.keys);
+    std::mem::swap(&mut guard.modules, &mut slot.modules);
+    slot.rest = Some(guard);
 }
 
 /// Works with the calling thread's guard.
-#[inline]
-pub fn with<R>(session: &Session, work: impl FnOnce(&mut Guard) -> R) -> R {
-    let mut guard = take(session);
-    let result = work(&mut guard);
-    give(guard);
+pub fn with<R>(pen: &mut Pen<'_>, work: impl FnOnce(&mut Guard, &mut Pen<'_>) -> R) -> R {
+    let (session, slot) = pen.session_and_slot();
+    let mut guard = take(session, slot);
+    let result = work(&mut guard, pen);
+    give(pen.slot(), guard);
     result
+}
+
+/// The same, where nothing is written yet.
+pub fn with_slot<R>(session: &Session, slot: &mut Slot, work: impl FnOnce(&mut Guard) -> R) -> R {
+    let mut guard = take(session, slot);
+    let result = work(&mut guard);
+    give(slot, guard);
+    result
+}
+
+/// Whether all of a map is shown, which was read where it lies: its keys are atoms that are known to be no names of secrets,
+/// and it is a struct of which all is shown, or none.
+#[inline]
+pub fn is_plain(slot: &Slot, keys: &[Word], values: &[Word]) -> bool {
+    keys.iter().zip(values).all(|(key, value)| {
+        match immediate::small_atom(*key).map(|atom| slot.keys.at(atom)) {
+            Some(PLAIN) => true,
+            Some(MARKER) => {
+                immediate::small_atom(*value).is_some_and(|module| slot.modules.at(module) == PLAIN)
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Whether the first of a pair is known to be no name of a secret, without a look at more than the word.
+#[inline]
+pub fn is_plain_key(slot: &Slot, key: Word) -> bool {
+    match immediate::small_atom(key).filter(|_| immediate::is_used()) {
+        Some(atom) => matches!(slot.keys.at(atom), PLAIN | MARKER),
+        None => matches!(immediate::read(key), Immediate::Small(_)),
+    }
 }
 
 /// Which values of a site's events are not recorded.
@@ -277,9 +307,9 @@ impl Guard {
     #[cold]
     fn new(generation: u64) -> Box<Self> {
         Box::new(Guard {
-            generation,
             rules: rules_of(generation),
-            atoms: Vec::new(),
+            atoms: Table::default(),
+            modules: Table::default(),
             others: AHashMap::new(),
             texts: Vec::new(),
             hashes: RandomState::new(),
@@ -289,31 +319,21 @@ impl Guard {
         })
     }
 
-    /// Whether there are any rules.
-    #[inline]
-    pub fn is_on(&self) -> bool {
-        self.rules.is_some()
-    }
-
-    /// Whether all of these are atoms that are known to be no names of secrets.
-    #[inline]
-    pub fn are_plain(&self, keys: &[Word]) -> bool {
-        keys.iter().all(|key| self.known(*key) == Some(Verdict::Plain as u64))
-    }
-
-    /// What is known of an atom.
+    /// What is known of an atom; 0: nothing.
     #[inline(always)]
-    fn known(&self, key: Word) -> Option<u64> {
-        let number = immediate::atom_number(key)?;
-        self.atoms.get((number / ATOMS) as usize).map(|bits| bits >> (number % ATOMS * 2) & 3)
+    fn known(&self, key: Word) -> u64 {
+        match immediate::small_atom(key).filter(|_| immediate::is_used()) {
+            Some(atom) => self.atoms.at(atom),
+            None => 0,
+        }
     }
 
     /// Whether a value under this key is a secret: an atom or a text.
     #[inline]
     pub fn is_secret(&mut self, env: Env<'_>, key: Word) -> bool {
         match self.known(key) {
-            Some(verdict @ 1..) => verdict == Verdict::Secret as u64,
-            _ => self.verdict(env, key) == Verdict::Secret,
+            0 => self.verdict(env, key) == Verdict::Secret,
+            verdict => verdict == SECRET,
         }
     }
 
@@ -333,7 +353,7 @@ impl Guard {
     fn verdict(&mut self, env: Env<'_>, key: Word) -> Verdict {
         match immediate::read(key) {
             Immediate::Small(_) | Immediate::Nil => return Verdict::Plain,
-            Immediate::Word if immediate::atom_number(key).is_none() => return Verdict::Plain,
+            Immediate::Word if env.kind(key) != Kind::Atom => return Verdict::Plain,
             Immediate::Word => return self.of_atom(env, key),
             Immediate::Unknown => {}
         }
@@ -354,22 +374,19 @@ impl Guard {
 
     fn of_atom(&mut self, env: Env<'_>, atom: Word) -> Verdict {
         match self.known(atom) {
-            Some(1) => return Verdict::Plain,
-            Some(2) => return Verdict::Secret,
-            Some(3) => return Verdict::Marker,
+            PLAIN => return Verdict::Plain,
+            SECRET => return Verdict::Secret,
+            MARKER => return Verdict::Marker,
             _ => {}
         }
-        let number = immediate::atom_number(atom).filter(|number| *number < NUMBERS);
-        if number.is_none()
-            && let Some(verdict) = self.others.get(&vm::bits(atom))
-        {
+        if let Some(verdict) = self.others.get(&vm::bits(atom)) {
             return *verdict;
         }
-        self.ask(env, atom, number)
+        self.ask(env, atom)
     }
 
     #[cold]
-    fn ask(&mut self, env: Env<'_>, atom: Word, number: Option<u64>) -> Verdict {
+    fn ask(&mut self, env: Env<'_>, atom: Word) -> Verdict {
         let secret =
             |text: String| self.rules.as_ref().is_some_and(|rules| rules.keys.is_secret(text.as_bytes()));
         let verdict = if atom == words().marker {
@@ -379,17 +396,9 @@ impl Guard {
         } else {
             Verdict::Plain
         };
-        match number {
-            Some(number) => {
-                let at = (number / ATOMS) as usize;
-                if self.atoms.len() <= at {
-                    self.atoms.resize((at + 1).next_power_of_two(), 0);
-                }
-                self.atoms[at] |= (verdict as u64) << (number % ATOMS * 2);
-            }
-            None => {
-                self.others.insert(vm::bits(atom), verdict);
-            }
+        match immediate::small_atom(atom).filter(|_| immediate::is_used()) {
+            Some(atom) => self.atoms.set(atom, verdict as u64),
+            None => _ = self.others.insert(vm::bits(atom), verdict),
         }
         verdict
     }
@@ -426,6 +435,12 @@ impl Guard {
                 Verdict::Marker => module = Some(*value),
             }
         }
+        if let Some(atom) = module.and_then(immediate::small_atom).filter(|_| immediate::is_used())
+            && self.modules.at(atom) == 0
+        {
+            let shown = module.is_none_or(|module| self.shape(module).is_none());
+            self.modules.set(atom, if shown { PLAIN } else { SECRET });
+        }
         if let Some(shape) = module.and_then(|module| self.shape(module)) {
             for (place, key) in keys.iter().enumerate() {
                 match shape.hides(|(field, _)| *field == vm::bits(*key)) {
@@ -451,6 +466,9 @@ impl Guard {
 
     /// How the value under a key of a map is kept out; `module` is what [`Guard::module`] says of the map.
     pub fn hides(&mut self, env: Env<'_>, module: Option<Word>, key: Word, value: Word) -> Option<CutKind> {
+        if matches!(immediate::read(key), Immediate::Small(_)) {
+            return None;
+        }
         if self.is_secret(env, key) && !is_nil(env, value) {
             return Some(CutKind::Redacted);
         }
@@ -535,7 +553,7 @@ impl Guard {
 
     /// Whether something of a site's events is not recorded.
     pub fn is_guarded(&mut self, env: Env<'_>, site: Word) -> bool {
-        self.is_on() && !self.mask(env, site).is_empty()
+        self.rules.is_some() && !self.mask(env, site).is_empty()
     }
 
     /// The arguments of a function are secret wherever they are told.
@@ -553,7 +571,7 @@ impl Guard {
     /// Calls `write` with a text without its secrets, if it has any, and says whether it has.
     #[inline]
     pub fn scrubbed(&mut self, text: &[u8], write: impl FnOnce(&[u8])) -> bool {
-        may_hold(text) && self.scrub(text, write)
+        is_searched(text) && self.scrub(text, write)
     }
 
     #[inline(never)]
@@ -569,6 +587,9 @@ impl Guard {
 
     /// As [`Guard::scrubbed`], for a list of characters, which must begin with one.
     pub fn scrubbed_list(&mut self, env: Env<'_>, list: Word, write: impl FnOnce(&[u8])) -> bool {
+        if !has_sign(env, list) {
+            return false;
+        }
         let mut letters = std::mem::take(&mut self.letters);
         let found = characters(env, list, CHARLIST, &mut letters) && self.scrubbed(&letters, write);
         self.letters = letters;
@@ -613,6 +634,23 @@ fn is_nil(env: Env<'_>, value: Word) -> bool {
     }
 }
 
+/// Whether a term is a struct.
+pub fn is_struct(env: Env<'_>, term: Word) -> bool {
+    env.map_get(term, words().marker).is_some()
+}
+
+/// Whether two words may be those of a module and a function. Other words than atoms are rare there.
+#[inline]
+pub fn may_be_called(module: Word, function: Word) -> bool {
+    !immediate::is_used() || immediate::is_atom(module) && immediate::is_atom(function)
+}
+
+/// Whether secrets are looked for in a text.
+#[inline]
+pub fn is_searched(text: &[u8]) -> bool {
+    may_hold(text) || begins_with_scheme(text)
+}
+
 /// Whether a word may begin a list of characters.
 #[inline]
 pub fn is_character(env: Env<'_>, word: Word) -> bool {
@@ -632,7 +670,17 @@ fn character(env: Env<'_>, word: Word) -> Option<u8> {
 /// Reads a list of at most so many characters; `false` for anything else.
 fn characters(env: Env<'_>, list: Word, most: usize, letters: &mut Vec<u8>) -> bool {
     letters.clear();
-    let mut rest = list;
+    each_character(env, list, most, |letter| letters.push(letter))
+}
+
+/// Whether a list of characters, and of nothing else, has a sign that may stand between a name and its value.
+fn has_sign(env: Env<'_>, list: Word) -> bool {
+    let mut found = false;
+    each_character(env, list, CHARLIST, |letter| found |= may_hold(&[letter])) && found
+}
+
+fn each_character(env: Env<'_>, list: Word, most: usize, mut each: impl FnMut(u8)) -> bool {
+    let (mut rest, mut left) = (list, most);
     loop {
         let cell = match heap::read(env, rest) {
             Boxed::Cell(head, tail) => Some((head, tail)),
@@ -640,10 +688,10 @@ fn characters(env: Env<'_>, list: Word, most: usize, letters: &mut Vec<u8>) -> b
             _ => None,
         };
         let Some((head, tail)) = cell else { return is_nil(env, rest) };
-        match character(env, head) {
-            Some(letter) if letters.len() < most => letters.push(letter),
-            _ => return false,
+        match character(env, head).filter(|_| left > 0) {
+            Some(letter) => each(letter),
+            None => return false,
         }
-        rest = tail;
+        (rest, left) = (tail, left - 1);
     }
 }

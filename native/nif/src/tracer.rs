@@ -212,6 +212,8 @@ impl Told<'_> {
             }
             // Another process may get its pid.
             Kind::Exit => {
+                // Of one whose flag `sensitive` is set the VM would not tell.
+                elixir_scope_capture::release(&Caller::told(self.env, Some(self.tracee)));
                 self.values(kind, self.tracee, number, &[self.term]);
                 elixir_scope_capture::unmute(vm::bits(self.tracee));
             }
@@ -261,10 +263,13 @@ impl Told<'_> {
     fn traced(&self, number: u64, function: [Word; 3], results: &[Word]) {
         let (env, [module, name, arguments]) = (self.env, function);
         self.write(Kind::Traced, self.tracee, number, |pen| {
-            let (mask, result_hidden) = redact::with(pen.session(), |guard| {
-                let result = number == 1 && guard.hides_result(env, module, name, arguments);
-                (guard.arguments(env, module, name, arguments), result)
-            });
+            let (mask, result_hidden) = match pen.has_rules() {
+                true => redact::with(pen, |guard, _| {
+                    let result = number == 1 && guard.hides_result(env, module, name, arguments);
+                    (guard.arguments(env, module, name, arguments), result)
+                }),
+                false => (None, false),
+            };
             let mut budget = Budget::values(pen);
             for (place, value) in function.iter().chain(results).enumerate() {
                 budget.at_least(pen);

@@ -6,7 +6,7 @@ use crate::diff::Difference;
 use crate::encode::{self, Budget};
 use crate::vm::{self, Env, OwnEnv, Word};
 use crate::{heap, immediate};
-use elixir_scope_capture::{Pen, Session, current};
+use elixir_scope_capture::{Pen, Session, Slot, current};
 use elixir_scope_event::{Buffer, value};
 use rustler::{NewBinary, NifUnitEnum, Term};
 use std::hint::black_box;
@@ -44,8 +44,8 @@ fn encoded<'a>(
     limited: bool,
 ) -> Result<rustler::Binary<'a>, &'static str> {
     let session = recording()?;
-    let mut buffer = Buffer::default();
-    walk(Env::of(env), &session, &mut buffer, vm::word_of(term), limited);
+    let (mut buffer, mut slot) = (Buffer::default(), Slot::default());
+    walk(Env::of(env), &session, (&mut buffer, &mut slot), vm::word_of(term), limited);
     let mut binary = NewBinary::new(env, buffer.len());
     binary.as_mut_slice().copy_from_slice(buffer.as_slice());
     Ok(binary.into())
@@ -62,8 +62,8 @@ fn weigh<'a>(
 ) -> Result<(u64, usize), &'static str> {
     let (env, term) = (Env::of(env), vm::word_of(term));
     let session = recording()?;
-    let mut buffer = Buffer::default();
-    walk(env, &session, &mut buffer, term, limited);
+    let (mut buffer, mut slot) = (Buffer::default(), Slot::default());
+    walk(env, &session, (&mut buffer, &mut slot), term, limited);
     let mut bytes = buffer.len();
     let mut batch = OwnEnv::new();
     let mut copies = Vec::with_capacity(BATCH as usize);
@@ -74,7 +74,7 @@ fn weigh<'a>(
         left -= count;
         let started = Instant::now();
         match way {
-            Way::Walk => (0..count).for_each(|_| walk(env, &session, &mut buffer, term, limited)),
+            Way::Walk => (0..count).for_each(|_| walk(env, &session, (&mut buffer, &mut slot), term, limited)),
             Way::External => {
                 (0..count).for_each(|_| bytes = env.external(term, |bytes| black_box(bytes).len()).unwrap_or(0))
             }
@@ -88,7 +88,9 @@ fn weigh<'a>(
             }
             Way::CopyAndWalk => batch.with(|batch| {
                 copies.extend((0..count).map(|_| batch.copy(term)));
-                copies.drain(..).for_each(|copy| walk(batch, &session, &mut buffer, copy, limited));
+                copies
+                    .drain(..)
+                    .for_each(|copy| walk(batch, &session, (&mut buffer, &mut slot), copy, limited));
             }),
         }
         time += started.elapsed();
@@ -101,9 +103,9 @@ fn recording() -> Result<Arc<Session>, &'static str> {
 }
 
 #[inline(never)]
-fn walk(env: Env<'_>, session: &Session, buffer: &mut Buffer, term: Word, limited: bool) {
+fn walk(env: Env<'_>, session: &Session, (buffer, slot): (&mut Buffer, &mut Slot), term: Word, limited: bool) {
     buffer.clear();
-    let mut pen = Pen::new(session, session.clock.raw(), buffer);
+    let mut pen = Pen::new(session, session.clock.raw(), buffer, slot);
     let mut budget = if limited { Budget::values(&pen) } else { Budget::unlimited() };
     pen.number(1);
     encode::term(env, &mut pen, &mut budget, None, term);
@@ -117,8 +119,8 @@ fn difference<'a>(
     new: Term<'a>,
 ) -> Result<rustler::Binary<'a>, &'static str> {
     let session = recording()?;
-    let mut buffer = Buffer::default();
-    let mut pen = Pen::new(&session, session.clock.raw(), &mut buffer);
+    let (mut buffer, mut slot) = (Buffer::default(), Slot::default());
+    let mut pen = Pen::new(&session, session.clock.raw(), &mut buffer, &mut slot);
     let cut = crate::capture::cut();
     Difference::write(Env::of(env), &mut pen, cut, vm::word_of(old), vm::word_of(new));
     let mut binary = NewBinary::new(env, buffer.len());

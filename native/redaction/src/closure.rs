@@ -3,6 +3,7 @@
 //! Nobody knows the names of the variables that a function closes over. So a text that it holds may be a secret unless it lies
 //! under another name: as a value of a map, or in a pair that is an element of a list.
 
+use crate::extent::begins_with_scheme;
 use crate::scrub::{may_hold, scrub};
 
 /// What is known of names.
@@ -226,7 +227,8 @@ impl<'a> Reader<'a> {
         match self.term()? {
             Term::Atom(_) => {}
             Term::Text(text) => {
-                let holds = may_hold(text) && scrub(text, scratch, |name| names.is_secret(name));
+                let searched = may_hold(text) || begins_with_scheme(text);
+                let holds = searched && scrub(text, scratch, |name| names.is_secret(name));
                 return Some(!text.is_empty() && (!named || holds));
             }
             Term::Tuple(2) => {

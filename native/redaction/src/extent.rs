@@ -25,6 +25,23 @@ const BLANKS: usize = 16;
 const SCHEMES: [&[u8]; 9] =
     [b"bearer", b"basic", b"token", b"digest", b"apikey", b"negotiate", b"ntlm", b"hawk", b"bot"];
 
+/// Whether a text is no more than a scheme and a secret.
+#[inline]
+pub fn begins_with_scheme(text: &[u8]) -> bool {
+    matches!(text.first(), Some(b'B' | b'b')) && of_scheme(text).is_some()
+}
+
+/// What stands behind the scheme in such a text.
+pub fn of_scheme(text: &[u8]) -> Option<Range<usize>> {
+    let from = [&b"bearer "[..], b"basic "].into_iter().find_map(|scheme| {
+        let begins = text.get(..scheme.len())?.eq_ignore_ascii_case(scheme);
+        begins.then_some(scheme.len())
+    })?;
+    // Shorter ones, and more than one, are words.
+    let one = text.len() >= from + 8 && text[from..].iter().all(|byte| byte.is_ascii_graphic());
+    (one && !text[from..].starts_with(MARK)).then_some(from..text.len())
+}
+
 /// The value that begins at a place, or behind blanks there.
 pub fn of_value(text: &[u8], from: usize, form: Form) -> Option<Range<usize>> {
     if let Form::Encoded(again) = form {

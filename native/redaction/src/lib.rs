@@ -13,5 +13,6 @@ mod keys;
 mod scrub;
 
 pub use closure::{Names, holds_secret};
+pub use extent::begins_with_scheme;
 pub use keys::{Keys, LONGEST};
 pub use scrub::{MARK, may_hold, scrub};

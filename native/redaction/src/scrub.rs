@@ -8,6 +8,7 @@
 //! | `Name: Bearer value`, and the words for other schemes | also the word after the scheme |
 //! | a header with cookies or an authorization, a passphrase | the rest of the line |
 //! | `name%3Dvalue`, `%22name%22%3A%22value%22` | the value, up to an encoded sign that ends it |
+//! | `Bearer value`, `Basic value`, and nothing else | the value, whatever the rules say |
 //! | `scheme://user:value@host` | the value, whatever the rules say |
 //!
 //! A name is letters, digits, `_`, `-` and what is beyond ASCII; it may stand in brackets (`user[password]=`).
@@ -24,13 +25,36 @@ const BETWEEN: usize = 24;
 /// Whether a text has a sign that may stand between a name and its value.
 #[inline]
 pub fn may_hold(text: &[u8]) -> bool {
-    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is_sign(*byte));
     match text.as_chunks::<16>() {
-        ([], _) => any(text),
+        ([], short) => may_short(short),
         (chunks, rest) => {
-            chunks.iter().any(|chunk| any(chunk)) || !rest.is_empty() && any(&text[text.len() - 16..])
+            let any = |bytes: &[u8; 16]| bytes.iter().fold(false, |any, byte| any | is_sign(*byte));
+            chunks.iter().any(any) || !rest.is_empty() && text.last_chunk::<16>().is_some_and(any)
         }
     }
+}
+
+/// As [`may_hold`], for fewer than 16 bytes: eight at once.
+#[inline]
+fn may_short(text: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        return has_sign(u64::from_le_bytes(*first)) | has_sign(u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        return has_sign(u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)));
+    }
+    text.iter().any(|byte| is_sign(*byte))
+}
+
+#[inline(always)]
+fn has_sign(eight: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // Some byte is the sign when some byte of the difference is zero.
+    let found = b"=:{%".iter().fold(0, |found, sign| {
+        let difference = eight ^ (ONES * *sign as u64);
+        found | difference.wrapping_sub(ONES) & !difference
+    });
+    found & (ONES << 7) != 0
 }
 
 #[inline(always)]
@@ -42,6 +66,11 @@ fn is_sign(byte: u8) -> bool {
 /// `is_secret` is asked about names.
 pub fn scrub(text: &[u8], out: &mut Vec<u8>, mut is_secret: impl FnMut(&[u8]) -> bool) -> bool {
     out.clear();
+    if let Some(secret) = extent::of_scheme(text) {
+        out.extend_from_slice(&text[..secret.start]);
+        out.extend_from_slice(MARK);
+        return true;
+    }
     let (mut at, mut copied) = (0, 0);
     while at < text.len() {
         let Some(step) = text[at..].iter().position(|byte| is_sign(*byte) || *byte == b',') else { break };
@@ -149,6 +178,10 @@ fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name
     }
     let before = text[from..start].split_last();
     let escaped = before.is_some_and(|(last, _)| *last == b'\\');
+    // As in the time of day.
+    if text[start..end].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
     let dashes = text[start..end].iter().take_while(|byte| **byte == b'-').count();
     let is_name = form != Form::Pair || before.is_some_and(|(last, rest)| opens_pair(*last, rest));
     is_name.then_some(Name { text: &text[start + dashes..end], escaped })
@@ -203,7 +236,9 @@ mod tests {
 
     fn scrubbed(text: &str) -> String {
         let (mut out, keys) = (Vec::new(), keys());
-        match may_hold(text.as_bytes()) && scrub(text.as_bytes(), &mut out, |name| keys.is_secret(name)) {
+        match (may_hold(text.as_bytes()) || extent::begins_with_scheme(text.as_bytes()))
+            && scrub(text.as_bytes(), &mut out, |name| keys.is_secret(name))
+        {
             true => String::from_utf8(out).expect("what was text is text"),
             false => text.to_string(),
         }
@@ -263,6 +298,8 @@ mod tests {
             ("password=\"abc", "password=\"[redacted]"),
             ("password=abc password=def", "password=[redacted] password=[redacted]"),
             ("accessToken=abc", "accessToken=[redacted]"),
+            ("Bearer abc.def-ghi", "Bearer [redacted]"),
+            ("basic dXNlcjpwYXNz", "basic [redacted]"),
             ("password=<abc>", "password=[redacted]>"),
         ] {
             assert_eq!(scrubbed(text), expected);
@@ -291,6 +328,8 @@ mod tests {
             "%",
             "%3D%3D",
             "mailto:bob@example.org",
+            "Bearer token",
+            "Basic knowledge of it",
         ] {
             assert_eq!(scrubbed(text), text);
         }
