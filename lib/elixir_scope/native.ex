@@ -80,6 +80,7 @@ defmodule ElixirScope.Native do
   def seen(_handle, _processes), do: absent(:seen)
   def earliest(_handle, _filter, _count), do: absent(:earliest)
   def open_calls(_handle, _process, _before), do: absent(:open_calls)
+  def around(_handle, _process, _numbers), do: absent(:around)
   def began(_handle, _process, _end), do: absent(:began)
   def gaps(_handle, _from, _to), do: absent(:gaps)
   def marks(_handle), do: absent(:marks)

@@ -1,13 +1,13 @@
 defmodule ElixirScope.Frameworks.LiveView do
   @moduledoc false
-  # The callbacks of LiveViews and LiveComponents. The assigns over time are the states of the process, which instrumentation
+  # The callbacks of LiveViews and LiveComponents that are told; `handle_info` and `handle_async` are not. The assigns over time are the states of the process, which instrumentation
   # records (`capture/servers.ex`); here only the names of those that have changed are kept.
 
   @behaviour ElixirScope.Framework
 
   alias ElixirScope.Frameworks.View
 
-  @callbacks [:mount, :handle_params, :handle_event, :handle_info, :handle_async, :render]
+  @callbacks [:mount, :handle_params, :handle_event, :render]
 
   @impl true
   def events do

@@ -1,22 +1,32 @@
 defmodule ElixirScope.Query.Around do
   @moduledoc false
-  # The innermost recorded call around an event, and what questions about lines and spans have in common.
+  # The innermost recorded calls around events, and what questions about lines and spans have in common.
 
-  alias ElixirScope.{Call, Error, Event, Events, Native, Query, Recording}
+  alias ElixirScope.{Error, Event, Events, Native, Query, Recording}
   alias ElixirScope.Query.{Server, Stack}
 
-  @doc "The innermost call that was open when an event of a number happened in a process."
-  @spec call(Recording.t(), pid | nil, non_neg_integer) :: Call.t() | nil
-  def call(recording, pid, id) when is_pid(pid) do
-    with {:ok, process} <- Server.numbers(pid),
-         {[innermost | _], _whole?} <- Stack.open_calls(recording, process, id) do
-      Stack.call(recording, process, innermost)
-    else
-      _none -> nil
+  @doc "Each with the innermost call that was open when it happened in its process; a process is walked through once."
+  @spec with_calls([item], Recording.t()) :: [item] when item: %{id: non_neg_integer, pid: pid, call: term}
+  def with_calls(items, recording) do
+    found = items |> Enum.group_by(& &1.pid, & &1.id) |> Enum.flat_map(&calls(&1, recording)) |> Map.new()
+    for item <- items, do: %{item | call: found[item.id]}
+  end
+
+  defp calls({pid, numbers}, recording) when is_pid(pid) do
+    case Server.numbers(pid) do
+      {:ok, process} ->
+        {pairs, begun} = Native.around(recording.handle, process, numbers)
+        made = for event <- begun, into: %{}, do: {elem(event, 0), made(recording, process, event)}
+        for {number, call} <- pairs, do: {number, made[call]}
+
+      _none ->
+        []
     end
   end
 
-  def call(_recording, _nobody, _id), do: nil
+  defp calls(_of_nobody, _recording), do: []
+
+  defp made(recording, process, event), do: Stack.call(recording, process, Event.from_native(event))
 
   @doc "The events of a kind that filters choose, oldest first unless they say otherwise."
   @spec events(Recording.t(), :log | :telemetry, keyword) :: {:ok, Events.t()} | {:error, Error.t()}
@@ -75,10 +85,6 @@ defmodule ElixirScope.Query.Around do
   @spec first(Enumerable.t(item), pos_integer | :infinity) :: [item] when item: term
   def first(items, :infinity), do: Enum.to_list(items)
   def first(items, limit), do: Enum.take(items, limit)
-
-  @doc "What was recorded, by its event's number and process, with the call around it."
-  @spec with_call(item, Recording.t()) :: item when item: %{id: non_neg_integer, pid: pid, call: term}
-  def with_call(item, recording), do: %{item | call: call(recording, item.pid, item.id)}
 
   @doc "An event that could be read."
   @spec readable?(Event.t()) :: boolean

@@ -22,7 +22,7 @@ defmodule ElixirScope.Query.Logs do
       |> Stream.map(&log/1)
       |> Stream.filter(&(&1.level in levels and matching.(text(&1.message))))
       |> Around.first(limit)
-      |> Enum.map(&Around.with_call(&1, recording))
+      |> Around.with_calls(recording)
       |> answer(recording)
     end
   end

@@ -39,7 +39,8 @@ defmodule ElixirScope.Query.Spans do
       |> Enum.filter(&(&1.started in since..until//1 and wanted?(&1, kinds) and matching.(&1.name)))
       |> Enum.sort_by(&{&1.started, &1.id}, if(order == :newest, do: :desc, else: :asc))
       |> Around.first(limit)
-      |> Enum.map(&(&1 |> unended(recording) |> Around.with_call(recording)))
+      |> Enum.map(&unended(&1, recording))
+      |> Around.with_calls(recording)
       |> answer(recording)
     end
   end

@@ -319,6 +319,24 @@ fn open_calls<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32)
     (calls, open.whole).encode(env)
 }
 
+/// `{pairs, calls}`: the numbers of events, each with that of the event which began the innermost call around it, and those events.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn around<'a>(
+    env: Env<'a>,
+    handle: ResourceArc<Handle>,
+    process: (u32, u32),
+    numbers: Vec<u64>,
+) -> (Vec<(u64, u64)>, Vec<Term<'a>>) {
+    let index = handle.recording.index();
+    let found = index.around(pid(process), numbers, FRAMES);
+    let pairs = found.iter().map(|(number, call)| (*number, call.id)).collect();
+    let mut reader = Reader::new(env, &index);
+    let mut calls: Vec<&Row> = found.iter().map(|(_, call)| call).collect();
+    calls.sort_unstable_by_key(|call| call.id);
+    calls.dedup_by_key(|call| call.id);
+    (pairs, calls.into_iter().map(|call| reader.event(call)).collect())
+}
+
 /// The event that began the call which the event of a number has ended.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn began<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), end: u64) -> Term<'a> {

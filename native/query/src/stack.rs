@@ -7,6 +7,7 @@ use crate::filter::Filter;
 use crate::index::Index;
 use crate::row::Row;
 use ahash::AHashMap;
+use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, Pid, varint};
 use elixir_scope_segment::Event;
 use std::ops::ControlFlow;
@@ -39,11 +40,16 @@ impl Ends {
         self.met.push(key);
     }
 
+    /// Where the end of a call stands.
+    fn find(&mut self, index: &Index, volume: usize, call: &Event<'_>) -> Option<usize> {
+        let key = self.key(index, volume, call);
+        self.met.iter().rposition(|end| *end == key)
+    }
+
     /// Takes the end of a call away. Ends within it are of calls whose beginnings are missing. A call without an end of its
     /// own in one that has ended was left without that being seen.
     fn take(&mut self, index: &Index, volume: usize, call: &Event<'_>) -> bool {
-        let key = self.key(index, volume, call);
-        match self.met.iter().rposition(|end| *end == key) {
+        match self.find(index, volume, call) {
             Some(at) => self.met.truncate(at),
             None if self.met.is_empty() => return false,
             None => {}
@@ -77,6 +83,44 @@ impl Index {
             ControlFlow::Continue(())
         });
         Open { calls, whole: walked.is_continue() }
+    }
+
+    /// The innermost call that was open before each of some events of a process, in one walk: `(event, beginning of the call)`. The
+    /// numbers are those of the events, in any order. Those are left out around which no call was open, or nobody knows of one.
+    pub fn around(&self, pid: Pid, mut numbers: Vec<u64>, most: usize) -> Vec<(u64, Row)> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        let (mut found, mut ends, mut left) = (Vec::new(), Ends::default(), most);
+        // Events whose call is looked for, each with its time and how many ends were met that are later.
+        let mut asked: Vec<(u64, Nanos, usize)> = Vec::new();
+        let Some(before) = numbers.last().copied() else { return found };
+        let _ = self.walk_back(&frames(pid), before, |volume, event| {
+            let Some(rest) = left.checked_sub(1) else { return ControlFlow::Break(()) };
+            left = rest;
+            while numbers.last().is_some_and(|number| *number > event.id) {
+                asked.extend(numbers.pop().map(|number| (number, event.time, ends.met.len())));
+            }
+            if event.kind != Kind::Call {
+                ends.add(self, volume, event);
+                return ControlFlow::Continue(());
+            }
+            // What ended later than an event is asked for, or never, was open at it.
+            let met = ends.met.len();
+            let ended = ends.find(self, volume, event);
+            let open = |later: usize| ended.map_or(later == met, |at| at < later);
+            let row = asked.last().filter(|asked| open(asked.2)).map(|_| self.row(volume, event));
+            while let Some((number, since, _)) = asked.pop_if(|asked| open(asked.2)) {
+                if let Some(row) = row.as_ref().filter(|_| !self.has_gap(event.time, since)) {
+                    found.push((number, row.clone()));
+                }
+            }
+            ended.into_iter().for_each(|at| ends.met.truncate(at));
+            if numbers.is_empty() && asked.is_empty() {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        found
     }
 
     /// The event that began the call that the event of a number has ended: of a chain of tail calls, the first one.

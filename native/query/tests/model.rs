@@ -132,6 +132,19 @@ proptest! {
     }
 
     #[test]
+    fn the_innermost_calls_of_many_moments_are_found_in_one_walk(program in program(false), small: bool) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let numbers: Vec<u64> = (0..=truth.events.len() as u64).step_by(3).collect();
+        for process in 0..PROCESSES {
+            let mut found = index.around(pid(process), numbers.clone(), usize::MAX);
+            found.sort_by_key(|(number, _)| *number);
+            let innermost = |id: &u64| truth.open_before(process, *id).first().map(|call| (*id, *call));
+            let expected: Vec<(u64, u64)> = numbers.iter().filter_map(innermost).collect();
+            prop_assert_eq!(found.iter().map(|(number, call)| (*number, call.id)).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
     fn where_a_call_began_is_found_from_its_end(program in program(false), small: bool) {
         let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
         for (at, call) in truth.calls.iter().enumerate() {
