@@ -1,18 +1,19 @@
-# What to record of a module when nobody has said it: by its kind, with its hot inner loops counted only.
+# What to record of a module when nobody has said it: by its kind, with its hot inner loops and templates counted only.
 defmodule ElixirScope.Instrument.Proposal do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Kind, Loops}
+  alias ElixirScope.Instrument.{Kind, Loops, Templates}
 
   @type t :: %__MODULE__{
           kind: Kind.t(),
           record?: boolean(),
           except: [{atom(), arity()}],
           count: [{atom(), arity()}],
+          templates: [{atom(), arity()}],
           why: String.t()
         }
 
-  @enforce_keys [:kind, :record?, :except, :count, :why]
+  @enforce_keys [:kind, :record?, :except, :count, :templates, :why]
   defstruct @enforce_keys
 
   @reasons %{
@@ -42,12 +43,14 @@ defmodule ElixirScope.Instrument.Proposal do
   @spec new(map()) :: t()
   def new(%{definitions: definitions} = module) do
     kind = Kind.of(module)
+    templates = Templates.find(definitions)
 
     %__MODULE__{
       kind: kind,
       record?: kind not in @silent,
       except: if(kind == :protocol, do: dispatch(definitions), else: []),
-      count: if(kind == :protocol, do: [], else: Loops.find(definitions)),
+      count: if(kind == :protocol, do: [], else: Enum.sort(templates ++ Loops.find(definitions))),
+      templates: templates,
       why: Map.fetch!(@reasons, kind)
     }
   end

@@ -122,6 +122,7 @@ defmodule ElixirScope.Project.Survey do
 
   defp left(function, reason, proposal) do
     cond do
+      reason == :counted and function in proposal.templates -> "template: counted"
       reason == :counted and function in proposal.count -> "hot inner loop: counted"
       reason == :counted -> "counted"
       function in proposal.except -> "dispatch"
