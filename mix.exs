@@ -24,8 +24,9 @@ defmodule ElixirScope.MixProject do
     ]
   end
 
+  # `:applications`, not `:extra_applications`: of those Elixir 1.20 expects that they are there, also of optional ones.
   def application do
-    [mod: {ElixirScope.Application, []}, extra_applications: [:logger, ex_unit: :optional]]
+    [mod: {ElixirScope.Application, []}, applications: [:logger, ex_unit: :optional, telemetry: :optional]]
   end
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]

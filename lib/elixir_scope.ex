@@ -146,7 +146,7 @@ defmodule ElixirScope do
   """
 
   alias ElixirScope.Instrument.Attach
-  alias ElixirScope.{Call, Cursor, Error, Events, Mark, Native, Query, Recorder, Recording, Watch}
+  alias ElixirScope.{Call, Cursor, Error, Events, Frameworks, Mark, Native, Query, Recorder, Recording, Watch}
   alias ElixirScope.Query.{Function, Moment, Program, Server}
 
   defmacro __using__(options) do
@@ -918,6 +918,75 @@ defmodule ElixirScope do
   """
   @spec mailbox(Server.t(), Moment.t(), keyword) :: {:ok, ElixirScope.Mailbox.t()} | {:error, Error.t()}
   def mailbox(server, time, options \\ []), do: Query.Mailbox.mailbox(server, time, options)
+
+  # Frameworks.
+
+  @doc """
+  What frameworks did, the oldest first, as `ElixirScope.Span`: requests, queries, jobs and whatever else is told through `:telemetry`, each with its
+  name, how long it took, what came of it, and the innermost recorded call around it. `docs/frameworks.md` says what is known of each.
+
+  | filter | meaning |
+  |---|---|
+  | `:kind` | one kind of `ElixirScope.Span`, or a list |
+  | `:pid` | one server, or a list |
+  | `:since`, `:until` | times between which it began, both included |
+  | `:matching` | a text that its name holds, or a regular expression |
+  | `:order` | `:oldest` (the default) or `:newest` first |
+  | `:limit` | how many at most |
+  | `:in` | the recording |
+
+      ElixirScope.spans(kind: :query, matching: "orders", order: :newest, limit: 5)
+
+  What began and did not end is told too, with the outcome `:open`, or `:unknown` where events are missing since.
+
+  Raises `ElixirScope.Error` for filters that are not of this form, and with the reason `:no_telemetry` where nothing could have been
+  recorded: the application `:telemetry` does not run, or the recording was begun with `telemetry: false`.
+  """
+  @spec spans(keyword) :: [ElixirScope.Span.t()]
+  def spans(filters \\ []), do: bang(Query.Spans.spans(filters))
+
+  @doc """
+  The lines of the log, the oldest first, as `ElixirScope.Log`: each with its process and the innermost recorded call around it. A line
+  can be given wherever a time is expected, so that it leads to its moment.
+
+  | filter | meaning |
+  |---|---|
+  | `:level` | the mildest level that is wanted, such as `:warning` |
+  | `:matching` | a text that the line holds, or a regular expression |
+  | `:pid` | one server, or a list |
+  | `:since`, `:until` | times, both included |
+  | `:order` | `:oldest` (the default) or `:newest` first |
+  | `:limit` | how many at most |
+  | `:in` | the recording |
+
+      iex> require Logger
+      iex> Logger.error("the cup is empty")
+      iex> [log] = ElixirScope.logs(pid: self(), matching: "the cup")
+      iex> {log.level, log.message}
+      {:error, "the cup is empty"}
+      iex> ElixirScope.at(log).event.kind
+      :log
+
+  Reports of OTP (crashes, restarts) are lines too. What the level of Logger keeps out is not recorded, nor what the option `logs:` of
+  `ElixirScope.Options` does. Raises `ElixirScope.Error`, with the reason `:no_logs` where no line could have been recorded.
+  """
+  @spec logs(keyword) :: [ElixirScope.Log.t()]
+  def logs(filters \\ []), do: bang(Query.Logs.logs(filters))
+
+  @doc """
+  Records more events of `:telemetry` from now on, until the recording ends: a list in the form of the option `telemetry:` of
+  `ElixirScope.Options`. Answers the names of all events that are recorded.
+
+      ElixirScope.telemetry([[:shop, :order, :paid], {:span, [:shop, :import]}])
+
+  Where the application `:telemetry` does not run, the error has the reason `:no_telemetry`.
+  """
+  @spec telemetry([term]) :: {:ok, [ElixirScope.Framework.name()]} | {:error, Error.t()}
+  def telemetry(events \\ []) do
+    with {:ok, sources} <- Frameworks.more(events),
+         :ok <- Recorder.telemetry(sources),
+         do: {:ok, Frameworks.attached()}
+  end
 
   # Processes and their supervision.
 

@@ -9,7 +9,7 @@ defmodule ElixirScope.LayeringTest do
     trace: {
       ~w(event.ex call.ex node.ex cut.ex recording.ex path.ex difference.ex difference/*.ex change.ex chain.ex locals.ex) ++
         ~w(message.ex sequence.ex life.ex lives.ex supervision_tree.ex exit_chain.ex causes.ex race.ex) ++
-        ~w(deadlock.ex waiting.ex mailbox.ex stats.ex flame_graph.ex flame_graph/*.ex),
+        ~w(deadlock.ex waiting.ex mailbox.ex stats.ex flame_graph.ex flame_graph/*.ex span.ex log.ex),
       []
     },
     # What `redact:` says, and what `ElixirScope.Recordable` does.
@@ -23,16 +23,20 @@ defmodule ElixirScope.LayeringTest do
     project: {~w(project.ex project/*.ex), [:instrument, :gate]},
     mix_tasks: {~w(../mix/tasks/*.ex), [:project, :instrument, :query]},
     watch: {~w(watch.ex watch/*.ex), [:error, :native]},
-    recorder: {~w(recorder.ex), [:error, :trace, :options, :redaction, :native, :gate, :watch]},
+    # The Elixir half of the capture, because what emits or logs may be a process that is not known yet.
+    frameworks: {~w(framework.ex frameworks.ex frameworks/*.ex), [:error, :native, :gate, :capture]},
+    recorder: {~w(recorder.ex), [:error, :trace, :options, :redaction, :native, :gate, :watch, :frameworks]},
     application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex text/*/*.ex), [:error, :trace, :native, :recorder]},
     # The Elixir half of the capture, because a mark is an event of the process that sets it.
     query:
       {~w(query.ex query/*.ex query/*/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
-       [:error, :trace, :native, :recorder, :instrument, :text, :capture]},
+       [:error, :trace, :native, :recorder, :instrument, :text, :capture, :frameworks]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
-    front: {~w(../elixir_scope.ex), [:error, :trace, :native, :query, :recorder, :instrument, :text, :watch]}
+    front:
+      {~w(../elixir_scope.ex),
+       [:error, :trace, :native, :query, :recorder, :instrument, :text, :watch, :frameworks]}
   }
 
   # The front door is named in docs and error texts, and by `use ElixirScope` in nobody's room.

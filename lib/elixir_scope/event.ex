@@ -18,6 +18,8 @@ defmodule ElixirScope.Event do
   | `:gap` | events are missing: `%{cause:, count:, from:, to:}` |
   | `:count` | `%{count: number}`: calls of a function that is counted, not recorded, since its last such event. They lie up to 10 ms before the event |
   | `:mark` | `%{label: label}`: a bookmark, see `ElixirScope.mark/2` |
+  | `:log` | `%{level: atom, message: text, metadata: map}`: a line of the log, see `ElixirScope.logs/1` |
+  | `:telemetry` | `%{name: [atom], measurements: map, metadata: map}`: an event of `:telemetry`, see `ElixirScope.spans/1` |
   | `:pause`, `:resume` | `%{}` |
 
   In instrumented code also:
@@ -58,6 +60,8 @@ defmodule ElixirScope.Event do
           | :resume
           | :count
           | :mark
+          | :log
+          | :telemetry
           | :send
           | :receive
           | :take
@@ -92,7 +96,7 @@ defmodule ElixirScope.Event do
 
   @kinds [:call, :return, :raise, :tail, :binding, :state, :process, :gap, :pause, :resume, :count, :mark] ++
            [:send, :receive, :take, :wait, :spawn, :spawned, :exit, :link, :name, :label, :traced] ++
-           [:schedule, :collect, :port]
+           [:schedule, :collect, :port, :log, :telemetry]
 
   @doc "All kinds of events."
   @spec kinds() :: [kind]
@@ -172,6 +176,11 @@ defmodule ElixirScope.Event do
   end
 
   defp data(:mark, _, [label]), do: %{label: label}
+  defp data(:log, _, [level, message, metadata]), do: %{level: level, message: message, metadata: metadata}
+
+  defp data(:telemetry, _, [name, measurements, metadata]),
+    do: %{name: name, measurements: measurements, metadata: metadata}
+
   defp data(:count, count, _), do: %{count: count}
 
   defp data(:send, missing, [message, to, digest]),

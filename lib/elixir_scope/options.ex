@@ -13,6 +13,8 @@ defmodule ElixirScope.Options do
   | `:trigger` | `[]` | what makes a flight recording take a snapshot by itself, see below |
   | `:watch` | `:instrumented` on OTP 27 and later, else `false` | which processes the VM tells of: what `ElixirScope.watch/2` takes, `false`, or a keyword list of its options and `:processes` |
   | `:redact` | the usual names of secrets | what is never recorded: a keyword list of `ElixirScope.Redaction`, or `false` |
+  | `:logs` | `true` | whether lines of the log are recorded: `true`, `false`, or the lowest level such as `:warning`. What Logger's own level keeps out is not |
+  | `:telemetry` | `true` | whether what frameworks tell through `:telemetry` is recorded: `true`, `false`, or a list of what is added and changed, see `docs/frameworks.md` |
   | `:limits` | see below | a keyword list |
   | `:instrument` | nothing | what `mix compile` instruments of a whole project (configuration alone), see below |
 
@@ -67,7 +69,7 @@ defmodule ElixirScope.Options do
 
       iex> {:error, error} = ElixirScope.Options.read(dri: "/tmp/scope")
       iex> error.message
-      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :redact, :limits and :instrument"
+      "unknown option :dri (given: \\"/tmp/scope\\"); the options are :enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :redact, :logs, :telemetry, :limits and :instrument"
   """
 
   alias ElixirScope.{Error, Redaction}
@@ -90,7 +92,8 @@ defmodule ElixirScope.Options do
     elements: {1, 100_000_000},
     trigger_ms: {0, 86_400_000}
   ]
-  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :redact, :limits, :instrument]
+  @known [:enabled, :dir, :keep, :retain, :pack, :overflow, :trigger, :watch, :redact, :logs, :telemetry] ++
+           [:limits, :instrument]
   @retained 4 * 1024 * 1024 * 1024
   @units [second: 1, minute: 60, hour: 3600, day: 86_400]
   @longest_block 1_000_000
@@ -113,7 +116,10 @@ defmodule ElixirScope.Options do
           trigger: [:raise | :exit],
           redact: Redaction.t(),
           # Checked where it is known what this VM can tell.
-          watch: term
+          watch: term,
+          # Checked where frameworks are known.
+          logs: term,
+          telemetry: term
         }
 
   @doc """
@@ -143,7 +149,12 @@ defmodule ElixirScope.Options do
         redact: redact
       }
 
-      {:ok, limits |> Map.merge(retain) |> Map.merge(own)}
+      frameworks = %{
+        logs: Keyword.get(options, :logs, true),
+        telemetry: Keyword.get(options, :telemetry, true)
+      }
+
+      {:ok, limits |> Map.merge(retain) |> Map.merge(own) |> Map.merge(frameworks)}
     end
   end
 

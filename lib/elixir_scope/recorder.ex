@@ -6,7 +6,7 @@ defmodule ElixirScope.Recorder do
 
   use GenServer
 
-  alias ElixirScope.{Error, Native, Options, Recording, Redaction, Switch, Watch}
+  alias ElixirScope.{Error, Frameworks, Native, Options, Recording, Redaction, Switch, Watch}
 
   require Logger
 
@@ -22,7 +22,7 @@ defmodule ElixirScope.Recorder do
   @doc "Ends the recording that runs, if any, and begins a new one."
   @spec start(keyword) :: {:ok, Recording.t()} | {:error, Error.t()}
   def start(options) do
-    with {:ok, options, watch} <- read(options), do: call({:start, options, watch})
+    with {:ok, options, requests} <- read(options), do: call({:start, options, requests})
   end
 
   defp read(options) do
@@ -30,7 +30,10 @@ defmodule ElixirScope.Recorder do
          {:ok, watch} <- Watch.request(options.watch),
          # Code of the program says which fields are secret, so it is asked where an error of it ends nothing.
          {:ok, rules} <- Redaction.rules(options.redact),
-         do: {:ok, options |> Map.delete(:watch) |> Map.put(:redact, rules), watch}
+         {:ok, frameworks} <- Frameworks.request(options.telemetry, options.logs),
+         do:
+           {:ok, options |> Map.drop([:watch, :telemetry, :logs]) |> Map.put(:redact, rules),
+            {watch, frameworks}}
   end
 
   @doc "Ends the recording that runs. It can still be asked."
@@ -54,6 +57,10 @@ defmodule ElixirScope.Recorder do
   @doc "What is watched; `nil` for nothing."
   @spec watched() :: {:ok, Watch.t() | nil} | {:error, Error.t()}
   def watched, do: call(:watched)
+
+  @doc "Records more events of `:telemetry`."
+  @spec telemetry([Frameworks.source()]) :: :ok | {:error, Error.t()}
+  def telemetry(sources), do: call({:telemetry, sources})
 
   @doc "The recording of this VM: the one that runs, or else the last one."
   @spec current() :: {:ok, Recording.t()} | {:error, Error.t()}
@@ -103,7 +110,8 @@ defmodule ElixirScope.Recorder do
   defp begin_configured do
     configured = Application.get_all_env(:elixir_scope) |> Keyword.delete(:included_applications)
 
-    with {:ok, options, watch} <- read(configured), {:ok, recording} <- begin(options) do
+    with {:ok, options, {watch, frameworks}} <- read(configured), {:ok, recording} <- begin(options) do
+      Frameworks.begin(frameworks)
       {recording, begin_watch(watch)}
     else
       {:error, error} ->
@@ -128,12 +136,13 @@ defmodule ElixirScope.Recorder do
   end
 
   @impl true
-  def handle_call({:start, options, request}, _from, {recording, watch}) do
+  def handle_call({:start, options, {request, frameworks}}, _from, {recording, watch}) do
     # The new one takes over before the old one ends; when it cannot begin, the old one goes on.
     case begin(options) do
       {:ok, new} ->
         Watch.finish(watch)
         if recording, do: Native.stop(recording.handle)
+        Frameworks.begin(frameworks)
         {:reply, {:ok, new}, {new, begin_watch(request)}}
 
       error ->
@@ -188,11 +197,17 @@ defmodule ElixirScope.Recorder do
     end
   end
 
+  def handle_call({:telemetry, sources}, _from, state) do
+    Frameworks.add(sources)
+    {:reply, :ok, state}
+  end
+
   def handle_call(:watched, _from, {_recording, watch} = state), do: {:reply, {:ok, watch}, state}
 
   @impl true
   def handle_info({:elixir_scope_stopped, path, why}, {%Recording{path: path}, _watch} = state) do
     Switch.turn(:off)
+    Frameworks.finish()
 
     Logger.warning(
       "ElixirScope has stopped recording: #{why}. What was recorded until now can still be asked."
@@ -205,6 +220,16 @@ defmodule ElixirScope.Recorder do
     Logger.warning(
       "ElixirScope records on, but could not tidy up what it has recorded: #{why}. The recording may grow larger than " <>
         "`retain:` says."
+    )
+
+    {:noreply, state}
+  end
+
+  def handle_info({:framework_failed, module, name, kind, reason}, state) do
+    Logger.warning(
+      "ElixirScope could not record what #{inspect(module)} keeps of #{inspect(name)}: " <>
+        Exception.format_banner(kind, reason) <>
+        ". The program is not disturbed, and later failures are not told."
     )
 
     {:noreply, state}
@@ -252,6 +277,7 @@ defmodule ElixirScope.Recorder do
 
   defp finish({recording, watch}) do
     Switch.turn(:off)
+    Frameworks.finish()
     Watch.finish(watch)
     Native.stop(recording.handle)
   end

@@ -2,6 +2,8 @@ defmodule ElixirScope.DoctestTest do
   # The examples of the docs, against the recording that begins with the application.
   use ExUnit.Case, async: false
 
+  @moduletag :capture_log
+
   setup_all do
     {:ok, _recording} = ElixirScope.start(dir: ElixirScope.Doctest.dir())
 
@@ -14,6 +16,7 @@ defmodule ElixirScope.DoctestTest do
   doctest ElixirScope
   doctest ElixirScope.Error
   doctest ElixirScope.FlameGraph
+  doctest ElixirScope.Frameworks
   doctest ElixirScope.Options
   doctest ElixirScope.Query.FirstCut
   doctest ElixirScope.Query.Moment

@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Cursor do
   # Moving through a recording. The order is that of the recording, by the numbers of events: it is the true order for each
   # process, also where two events have the same time.
 
-  alias ElixirScope.{Call, Cursor, Error, Event, Mark, Native, Query, Recording}
+  alias ElixirScope.{Call, Cursor, Error, Event, Log, Mark, Native, Query, Recording, Span}
   alias ElixirScope.Query.{Moment, Server, Stack}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -34,6 +34,10 @@ defmodule ElixirScope.Query.Cursor do
     end
   end
 
+  # What is told by one event when it is over began at a time of its process that may be no event.
+  def at(%Span{time: time, started: started, pid: pid}, options) when time != started,
+    do: at(started, Keyword.put_new(options, :pid, pid))
+
   def at(moment, options) do
     with :ok <- Query.check(options, [:in, :pid]),
          {:ok, recording} <- Query.recording(options),
@@ -62,7 +66,7 @@ defmodule ElixirScope.Query.Cursor do
   end
 
   # On the very event, where one was given.
-  defp stand(cursor, %module{id: id}) when module in [Event, Call, Mark] and is_integer(id) do
+  defp stand(cursor, %module{id: id}) when module in [Event, Call, Mark, Log, Span] and is_integer(id) do
     case Stack.event(cursor.recording, id) do
       %Event{time: time} = event when time == cursor.time ->
         {:ok, on(cursor, event)}

@@ -1,7 +1,7 @@
 defmodule ElixirScope.Query.Moment do
   @moduledoc """
   The forms in which a time may be given: nanoseconds of system time, a `DateTime`, an `ElixirScope.Event`, an
-  `ElixirScope.Call` (when it began), an `ElixirScope.Change`, an `ElixirScope.Cursor`, an `ElixirScope.Mark` or its label, or `{:ago, count, unit}` with
+  `ElixirScope.Call` or `ElixirScope.Span` (when it began), an `ElixirScope.Log`, an `ElixirScope.Change`, an `ElixirScope.Cursor`, an `ElixirScope.Mark` or its label, or `{:ago, count, unit}` with
   a unit of `System.time_unit/0` such as `:second` or `:millisecond`.
 
       iex> ElixirScope.Query.Moment.nanoseconds(~U[2026-01-01 00:00:00.000001Z], fn -> 0 end)
@@ -10,7 +10,7 @@ defmodule ElixirScope.Query.Moment do
       {:ok, 3_000_000_000}
   """
 
-  alias ElixirScope.{Call, Change, Cursor, Error, Event, Mark, Native, Query, Recording}
+  alias ElixirScope.{Call, Change, Cursor, Error, Event, Log, Mark, Native, Query, Recording, Span}
 
   @type t ::
           non_neg_integer
@@ -20,6 +20,8 @@ defmodule ElixirScope.Query.Moment do
           | Change.t()
           | Cursor.t()
           | Mark.t()
+          | Log.t()
+          | Span.t()
           | Mark.label()
           | {:ago, non_neg_integer, System.time_unit()}
 
@@ -46,8 +48,10 @@ defmodule ElixirScope.Query.Moment do
     end
   end
 
-  def nanoseconds(%module{time: time}, _now) when module in [Event, Change, Cursor, Mark], do: {:ok, time}
-  def nanoseconds(%Call{started: time}, _now), do: {:ok, time}
+  def nanoseconds(%module{time: time}, _now) when module in [Event, Change, Cursor, Mark, Log],
+    do: {:ok, time}
+
+  def nanoseconds(%module{started: time}, _now) when module in [Call, Span], do: {:ok, time}
 
   def nanoseconds({:ago, count, unit} = given, now) when is_integer(count) and count >= 0 do
     {:ok, max(now.() - System.convert_time_unit(count, unit, :nanosecond), 0)}

@@ -115,11 +115,32 @@ defmodule ElixirScope.Query.Where do
     %{where | file: file, line: line, source: source}
   end
 
+  # A line of the log says where it was written; the source is that of the call that it was written in.
+  defp place(
+         %{calls: [%{id: id} | _]} = where,
+         %Event{kind: :log, data: %{metadata: %{file: file, line: line}}} = event,
+         lines
+       )
+       when is_binary(file) and is_integer(line) do
+    case Stack.event(where.recording, id) do
+      %Event{file: own} = call when is_binary(own) ->
+        if same_file?(own, file),
+          do: place(where, %{call | line: line}, lines),
+          else: place(where, call, lines)
+
+      _none ->
+        place(where, %{event | data: nil}, lines)
+    end
+  end
+
   # A mark or a gap lies nowhere in the source, but in a call.
   defp place(%{calls: [%{id: id} | _]} = where, _event, lines),
     do: place(where, Stack.event(where.recording, id), lines)
 
   defp place(where, _event, _lines), do: where
+
+  # Each may be told from another folder.
+  defp same_file?(one, other), do: String.ends_with?(one, other) or String.ends_with?(other, one)
 
   defp around(text, line, lines) do
     first = max(line - lines, 1)

@@ -77,6 +77,12 @@ defmodule ElixirScope.Text.Help do
        {"The same as a sequence diagram", "sequence(pid: [server, other], since: time)"},
        {"What lay in its mailbox then?", "mailbox(server, time)"}
      ]},
+    {"Frameworks",
+     [
+       {"Which requests, queries and jobs were there?", "spans(kind: :request, since: {:ago, 1, :minute})"},
+       {"What was logged; take me to that moment", "logs(level: :warning), at(log)"},
+       {"Record more events of :telemetry", "telemetry([[:shop, :order, :paid]])"}
+     ]},
     {"Figures",
      [
        {"What was called how often, and how long did it take?", "stats(since: {:ago, 10, :second})"},
@@ -98,7 +104,7 @@ defmodule ElixirScope.Text.Help do
 
   @hints [
     "server   a pid, a registered name, {:via, module, name} or \"#PID<0.123.0>\"",
-    "time     now(), {:ago, 5, :second}, a DateTime, an event, a call, a cursor, the label of a mark",
+    "time     now(), {:ago, 5, :second}, a DateTime, an event, a call, a log, a cursor, the label of a mark",
     "in:      every question takes in: recording, for one that open/1 opened"
   ]
 

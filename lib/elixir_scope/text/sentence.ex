@@ -91,6 +91,16 @@ defmodule ElixirScope.Text.Sentence do
   def of(%{kind: :port, data: %{action: :closed, port: port, about: reason}}, options),
     do: "#{inspect(port)} is closed: #{Text.short(reason, options)}"
 
+  def of(%{kind: :log, data: %{level: level, message: message}}, options) when is_binary(message) do
+    text = message |> String.split("\n", parts: 2) |> hd()
+    "#{level}: #{shortened(text, options)}"
+  end
+
+  def of(%{kind: :telemetry, data: %{name: [_ | _] = name} = data}, options) do
+    name = Enum.map_join(name, ".", &to_string/1)
+    "emits #{name} #{short(data.metadata, "emits " <> name, options)}"
+  end
+
   def of(%{kind: :mark, data: %{label: label}}, _options), do: Kernel.inspect(label)
   def of(%{kind: :pause}, _options), do: "nothing is recorded from here on"
   def of(%{kind: :resume}, _options), do: "recording goes on"
@@ -208,6 +218,16 @@ defmodule ElixirScope.Text.Sentence do
 
       _any ->
         Text.short(value, options)
+    end
+  end
+
+  defp shortened(text, options) do
+    case Keyword.get(options, :width, 80) do
+      width when is_integer(width) and width > 12 ->
+        if String.length(text) > width, do: String.slice(text, 0, width - 12) <> "...", else: text
+
+      _any ->
+        text
     end
   end
 

@@ -97,6 +97,10 @@ numbered! {
         /// A port that the process opened or closed, or that ended. Payload: 0 opened, 1 closed; the port, the driver's name or the
         /// reason.
         Port = 28 "port",
+        /// The process wrote a line into the log. Payload: 0; the level, the text, a map of metadata.
+        Log = 29 "log",
+        /// The process emitted an event of `:telemetry`. Payload: 0; its name, a map of measurements, a map of metadata.
+        Telemetry = 30 "telemetry",
     }
 }
 

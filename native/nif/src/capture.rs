@@ -21,9 +21,12 @@
 //! | `count(site)` | one call more, without an event of its own |
 //! | `introduce(map)` | who the process is |
 //! | `introduce_other(pid, map)` | who another process is |
+//! | `log(level, text, metadata)` | a line of the log |
+//! | `log(level, text, metadata, pid)` | one that somebody else writes for a process |
+//! | `telemetry(name, measurements, metadata)` | an event of `:telemetry` |
 //! | `mark(label)` | a bookmark; answers `new` when it is the first event of the process, `false` when it was not recorded |
 //!
-//! What enters a function, counts it, waits or takes answers `ok`, or what is not known yet: `new` when this is the first event of the
+//! What enters a function, counts it, waits, takes, logs or emits answers `ok`, or what is not known yet: `new` when this is the first event of the
 //! process, `unsourced` when the text is missing that the site lies in. `ElixirScope.Capture.introduce/2` then says it.
 //!
 //! | function | records |
@@ -382,6 +385,29 @@ capture!(mark, [1], |_| words().r#false, |env, args| {
         Outcome::Off | Outcome::Lost => words().r#false,
     }
 });
+
+/// Three values that belong to no place in the code.
+fn placeless(env: Env<'_>, kind: Kind, caller: &Caller<'_>, args: Args<'_>) -> Word {
+    answer(record(kind, caller, |pen| {
+        pen.number(0);
+        let mut budget = Budget::values(pen);
+        for word in args {
+            budget.at_least(pen);
+            encode::term(env, pen, &mut budget, None, *word);
+        }
+    }))
+}
+
+capture!(log, [3, 4], ok, |env, args| {
+    let caller = match args.get(3) {
+        Some(process) if !env.is_local_pid(*process) => return words().ok,
+        Some(process) => Caller::told(env, Some(*process)),
+        None => Caller::new(env, None),
+    };
+    placeless(env, Kind::Log, &caller, &args[..3])
+});
+
+capture!(telemetry, [3], ok, |env, args| { placeless(env, Kind::Telemetry, &Caller::new(env, None), args) });
 
 capture!(generation, [0], ok, |env, _| {
     // 34 bits for the recordings of a VM, of what is one word to it: the last 24 say when states are to be told again.
