@@ -19,4 +19,7 @@ pub use counts::Counts;
 pub use overflow::{Overflow, Triggers};
 pub use pen::Pen;
 pub use record::{Origin, Outcome, count, record, record_as, record_brief};
-pub use session::{Limits, RingEnd, Session, Thread, current, epoch, generation, is_ours, mute, own, unmute};
+pub use session::{
+    Limits, RingEnd, Session, Thread, current, epoch, generation, is_ours, is_sensitive, mute, own, sensitive,
+    unmute,
+};

@@ -16,6 +16,8 @@ pub struct Pen<'a> {
     ticks: Ticks,
     /// Whether the meaning of a word could not be written.
     pub(crate) undefined: bool,
+    /// Whether something of the site is not to be recorded.
+    pub(crate) guarded: bool,
 }
 
 impl<'a> Pen<'a> {
@@ -23,7 +25,7 @@ impl<'a> Pen<'a> {
     #[inline]
     pub fn new(session: &'a Session, ticks: Ticks, bytes: &'a mut Buffer) -> Self {
         let from = bytes.len();
-        Pen { session, bytes, from, ticks, undefined: false }
+        Pen { session, bytes, from, ticks, undefined: false, guarded: false }
     }
 
     /// The session that records.
@@ -57,6 +59,12 @@ impl<'a> Pen<'a> {
     #[inline]
     pub fn ticks(&self) -> Ticks {
         self.ticks
+    }
+
+    /// Whether something of the event's site is not to be recorded, as [`crate::Origin::is_guarded`] has said.
+    #[inline]
+    pub fn is_guarded(&self) -> bool {
+        self.guarded
     }
 
     /// Whether nothing was written yet.

@@ -29,6 +29,12 @@ pub trait Origin {
     /// What kind of thread is calling.
     fn thread(&self) -> Thread;
 
+    /// Whether something of the site is not to be recorded in this session. Who writes the payload is told by
+    /// [`Pen::is_guarded`].
+    fn is_guarded(&self, _session: &Session) -> bool {
+        false
+    }
+
     /// Whether the process can be asked to say who it is when this is its first event. When the VM tells of a process, and it
     /// does so before and beside its own events, there is nobody to ask.
     fn speaks(&self) -> bool {
@@ -155,11 +161,13 @@ struct Met {
     unsourced: bool,
     /// A meaning could not be written.
     undefined: bool,
+    /// Something of the site is not to be recorded.
+    guarded: bool,
 }
 
 impl Met {
     /// Both are known.
-    const BEFORE: Met = Met { own: false, new: false, unsourced: false, undefined: false };
+    const BEFORE: Met = Met { own: false, new: false, unsourced: false, undefined: false, guarded: false };
 }
 
 impl Local {
@@ -186,6 +194,7 @@ impl Local {
         // The kind is no part of the head.
         self.bytes.extend(&Record { kind: Kind::Call, ticks, process, site, payload: &[] }.head());
         let mut pen = Pen::new(session, ticks, &mut self.bytes);
+        pen.guarded = met.guarded;
         let kind = fill(&mut pen);
         let undefined = met.undefined | pen.undefined;
         let Some(ring) = self.ring.as_mut().filter(|_| !undefined) else {
@@ -240,7 +249,7 @@ impl Local {
 
     #[cold]
     fn begin_count(&mut self, site: u64, origin: &impl Origin) -> Outcome {
-        let defined = define_site(&self.session, origin);
+        let (defined, _) = define_site(&self.session, origin);
         if site == 0 || defined == Defined::Failed {
             self.session.count_undefined();
             return Outcome::Lost;
@@ -280,12 +289,13 @@ fn meet(session: &Session, origin: &impl Origin, process: u64, site: u64) -> Met
     }
     let new = process != 0 && !session.known_processes(origin.speaks()).contains(process);
     let undefined = new && session.dictionary.define_word(process, origin.process_meaning()).is_err();
-    let defined = match site != 0 && !session.sites.contains(site) {
-        true => define_site(session, origin),
-        false => Defined::Whole,
+    let guarded = session.guarded.contains(site);
+    let (defined, guarded) = match site == 0 || guarded || session.sites.contains(site) {
+        true => (Defined::Whole, guarded),
+        false => define_site(session, origin),
     };
     let unsourced = defined == Defined::Unsourced;
-    Met { own: false, new, unsourced, undefined: undefined | (defined == Defined::Failed) }
+    Met { own: false, new, unsourced, undefined: undefined | (defined == Defined::Failed), guarded }
 }
 
 /// Wakes the drain if the ring is still half full. A ring that overwrites is half round since the last time: before the
@@ -308,18 +318,20 @@ enum Defined {
     Failed,
 }
 
+/// Says what a site means, and whether it is guarded.
 #[cold]
-fn define_site(session: &Session, origin: &impl Origin) -> Defined {
+fn define_site(session: &Session, origin: &impl Origin) -> (Defined, bool) {
+    let guarded = origin.is_guarded(session);
     // A site whose literal does not hold its own key would be looked up in vain later.
     let site = origin.site_meaning().filter(|site| site.key == origin.site());
-    let Some(site) = site else { return Defined::Failed };
+    let Some(site) = site else { return (Defined::Failed, guarded) };
     let source = site.source;
     if session.dictionary.define_site(site).is_err() {
-        return Defined::Failed;
+        return (Defined::Failed, guarded);
     }
     if !session.sources.knows(source) {
-        return Defined::Unsourced;
+        return (Defined::Unsourced, guarded);
     }
-    session.sites.add(origin.site());
-    Defined::Whole
+    if guarded { &session.guarded } else { &session.sites }.add(origin.site());
+    (Defined::Whole, guarded)
 }

@@ -1,7 +1,8 @@
 //! What one recording shares between all threads of the VM.
 
 use crate::{Counts, Overflow, Triggers};
-use arc_swap::ArcSwapOption;
+use ahash::AHashSet;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_queue::SegQueue;
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Known, Sources};
@@ -10,8 +11,8 @@ use elixir_scope_ring::{Consumer, Producer};
 use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// What bounds the memory and the records of a session.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,8 @@ pub struct Session {
     /// Processes of which the VM has told something.
     pub(crate) watched: Known,
     pub(crate) sites: Known,
+    /// Sites of which something is not to be recorded; these are not among `sites`.
+    pub(crate) guarded: Known,
     rings: PathBuf,
     next_ring: AtomicU32,
     /// Ends that the drain has not taken yet.
@@ -137,6 +140,43 @@ pub fn mute(process: u64) -> bool {
     muted
 }
 
+/// Pids of processes of which nothing is recorded because they said so.
+static SENSITIVE: LazyLock<ArcSwap<AHashSet<u64>>> = LazyLock::new(ArcSwap::default);
+
+/// How many there are: mostly none, and then nothing else is looked at.
+static SENSITIVES: AtomicUsize = AtomicUsize::new(0);
+
+/// Who writes the set holds this.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// As many as are kept before it is looked which of them live.
+const SENSITIVES_KEPT: usize = 256;
+
+/// From now on nothing of the process, which is the calling one, is recorded, nor what is sent to it; or it is again. `lives` is
+/// asked now and then about others, which may have ended.
+pub fn sensitive(process: u64, on: bool, lives: impl Fn(u64) -> bool) {
+    let changing = CHANGING.lock();
+    let mut pids = AHashSet::clone(&SENSITIVE.load());
+    if pids.len() >= SENSITIVES_KEPT && pids.len().is_power_of_two() {
+        pids.retain(|pid| lives(*pid));
+    }
+    if on {
+        pids.insert(process);
+    } else {
+        pids.remove(&process);
+    }
+    SENSITIVES.store(pids.len(), Ordering::Relaxed);
+    SENSITIVE.store(Arc::new(pids));
+    drop(changing);
+    forget(process);
+}
+
+/// Whether a process is one of those.
+#[inline]
+pub fn is_sensitive(process: u64) -> bool {
+    SENSITIVES.load(Ordering::Relaxed) > 0 && SENSITIVE.load().contains(&process)
+}
+
 fn forget(process: u64) {
     if let Some(session) = current() {
         session.processes.remove(process);
@@ -160,7 +200,7 @@ pub fn is_ours(process: u64) -> bool {
 /// Whether nothing of a process is recorded.
 #[inline]
 pub(crate) fn is_own(process: u64) -> bool {
-    process != 0 && (among(&OWN, process) || among(&MUTED, process))
+    process != 0 && (among(&OWN, process) || among(&MUTED, process) || is_sensitive(process))
 }
 
 #[inline]
@@ -216,6 +256,7 @@ impl Session {
             processes: Known::new(1 << 14),
             watched: Known::new(1 << 14),
             sites: Known::new(1 << 14),
+            guarded: Known::new(1 << 12),
             rings,
             next_ring: AtomicU32::new(0),
             fresh: SegQueue::new(),

@@ -37,7 +37,7 @@
 
 use crate::{Buffer, Kind, Malformed, Out, varint};
 
-/// What a limit kept out.
+/// What was kept out, by a limit or by the rules of redaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CutKind {
@@ -51,16 +51,29 @@ pub enum CutKind {
     Map = 3,
     /// Any other term.
     Other = 4,
+    /// A secret, or a function that may hold one: of that the name is kept. No limit has to do with it.
+    Redacted = 5,
+    /// A field that is no part of how a struct is shown. No limit has to do with it.
+    LeftOut = 6,
 }
 
 impl CutKind {
     /// The word for it in Elixir.
     pub fn name(self) -> &'static str {
-        ["binary", "list", "tuple", "map", "term"][self as usize]
+        ["binary", "list", "tuple", "map", "term", "redacted", "left_out"][self as usize]
     }
 
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Binary, Self::List, Self::Tuple, Self::Map, Self::Other].get(usize::from(number)).copied()
+        const KINDS: [CutKind; 7] = [
+            CutKind::Binary,
+            CutKind::List,
+            CutKind::Tuple,
+            CutKind::Map,
+            CutKind::Other,
+            CutKind::Redacted,
+            CutKind::LeftOut,
+        ];
+        KINDS.get(usize::from(number)).copied()
     }
 }
 

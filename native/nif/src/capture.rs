@@ -32,6 +32,8 @@
 //! | function | records |
 //! |---|---|
 //! | `generation()` | nothing; a number that tells recordings apart (in its last 24 bits, when states are to be told again), 0 when off |
+//! | `sensitive(on)` | nothing, from now on, of the calling process, nor what is sent to it; or it is recorded again |
+//! | `sensitive_other(pid)` | nothing, from now on, of another process |
 //! | `own()` | nothing, from now on, of the calling process |
 //! | `mute()` | nothing, of the calling process, until `unmute(pid)`; answers whether there was room for it |
 //! | `unmute(pid)` | nothing; ends it. A process that has ended is to be unmuted too, since another may get its pid |
@@ -40,11 +42,12 @@
 use crate::atoms;
 use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
+use crate::redact::{self, Mask};
 use crate::state::{self, Known};
 use crate::vm::{self, Env, Word};
 use crate::{meaning, site};
 use elixir_scope_capture::{
-    Origin, Outcome, Pen, Thread, count as count_call, record, record_as, record_brief,
+    Origin, Outcome, Pen, Session, Thread, count as count_call, record, record_as, record_brief,
 };
 use elixir_scope_dictionary::Known as WordSet;
 use elixir_scope_event::{Definition, Kind, Site, StateOrigin};
@@ -146,6 +149,10 @@ impl Origin for Caller<'_> {
         if vm::on_scheduler() { Thread::Scheduler } else { Thread::Other }
     }
 
+    fn is_guarded(&self, session: &Session) -> bool {
+        self.site.is_some_and(|site| redact::with(session, |guard| guard.is_guarded(self.env, site)))
+    }
+
     #[inline]
     fn speaks(&self) -> bool {
         self.speaks
@@ -200,24 +207,52 @@ fn elements(env: Env<'_>, arguments: Word) -> impl Iterator<Item = Word> {
     vm::list(env, arguments).take(255)
 }
 
+/// What of a site's events is not recorded.
+#[inline]
+fn mask(env: Env<'_>, pen: &Pen<'_>, site: Word) -> Mask {
+    match pen.is_guarded() {
+        true => redact::with(pen.session(), |guard| guard.mask(env, site)),
+        false => Mask::default(),
+    }
+}
+
 /// A list of arguments after their number; `nil` when they are not wanted.
-fn arguments(env: Env<'_>, pen: &mut Pen<'_>, list: Word, state: Option<Word>) {
+fn arguments(env: Env<'_>, pen: &mut Pen<'_>, site: Word, list: Word, state: Option<Word>) {
     if env.kind(list) != vm::Kind::List {
         return pen.number(0);
     }
     pen.number(elements(env, list).count() as u64 + 1);
+    let mask = mask(env, pen, site);
     let mut budget = Budget::values(pen);
-    for word in elements(env, list) {
+    for (place, word) in elements(env, list).enumerate() {
         budget.at_least(pen);
-        encode::term(env, pen, &mut budget, state, word);
+        match mask.hides(place) {
+            true => encode::redacted(pen, &mut budget),
+            false => encode::term(env, pen, &mut budget, state, word),
+        }
     }
 }
 
+/// Values of a site. What a `receive` takes has no name.
 #[inline]
-fn values(env: Env<'_>, pen: &mut Pen<'_>, words: &[Word]) {
+fn values(env: Env<'_>, pen: &mut Pen<'_>, kind: Kind, site: Word, words: &[Word]) {
     let mut budget = Budget::values(pen);
+    if pen.is_guarded() && kind != Kind::Take {
+        return guarded(env, pen, &mut budget, site, words);
+    }
     for word in words {
         encode::term(env, pen, &mut budget, None, *word);
+    }
+}
+
+#[cold]
+fn guarded(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, site: Word, words: &[Word]) {
+    let mask = mask(env, pen, site);
+    for (place, word) in words.iter().enumerate() {
+        match mask.hides(place) {
+            true => encode::redacted(pen, budget),
+            false => encode::term(env, pen, budget, None, *word),
+        }
     }
 }
 
@@ -234,32 +269,49 @@ fn given(env: Env<'_>, kind: Kind, site: Word, number: u8, words: &[Word]) -> Ou
     let word = |known: &WordSet, place: usize| encode::known(known, words[place]);
     record_brief(kind, &caller, words.len(), word, |pen| {
         pen.number(u64::from(number));
-        values(env, pen, words);
+        values(env, pen, kind, site, words);
     })
+}
+
+/// As [`given`], for the return of a function: it is recorded or not, whatever the names of its arguments are.
+#[inline(always)]
+fn given_back(env: Env<'_>, site: Word, value: Word) {
+    let caller = Caller::new(env, Some(site));
+    let word = |known: &WordSet, _: usize| encode::known(known, value);
+    record_brief(Kind::Return, &caller, 1, word, |pen| back(env, pen, site, value, None));
+}
+
+#[inline]
+fn back(env: Env<'_>, pen: &mut Pen<'_>, site: Word, value: Word, state: Option<Word>) {
+    pen.number(1);
+    let mut budget = Budget::values(pen);
+    match mask(env, pen, site).all {
+        true => encode::redacted(pen, &mut budget),
+        false => encode::term(env, pen, &mut budget, state, value),
+    }
 }
 
 capture!(enter, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], ok, |env, args| {
     answer(given(env, Kind::Call, args[0], args.len() as u8, &args[1..]))
 });
 
-capture!(enter_list, [2], ok, |env, args| call(env, args[0], |pen| arguments(env, pen, args[1], None)));
+capture!(enter_list, [2], ok, |env, args| call(env, args[0], |pen| arguments(
+    env, pen, args[0], args[1], None
+)));
 
 capture!(enter_bare, [1], ok, |env, args| call(env, args[0], |pen| pen.number(0)));
 
 capture!(enter_callback, [3], ok, |env, args| {
-    call(env, args[0], |pen| arguments(env, pen, args[1], boxed(env, args[2])))
+    call(env, args[0], |pen| arguments(env, pen, args[0], args[1], boxed(env, args[2])))
 });
 
 fn returned(env: Env<'_>, site: Word, value: Word, state: Option<Word>) -> Word {
-    record(Kind::Return, &Caller::new(env, Some(site)), |pen| {
-        pen.number(1);
-        encode::term(env, pen, &mut Budget::values(pen), state, value);
-    });
+    record(Kind::Return, &Caller::new(env, Some(site)), |pen| back(env, pen, site, value, state));
     value
 }
 
 capture!(leave, [2], |args| args[1], |env, args| {
-    given(env, Kind::Return, args[0], 1, &args[1..]);
+    given_back(env, args[0], args[1]);
     args[1]
 });
 
@@ -295,7 +347,10 @@ capture!(raised, [4], ok, |env, args| {
     };
     let outcome = record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
-        values(env, pen, &args[2..]);
+        let mut budget = Budget::values(pen);
+        for word in &args[2..] {
+            encode::term(env, pen, &mut budget, None, *word);
+        }
     });
     if outcome != Outcome::Off
         && let Some(session) = elixir_scope_capture::current()
@@ -326,9 +381,13 @@ fn bound(
 ) -> Word {
     answer(record(Kind::Binding, &Caller::new(env, Some(site)), |pen| {
         pen.number(count as u64);
+        let mask = mask(env, pen, site);
         let mut budget = Budget::values(pen);
-        for word in values {
-            encode::term(env, pen, &mut budget, state, word);
+        for (place, word) in values.enumerate() {
+            match mask.hides(place) {
+                true => encode::redacted(pen, &mut budget),
+                false => encode::term(env, pen, &mut budget, state, word),
+            }
         }
     }))
 }
@@ -420,6 +479,24 @@ capture!(own, [0], ok, |env, _| {
     elixir_scope_capture::own(env.caller().map_or(0, vm::bits));
     words().ok
 });
+
+capture!(sensitive, [1], ok, |env, args| {
+    if let Some(process) = env.caller() {
+        sensitive_process(env, process, args[0] == words().r#true);
+    }
+    words().ok
+});
+
+capture!(sensitive_other, [1], ok, |env, args| {
+    if env.is_local_pid(args[0]) {
+        sensitive_process(env, args[0], true);
+    }
+    words().ok
+});
+
+fn sensitive_process(env: Env<'_>, process: Word, on: bool) {
+    elixir_scope_capture::sensitive(vm::bits(process), on, |pid| env.lives(vm::word(pid)));
+}
 
 capture!(mute, [0], |_| words().r#false, |env, _| {
     let muted = env.caller().is_some_and(|process| elixir_scope_capture::mute(vm::bits(process)));

@@ -5,10 +5,14 @@
 //! walk costs the size of the change. Where words differ but hold the same, that is found out, and costs a look at both.
 //!
 //! What a limit keeps out is marked as cut, as in values. A key is never cut: then its whole map is.
+//!
+//! What the rules of redaction keep out is marked in the same way, and does not make a patch less than whole. A text or a list of characters
+//! from which they take something has another length where it was recorded, so it is never patched, but written anew.
 
 use crate::encode::{self, Budget};
 use crate::heap::{self, Boxed, Node};
 use crate::immediate::{self, Immediate};
+use crate::redact::{self, Guard};
 use crate::vm::{Env, Kind, Word};
 use elixir_scope_capture::Pen;
 use elixir_scope_event::value::{self, CutKind, Token};
@@ -36,15 +40,28 @@ pub struct Difference<'a, 'w, 'p> {
     steps: usize,
     /// `ElixirScope.Cut`: a program's own is not taken apart, for in a patched state one stands for what is not known.
     cut: Word,
+    /// Whether there are rules of redaction.
+    guards: bool,
 }
 
 impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
     /// Appends the patch that makes `new` of `old`; the answer is whether it is whole: no limit has cut any of it.
     pub fn write(env: Env<'a>, pen: &'w mut Pen<'p>, cut: Word, old: Word, new: Word) -> bool {
         let budget = Budget::patch(pen);
-        let mut difference = Difference { env, pen, budget, steps: STEPS, cut };
+        let guards = redact::with(pen.session(), |guard| guard.is_on());
+        let mut difference = Difference { env, pen, budget, steps: STEPS, cut, guards };
         difference.patch(old, new, 0);
         difference.steps > 0 && difference.budget.cuts() == 0
+    }
+
+    /// Asks the rules.
+    fn guard<R>(&self, ask: impl FnOnce(&mut Guard) -> R) -> R {
+        redact::with(self.pen.session(), ask)
+    }
+
+    /// What stands where the rules keep a value out.
+    fn keep_out(&mut self, kind: CutKind) {
+        self.pen.token(Token::Cut(kind, 0, &[]));
     }
 
     fn kept_out(&mut self, kind: CutKind, size: u64) {
@@ -63,7 +80,9 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             return self.value(new);
         }
         match (heap::read(self.env, old), heap::read(self.env, new)) {
-            (Boxed::Tuple(old), Boxed::Tuple(new)) if old.len() == new.len() => self.tuple(old, new, depth),
+            (Boxed::Tuple(olds), Boxed::Tuple(news)) if olds.len() == news.len() => {
+                self.tuple(olds, news, new, depth);
+            }
             (Boxed::Map(keys, olds), Boxed::Map(same, news)) if std::ptr::eq(keys, same) => {
                 if self.is_cut(olds) || self.is_cut(news) {
                     return self.value(new);
@@ -93,7 +112,8 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             (Kind::Tuple, Kind::Tuple)
                 if env.tuple(old).map(<[Word]>::len) == env.tuple(new).map(<[Word]>::len) =>
             {
-                self.tuple(env.tuple(old).unwrap_or_default(), env.tuple(new).unwrap_or_default(), depth);
+                let [olds, news] = [old, new].map(|tuple| env.tuple(tuple).unwrap_or_default());
+                self.tuple(olds, news, new, depth);
             }
             (Kind::List, Kind::List) if env.cell(old).is_some() && env.cell(new).is_some() => {
                 self.list(old, new, depth);
@@ -140,7 +160,19 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             && env.pairs(map).is_some_and(|mut pairs| pairs.any(|(_, value)| value == self.cut))
     }
 
-    fn tuple(&mut self, old: &[Word], new: &[Word], depth: usize) {
+    fn tuple(&mut self, old: &[Word], new: &[Word], whole: Word, depth: usize) {
+        let (mut hid, mut hides) = (false, false);
+        if self.guards {
+            let env = self.env;
+            if self.guard(|guard| guard.frame(env, old).or(guard.frame(env, new)).is_some()) {
+                return self.value(whole);
+            }
+            let pair = |pair: &[Word]| match pair {
+                [key, value] => self.guard(|guard| guard.is_secret_pair(env, *key, *value)),
+                _ => false,
+            };
+            (hid, hides) = (pair(old), pair(new));
+        }
         let changed = old.iter().zip(new).filter(|(old, new)| old != new).count();
         if !self.budget.fits(self.pen, changed) {
             return self.kept_out(CutKind::Tuple, new.len() as u64);
@@ -148,7 +180,11 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
         self.pen.token(Token::TupleChange(changed as u64));
         for (place, (old, new)) in old.iter().zip(new).enumerate().filter(|(_, (old, new))| old != new) {
             self.pen.integer(place as i64);
-            self.patch(*old, *new, depth + 1);
+            match place {
+                1 if hides => self.keep_out(CutKind::Redacted),
+                1 if hid => self.value(*new),
+                _ => self.patch(*old, *new, depth + 1),
+            }
         }
     }
 
@@ -274,8 +310,8 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
     }
 
     /// A map of which these pairs differ. Which go is said first: so a key may go and come.
-    fn map(&mut self, count: usize, changes: impl Iterator<Item = Change> + Clone, new: Word, depth: usize) {
-        let size = self.env.map_size(new).unwrap_or(0) as u64;
+    fn map(&mut self, count: usize, changes: impl Iterator<Item = Change> + Clone, map: Word, depth: usize) {
+        let size = self.env.map_size(map).unwrap_or(0) as u64;
         if self.steps == 0 || !self.budget.fits(self.pen, count) {
             return self.kept_out(CutKind::Map, size);
         }
@@ -287,6 +323,8 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             self.value(key);
         }
         let mut whole = self.budget.cuts() == cuts;
+        let env = self.env;
+        let module = if self.guards { self.guard(|guard| guard.module(env, map)) } else { None };
         for (key, old, new) in changes.filter_map(|(key, old, new)| Some((key, old, new?))) {
             if !whole {
                 break;
@@ -294,9 +332,15 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
             let cuts = self.budget.cuts();
             self.value(key);
             whole = self.budget.cuts() == cuts;
-            match old {
-                Some(old) => self.patch(old, new, depth + 1),
-                None => self.value(new),
+            let hides = |value| self.guard(|guard| guard.hides(env, module, key, value));
+            let (hid, hides) = match self.guards {
+                true => (old.and_then(hides), hides(new)),
+                false => (None, None),
+            };
+            match (hides, old.filter(|_| hid.is_none())) {
+                (Some(kind), _) => self.keep_out(kind),
+                (None, Some(old)) => self.patch(old, new, depth + 1),
+                (None, None) => self.value(new),
             }
         }
         if !whole {
@@ -314,6 +358,9 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
     }
 
     fn list(&mut self, mut old: Word, mut new: Word, depth: usize) {
+        if self.guards && (self.is_scrubbed(old) || self.is_scrubbed(new)) {
+            return self.value(new);
+        }
         self.pen.token(Token::ListChange);
         let (mut same, mut searches) = (0, SEARCHES);
         loop {
@@ -364,6 +411,13 @@ impl<'a, 'w, 'p> Difference<'a, 'w, 'p> {
                 }
             }
         }
+    }
+
+    /// Whether something is taken out of a list of characters.
+    fn is_scrubbed(&self, list: Word) -> bool {
+        let env = self.env;
+        self.cell(list).is_some_and(|(head, _)| redact::is_character(env, head))
+            && self.guard(|guard| guard.scrubbed_list(env, list, |_| ()))
     }
 
     fn steps_along(&mut self, same: &mut u64) {

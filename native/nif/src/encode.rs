@@ -6,6 +6,7 @@
 use crate::heap::{self, Boxed};
 use crate::immediate::{self, Immediate};
 use crate::meaning;
+use crate::redact::{self, Guard, Hidden, Mask};
 use crate::vm::{self, Env, Kind, Pairs, Word};
 use ahash::AHashMap;
 use elixir_scope_capture::Pen;
@@ -121,6 +122,10 @@ impl Open {
     const LIST: NonZeroUsize = NonZeroUsize::MAX;
     /// A large map: the last one of `Walk::large`.
     const LARGE: NonZeroUsize = NonZeroUsize::new(usize::MAX - 1).unwrap();
+    /// A map of which not all values are recorded: the last one of `Walk::veiled`.
+    const VEILED: NonZeroUsize = NonZeroUsize::new(usize::MAX - 2).unwrap();
+    /// The arguments in a tuple that says how a function is called: the last ones of `Walk::frames`.
+    const FRAME: NonZeroUsize = NonZeroUsize::new(usize::MAX - 3).unwrap();
     /// The first element of a tuple, or the first key of a map; then come its value, the second key, and so on.
     const FIRST: NonZeroUsize = NonZeroUsize::MIN;
 
@@ -133,13 +138,29 @@ impl Open {
     }
 }
 
-/// A walk over the pairs of a large map, and the value that comes before the next key.
-type Large<'a> = (Pairs<'a>, Option<Word>);
+/// A walk over the pairs of a large map, and the value that comes before the next key. And the module, if the map is a struct of
+/// which something is not shown.
+type Large<'a> = (Pairs<'a>, Option<Next>, Option<Word>);
+
+/// What comes next of a map.
+#[derive(Clone, Copy)]
+enum Next {
+    Term(Word),
+    /// A value that is not recorded.
+    Cut(CutKind),
+}
+
+/// Arguments that are left of a function's, the place of the next one, and which are not recorded.
+type Frame = (Word, usize, Mask);
+
+/// A map of which not all values are recorded, and the place of the key or value that comes next.
+type Veiled = (Hidden, usize);
 
 thread_local! {
     // They hold nothing between walks, and are kept for their memory.
     static OPEN: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
     static LARGE: Cell<Vec<Large<'static>>> = const { Cell::new(Vec::new()) };
+    static VEILED: Cell<Vec<Veiled>> = const { Cell::new(Vec::new()) };
 }
 
 /// Appends a term. Where `state` occurs in it as the very same term, a state token stands for it; likewise for the second
@@ -166,10 +187,42 @@ pub fn term(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<
 #[inline(never)]
 fn whole(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
     let data = state.and_then(|state| data_of(env, state));
-    let mut walk = Walk { env, pen, budget, state, data, large: Vec::new() };
+    let guard = redact::take(pen.session());
+    let guards = guard.is_on();
+    let mut walk = Walk {
+        env,
+        pen,
+        budget,
+        state,
+        data,
+        large: Vec::new(),
+        veiled: Vec::new(),
+        frames: Vec::new(),
+        guards,
+        guard,
+    };
     if let Some(top) = walk.step(word, 0) {
         walk.run(top);
     }
+    redact::give(walk.guard);
+}
+
+/// Appends a list of arguments, of which some are not recorded. It is no longer than functions have arguments.
+pub fn masked_list(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, list: Word, mask: Mask) {
+    pen.token(Token::List);
+    for (place, word) in vm::list(env, list).enumerate() {
+        match mask.hides(place) {
+            true => redacted(pen, budget),
+            false => term(env, pen, budget, None, word),
+        }
+    }
+    pen.token(Token::End);
+}
+
+/// Appends a mark for a value that is not recorded because it is a secret.
+pub fn redacted(pen: &mut Pen<'_>, budget: &mut Budget) {
+    budget.elements = budget.elements.saturating_sub(1);
+    pen.token(Token::Cut(CutKind::Redacted, 0, &[]));
 }
 
 /// The second element of a pair, if it is more than a word.
@@ -219,6 +272,11 @@ struct Walk<'a, 'w, 'p> {
     /// The second element of the state.
     data: Option<Word>,
     large: Vec<Large<'a>>,
+    veiled: Vec<Veiled>,
+    frames: Vec<Frame>,
+    /// Whether there are rules of redaction.
+    guards: bool,
+    guard: Box<Guard>,
 }
 
 /// What is left for a term.
@@ -255,6 +313,9 @@ impl<'a> Walk<'a, '_, '_> {
         if self.large.capacity() > 0 {
             let large = std::mem::take(&mut self.large);
             LARGE.set(large.into_iter().map(|_| unreachable!("the walk has ended")).collect());
+        }
+        if self.veiled.capacity() > 0 {
+            VEILED.set(std::mem::take(&mut self.veiled));
         }
     }
 
@@ -304,12 +365,42 @@ impl<'a> Walk<'a, '_, '_> {
                     *top = self.inside(rest, depth - 1)?;
                 }
                 Open::LARGE => {
-                    while let Some(next) = self.large.last_mut().and_then(next_of_large) {
-                        if let Some(inner) = self.expected(next, depth) {
+                    while let Some(next) = self.next_of_large() {
+                        if let Some(inner) = self.expected_next(next, depth) {
                             return Some(inner);
                         }
                     }
                     self.large.pop();
+                    return None;
+                }
+                Open::FRAME => {
+                    while let Some((rest, place, mask)) = self.frames.last_mut() {
+                        let Some((head, tail)) = self.env.cell(*rest) else { break };
+                        let hides = mask.hides(*place);
+                        (*rest, *place) = (tail, *place + 1);
+                        if hides {
+                            self.keep_out(CutKind::Redacted);
+                        } else if let Some(inner) = self.inside(head, depth) {
+                            return Some(inner);
+                        }
+                    }
+                    self.frames.pop();
+                    self.budget.aside -= MARK;
+                    self.pen.token(Token::End);
+                    // What stands behind the arguments.
+                    let elements = self.env.tuple(top.term).unwrap_or_default();
+                    if elements.len() < 4 {
+                        return None;
+                    }
+                    *top = Open::at(top.term, 3);
+                }
+                Open::VEILED => {
+                    while let Some(next) = self.next_of_veiled(top.term) {
+                        if let Some(inner) = self.expected_next(next, depth) {
+                            return Some(inner);
+                        }
+                    }
+                    self.veiled.pop();
                     return None;
                 }
                 _ => {
@@ -396,11 +487,21 @@ impl<'a> Walk<'a, '_, '_> {
             Boxed::Cell(..) => self.list(room, word),
             // Most tuples are a row of words: they need not be opened.
             Boxed::Tuple(elements) => {
+                if self.guards
+                    && let Some(veil) = self.veil(elements)
+                {
+                    return self.veiled_tuple(room, word, elements, veil);
+                }
                 self.tuple(room, word, elements.len())?;
                 let place = self.row(&[], elements, 0);
                 (place < elements.len()).then_some(Open::at(word, place))
             }
-            Boxed::Map(keys, _) => self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0)),
+            Boxed::Map(keys, values) => {
+                if self.guards && !self.guard.are_plain(keys) {
+                    return self.veiled_map(room, word, keys, values);
+                }
+                self.map(room, keys.len(), |_| true).then_some(Open::at(word, 0))
+            }
             Boxed::Binary(bytes) => self.binary(room.left, bytes),
             Boxed::Float(number) if room.left > 0 => self.token(Token::Float(number)),
             Boxed::Float(_) => self.cut(CutKind::Other, 0),
@@ -442,6 +543,9 @@ impl<'a> Walk<'a, '_, '_> {
         if room.shut {
             return self.cut(CutKind::List, 0);
         }
+        if self.guards && self.scrubbed_list(list) {
+            return None;
+        }
         self.budget.aside += MARK;
         self.pen.token(Token::List);
         Some(Open { term: list, next: Open::LIST })
@@ -477,18 +581,159 @@ impl<'a> Walk<'a, '_, '_> {
         if self.large.capacity() == 0 {
             self.large = LARGE.take().into_iter().map(|_| unreachable!("it is kept empty")).collect();
         }
-        self.large.push((pairs, None));
+        let module = if self.guards { self.guard.module(self.env, map) } else { None };
+        self.large.push((pairs, None, module));
         true
+    }
+
+    fn next_of_large(&mut self) -> Option<Next> {
+        let (pairs, value, module) = self.large.last_mut()?;
+        if let Some(value) = value.take() {
+            return Some(value);
+        }
+        let (key, next) = pairs.next()?;
+        let hides = self.guards.then(|| self.guard.hides(self.env, *module, key, next)).flatten();
+        *value = Some(hides.map_or(Next::Term(next), Next::Cut));
+        Some(Next::Term(key))
+    }
+
+    fn next_of_veiled(&mut self, map: Word) -> Option<Next> {
+        let (hidden, place) = self.veiled.last_mut()?;
+        let Boxed::Map(keys, values) = heap::read(self.env, map) else { return None };
+        if *place == 2 * keys.len() {
+            return None;
+        }
+        *place += 1;
+        let is_value = *place % 2 == 0;
+        let at = (*place - 1) / 2;
+        Some(match hidden.at(at).filter(|_| is_value) {
+            Some(kind) => Next::Cut(kind),
+            None => Next::Term(if is_value { values[at] } else { keys[at] }),
+        })
+    }
+
+    #[inline]
+    fn expected_next(&mut self, next: Next, depth: usize) -> Option<Open> {
+        match next {
+            Next::Term(word) => self.expected(word, depth),
+            Next::Cut(kind) => {
+                self.budget.aside -= MARK;
+                self.keep_out(kind)
+            }
+        }
+    }
+
+    /// Marks what the rules keep out. That is no cut of a limit: what comes later may stand on it.
+    fn keep_out(&mut self, kind: CutKind) -> Option<Open> {
+        self.budget.elements = self.budget.elements.saturating_sub(1);
+        self.token(Token::Cut(kind, 0, &[]))
+    }
+
+    /// A map of whose keys not all are known to be no names of secrets.
+    #[inline(never)]
+    fn veiled_map(&mut self, room: Room, map: Word, keys: &[Word], values: &[Word]) -> Option<Open> {
+        let hidden = self.guard.hidden(self.env, keys, values);
+        if !self.map(room, keys.len(), |_| true) {
+            return None;
+        }
+        if hidden.is_empty() {
+            return Some(Open::at(map, 0));
+        }
+        if self.veiled.capacity() == 0 {
+            self.veiled = VEILED.take();
+        }
+        self.veiled.push((hidden, 0));
+        Some(Open { term: map, next: Open::VEILED })
+    }
+
+    /// What is not recorded of a tuple that is a pair with a secret, or that says how a function is called.
+    #[inline]
+    fn veil(&mut self, elements: &[Word]) -> Option<Mask> {
+        match elements {
+            [key, value] => self.guard.is_secret_pair(self.env, *key, *value).then(Mask::default),
+            [_, _, _] | [_, _, _, _] => self.guard.frame(self.env, elements),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn veiled_tuple(&mut self, room: Room, tuple: Word, elements: &[Word], mask: Mask) -> Option<Open> {
+        self.tuple(room, tuple, elements.len())?;
+        if let [key, _] = elements {
+            self.budget.aside -= 2 * MARK;
+            match self.env.kind(*key) {
+                Kind::List => self.letters(*key),
+                _ => _ = self.inside(*key, usize::MAX),
+            }
+            return self.keep_out(CutKind::Redacted);
+        }
+        // What was set aside for the arguments is now for the end of their list.
+        self.budget.aside -= 2 * MARK;
+        self.inside(elements[0], usize::MAX);
+        self.inside(elements[1], usize::MAX);
+        self.pen.token(Token::List);
+        self.frames.push((elements[2], 0, mask));
+        Some(Open { term: tuple, next: Open::FRAME })
+    }
+
+    /// A short list of characters.
+    fn letters(&mut self, list: Word) {
+        let (env, pen) = (self.env, &mut *self.pen);
+        pen.token(Token::List);
+        vm::list(env, list).filter_map(|letter| env.integer(letter)).for_each(|letter| pen.integer(letter));
+        pen.token(Token::End);
+    }
+
+    /// Appends a list of characters without its secrets, if it has any, and says whether it has.
+    #[inline]
+    fn scrubbed_list(&mut self, list: Word) -> bool {
+        self.cell(list).is_some_and(|(head, _)| redact::is_character(self.env, head)) && self.scrub_list(list)
+    }
+
+    #[inline(never)]
+    fn scrub_list(&mut self, list: Word) -> bool {
+        let (env, pen, budget) = (self.env, &mut *self.pen, &mut *self.budget);
+        self.guard.scrubbed_list(env, list, |letters| {
+            pen.token(Token::List);
+            let fitting = budget.fitting(pen);
+            for letter in letters.iter().take(fitting) {
+                pen.integer((*letter).into());
+            }
+            budget.elements -= letters.len().min(fitting);
+            if letters.len() <= fitting {
+                return pen.token(Token::End);
+            }
+            budget.cuts += 1;
+            pen.token(Token::Tail);
+            pen.token(Token::Cut(CutKind::List, 0, &[]));
+        })
     }
 
     #[inline]
     fn binary(&mut self, left: usize, bytes: &[u8]) -> Option<Open> {
+        if self.guards && self.scrubbed(left, bytes) {
+            return None;
+        }
         if bytes.len() <= left {
             return self.token(Token::Binary(bytes));
         }
         let kept = &bytes[..bytes.len().min(KEPT).min(left)];
         self.budget.cuts += 1;
         self.token(Token::Cut(CutKind::Binary, bytes.len() as u64, kept))
+    }
+
+    /// Appends a text without its secrets, if it has any in what is recorded of it, and says whether it has.
+    #[inline]
+    fn scrubbed(&mut self, left: usize, bytes: &[u8]) -> bool {
+        let kept = if bytes.len() <= left { bytes } else { &bytes[..bytes.len().min(KEPT).min(left)] };
+        let (pen, budget) = (&mut *self.pen, &mut *self.budget);
+        self.guard.scrubbed(kept, |text| {
+            if bytes.len() <= left && text.len() <= left {
+                return pen.token(Token::Binary(text));
+            }
+            budget.cuts += 1;
+            pen.token(Token::Cut(CutKind::Binary, bytes.len() as u64, &text[..text.len().min(KEPT).min(left)]));
+        })
     }
 
     /// As [`Walk::step`], for a term that the VM has to be asked about.
@@ -516,7 +761,13 @@ impl<'a> Walk<'a, '_, '_> {
             },
             Kind::List if env.cell(word).is_none() => self.token(Token::Nil),
             Kind::List => self.list(room, word),
-            Kind::Tuple => self.tuple(room, word, env.tuple(word).map_or(0, <[Word]>::len)),
+            Kind::Tuple => {
+                let elements = env.tuple(word).unwrap_or_default();
+                match self.guards.then(|| self.veil(elements)).flatten() {
+                    Some(veil) => self.veiled_tuple(room, word, elements, veil),
+                    None => self.tuple(room, word, elements.len()),
+                }
+            }
             Kind::Map => {
                 let size = env.map_size(word).unwrap_or(0);
                 self.map(room, size, |walk| walk.open_large(word))
@@ -553,15 +804,22 @@ impl<'a> Walk<'a, '_, '_> {
         if SHUNNED.with_borrow(|shunned| !shunned.is_empty()) && shun(alike(self.env, kind, word)) {
             return self.cut_external(kind, 0, word);
         }
-        let pen = &mut *self.pen;
+        let (pen, guard) = (&mut *self.pen, &mut *self.guard);
+        let guards = self.guards && kind == Kind::Function;
+        let mut secret = false;
         let written = self.env.external(word, |bytes| {
             let fits = bytes.len() <= left;
-            if fits {
+            secret = guards && fits && guard.is_in_function(bytes);
+            if fits && !secret {
                 pen.token(Token::External(bytes));
             }
             (fits, bytes.len())
         });
         match written {
+            Some((true, _)) if secret => {
+                let (name, len) = self.env.printed::<128>(word);
+                self.token(Token::Cut(CutKind::Redacted, 0, &name[..len]))
+            }
             Some((true, _)) => None,
             Some((false, size)) => {
                 if size > TOLERATED {
@@ -637,15 +895,6 @@ fn in_turn(keys: &[Word], values: &[Word], place: usize) -> Word {
         _ if place.is_multiple_of(2) => keys[place / 2],
         _ => values[place / 2],
     }
-}
-
-fn next_of_large(large: &mut Large<'_>) -> Option<Word> {
-    if let Some(value) = large.1.take() {
-        return Some(value);
-    }
-    let (key, value) = large.0.next()?;
-    large.1 = Some(value);
-    Some(key)
 }
 
 fn define(env: Env<'_>, word: Word) -> Definition {

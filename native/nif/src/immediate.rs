@@ -45,6 +45,13 @@ pub fn read(word: Word) -> Immediate {
     if USED.load(Ordering::Relaxed) { parse(bits(word)) } else { Immediate::Unknown }
 }
 
+/// The number of an atom, if the word is known to be one. Atoms are numbered on from 0.
+#[inline]
+pub fn atom_number(word: Word) -> Option<u64> {
+    let own = bits(word);
+    (own & 0x3F == ATOM && USED.load(Ordering::Relaxed)).then_some(own >> 6)
+}
+
 #[inline]
 fn parse(word: u64) -> Immediate {
     if word & 0xF == SMALL {

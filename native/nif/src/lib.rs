@@ -17,6 +17,7 @@ mod immediate;
 mod meaning;
 mod messages;
 mod queries;
+mod redact;
 mod session;
 mod site;
 mod state;
@@ -35,6 +36,7 @@ mod atoms {
         delivered, pending, nobody, unwatched,
         running, paused, stopped, failed,
         missing,
+        redact,
         elixir_scope_stopped,
         elixir_scope_warned,
     }

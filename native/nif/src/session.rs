@@ -2,7 +2,8 @@
 
 use crate::atoms;
 use crate::meaning::Live;
-use crate::vm::OwnEnv;
+use crate::redact::{self, Rules};
+use crate::vm::{self, OwnEnv};
 use elixir_scope_capture::{self as capture, Overflow, Session, Triggers};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Sources};
@@ -11,7 +12,7 @@ use elixir_scope_query::Recording;
 use elixir_scope_recorder::{Observer, Recorder, recover};
 use elixir_scope_store::{Limits, Manifest, Retention, Run, RunPath, StoreError, Writer};
 use parking_lot::Mutex;
-use rustler::{Atom, Binary, Env, LocalPid, NewBinary, NifMap, OwnedEnv, ResourceArc};
+use rustler::{Atom, Binary, Env, Error, LocalPid, NewBinary, NifMap, NifResult, OwnedEnv, ResourceArc, Term};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -91,12 +92,19 @@ impl Start {
     }
 }
 
+/// `redact`, where it is not there or `nil`, says that nothing is redacted.
 #[rustler::nif(schedule = "DirtyIo")]
-fn start(options: Start) -> Result<(ResourceArc<Handle>, String), Failure> {
-    begin(&options).map_err(Failure::from)
+fn start(options: Term<'_>) -> NifResult<Result<(ResourceArc<Handle>, String), Failure>> {
+    let asked = match options.map_get(atoms::redact()) {
+        Ok(asked) => asked.decode::<Option<redact::Asked<'_>>>()?,
+        Err(_) => None,
+    };
+    let rules =
+        asked.map(|asked| asked.rules(vm::Env::of(options.get_env())).ok_or(Error::BadArg)).transpose()?;
+    Ok(begin(&options.decode()?, rules).map_err(Failure::from))
 }
 
-fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
+fn begin(options: &Start, rules: Option<Rules>) -> Result<(ResourceArc<Handle>, String), StoreError> {
     let clock = Arc::clone(clock());
     let manifest = Manifest {
         started: clock.now(),
@@ -137,6 +145,7 @@ fn begin(options: &Start) -> Result<(ResourceArc<Handle>, String), StoreError> {
     let sources = Sources::new(path.sources());
     let overflow = options.overflow();
     let session = Session::with_overflow(clock, dictionary, sources, path.rings(), limits, overflow);
+    redact::publish(&session, rules);
     let meaning = Live { session: Arc::clone(&session), env: Mutex::new(OwnEnv::new()) };
     let shelf = writer.shelf();
     let recorder = Recorder::start(

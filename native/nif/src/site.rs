@@ -1,5 +1,7 @@
 //! The literal in rewritten code that says where an event comes from:
-//! `{key, node, module, function, arity, file, line, column, kind, clause, source, names}`.
+//! `{key, node, module, function, arity, file, line, column, kind, clause, source, names}`; of a function there may be one element
+//! more, which is not recorded: for each argument a list of the names that clauses give it as a whole, from the first argument on. By them
+//! [`crate::redact`] finds arguments that are secret.
 
 use crate::heap::{self, Boxed};
 use crate::immediate::{self, Immediate};
@@ -26,11 +28,14 @@ fn asked_key(env: Env<'_>, term: Word) -> u64 {
 
 /// All of it.
 pub fn parse(env: Env<'_>, term: Word) -> Option<Site> {
-    let [key, node, module, function, arity, file, line, column, kind, clause, source, names] =
+    let [key, node, module, function, arity, file, line, column, kind, clause, source, names, more @ ..] =
         env.tuple(term)?
     else {
         return None;
     };
+    if more.len() > 1 {
+        return None;
+    }
     let number = |word: &Word| env.integer(*word).and_then(|number| u64::try_from(number).ok());
     let small = |word: &Word| u32::try_from(number(word)?).ok();
     Some(Site {

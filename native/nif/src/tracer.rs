@@ -18,8 +18,9 @@
 use crate::capture::{Args, Caller, capture};
 use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
+use crate::redact;
 use crate::vm::{self, Env, Word};
-use elixir_scope_capture::{Pen, generation, is_ours, record};
+use elixir_scope_capture::{Pen, generation, is_ours, is_sensitive, record};
 use elixir_scope_event::{Kind, LinkAction};
 use rustler::sys::{ErlNifEnv, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -194,7 +195,7 @@ impl Told<'_> {
         match kind {
             Kind::Send => {
                 let to = self.extra();
-                if !is_ours(vm::bits(to)) {
+                if !is_ours(vm::bits(to)) && !is_sensitive(vm::bits(to)) {
                     self.message(kind, number, to);
                 }
             }
@@ -245,14 +246,35 @@ impl Told<'_> {
         let label = number == 0 && words().labels.contains(&(module, function));
         match self.env.cell(arguments).filter(|_| label) {
             Some((label, _)) => self.values(Kind::Label, self.tracee, 0, &[label]),
-            None => match (number, self.env.tuple(self.extra())) {
-                (0, _) => self.values(Kind::Traced, self.tracee, 0, &[module, function, arguments]),
-                (2, Some(&[class, reason])) => {
-                    self.values(Kind::Traced, self.tracee, 2, &[module, function, arguments, class, reason]);
-                }
-                _ => self.values(Kind::Traced, self.tracee, 1, &[module, function, arguments, self.extra()]),
-            },
+            None => {
+                let extra = self.extra();
+                let (number, results) = match (number, self.env.tuple(extra)) {
+                    (0, _) => (0, &[][..]),
+                    (2, Some(results @ &[_class, _reason])) => (2, results),
+                    _ => (1, &[extra][..]),
+                };
+                self.traced(number, [module, function, arguments], results);
+            }
         }
+    }
+
+    fn traced(&self, number: u64, function: [Word; 3], results: &[Word]) {
+        let (env, [module, name, arguments]) = (self.env, function);
+        self.write(Kind::Traced, self.tracee, number, |pen| {
+            let (mask, result_hidden) = redact::with(pen.session(), |guard| {
+                let result = number == 1 && guard.hides_result(env, module, name, arguments);
+                (guard.arguments(env, module, name, arguments), result)
+            });
+            let mut budget = Budget::values(pen);
+            for (place, value) in function.iter().chain(results).enumerate() {
+                budget.at_least(pen);
+                match (place, mask) {
+                    (2, Some(mask)) => encode::masked_list(env, pen, &mut budget, arguments, mask),
+                    (3, _) if result_hidden => encode::redacted(pen, &mut budget),
+                    _ => encode::term(env, pen, &mut budget, None, *value),
+                }
+            }
+        });
     }
 
     fn values(&self, kind: Kind, process: Word, number: u64, values: &[Word]) {

@@ -224,6 +224,16 @@ impl<'a> Env<'a> {
         }
     }
 
+    /// Whether the process of a local pid lives.
+    pub fn lives(self, pid: Word) -> bool {
+        let mut found = MaybeUninit::<ErlNifPid>::uninit();
+        // SAFETY: invariant of this file; a local pid is an immediate, and on true the VM has filled the struct.
+        unsafe {
+            enif_get_local_pid(self.raw, pid, found.as_mut_ptr()) != 0
+                && enif_is_process_alive(self.raw, found.as_ptr()) != 0
+        }
+    }
+
     /// What the VM prints of a term, cut to `N` bytes; of a function its module and number, not what it closes over.
     pub fn printed<const N: usize>(self, term: Word) -> ([u8; N], usize) {
         unsafe extern "C" {
