@@ -7,6 +7,7 @@ benches = [
   encoding: Bench.Encoding,
   tracers: Bench.Tracers,
   watching: Bench.Watching,
+  telemetry: Bench.Telemetry,
   state: Bench.State,
   cost: Bench.Cost,
   queries: Bench.Queries,

@@ -81,7 +81,16 @@ defmodule ElixirScope.Frameworks.View do
 
   @doc "Some keys of a map, those that it has and that are not `nil`."
   @spec some(map, [atom]) :: map
-  def some(map, keys), do: :maps.filter(fn _key, value -> value != nil end, :maps.with(keys, map))
+  def some(map, keys), do: map |> pairs(keys) |> :maps.from_list()
+
+  defp pairs(_map, []), do: []
+
+  defp pairs(map, [key | keys]) do
+    case map do
+      %{^key => value} when value != nil -> [{key, value} | pairs(map, keys)]
+      _none -> pairs(map, keys)
+    end
+  end
 
   @doc "The value of a key, where there is one, under another name."
   @spec put(map, atom, map, atom) :: map
