@@ -3,8 +3,9 @@ defmodule ElixirScope.RedactionRecordingTest do
   # the rings while it is recorded, those of the store, and what is read from a store that was packed.
   use ExUnit.Case, async: false
 
-  alias ElixirScope.{Cut, Event}
-  alias ElixirScope.Redacted.{Account, Keeper, Login, Plain, Refused, Session, Wide}
+  alias ElixirScope.{Chain, Cut, Difference, Error}
+  alias ElixirScope.Query.Replay
+  alias ElixirScope.Redacted.{Account, Keeper, Login, Refused, Session, Wide}
 
   @moduletag :tmp_dir
 
@@ -154,7 +155,7 @@ defmodule ElixirScope.RedactionRecordingTest do
 
   defp sensitive(secret) do
     inside(fn ->
-      for how <- [:at_once, :unseen] do
+      for how <- [:at_once, :before] do
         keeper = Keeper.start(how)
         # By now it has set its flag: nothing of it, nor what is sent to it, is recorded.
         settled(keeper)
@@ -249,6 +250,95 @@ defmodule ElixirScope.RedactionRecordingTest do
       events = read(opened)
       assert found?(events, user)
       search(events, secrets)
+    end
+  end
+
+  test "without redaction they are found", %{tmp_dir: dir, secrets: secrets} do
+    {:ok, recording} = ElixirScope.start(dir: dir, redact: false, pack: false)
+    text = secret(secrets, "an argument")
+    Login.login("ann", text)
+    :ok = ElixirScope.stop()
+    assert found?(bytes(recording.path), text)
+  end
+
+  describe "what was kept out" do
+    @redacted %Cut{kind: :redacted}
+
+    setup %{tmp_dir: dir} do
+      {:ok, recording} = ElixirScope.start(dir: dir, redact: @redact)
+      %{recording: recording}
+    end
+
+    test "is a cut where it stood" do
+      Login.login("ann", "a secret")
+      assert [%{args: ["ann", @redacted], return: {:ok, "ann", 8}}] = ElixirScope.calls(&Login.login/2)
+
+      Login.vault("ann", [1])
+      assert [%{args: [@redacted, @redacted], return: @redacted}] = ElixirScope.calls(&Login.vault/2)
+
+      Login.account(%Account{id: 1, iban: "DE1", mail: "a@b"})
+      [%{args: [account]}] = calls = ElixirScope.calls(&Login.account/1)
+      left_out = %Cut{kind: :left_out}
+      assert account == %Account{id: 1, iban: @redacted, mail: "a@b", history: left_out, cache: left_out}
+
+      assert inspect(calls) =~
+               ~s(%ElixirScope.Redacted.Account{iban: #Redacted<>, id: 1, mail: "a@b", 2 left out})
+
+      assert_raise FunctionClauseError, fn -> Login.atoms_only("ann", "a secret") end
+
+      [%{data: %{stack: [{Login, :atoms_only, args, _} | _]}}] =
+        Enum.to_list(ElixirScope.events(kind: :raise))
+
+      assert args == ["ann", @redacted]
+    end
+
+    test "is said by questions about states" do
+      {:ok, session} = Session.start_link("ann", "first")
+      before = ElixirScope.now()
+      :ok = GenServer.call(session, {:rotate, %{token: "second"}})
+      0 = GenServer.call(session, :seen)
+      now = ElixirScope.now()
+
+      assert {:ok, %{user: "ann", token: @redacted, seen: 1}} = ElixirScope.get_state_at(session, now)
+      assert {:ok, %Difference{entries: entries}} = ElixirScope.diff_state(session, before, now)
+      assert entries == [{[:seen], :changed, 0, 1}, {[:token], :unknown, @redacted, @redacted}]
+
+      assert {:ok, %Chain{ends: :cut} = chain} = ElixirScope.who_set(session, [:token], now)
+      assert inspect(chain) =~ "kept out by redaction (#Redacted<>)"
+
+      assert {:error, %Error{reason: :cut, message: message}} =
+               ElixirScope.last_change(session, [:token], &is_binary/1)
+
+      assert message =~ "was kept out by redaction (#Redacted<>)" and message =~ "redact:"
+
+      assert {:error, %Error{reason: :cut, message: message}} = ElixirScope.replay(session, now)
+
+      assert message =~
+               "redaction kept out a part of argument 3 of 3: #Redacted<>; record with another redact:"
+
+      # What `mix scope.gen.test` asks first.
+      assert {:error, %Error{reason: :cut, message: ^message}} = Replay.moment(session, now, [])
+    end
+
+    test "is a process that asks not to be looked at, until it takes that back" do
+      for how <- [:at_once, :before] do
+        keeper = Keeper.start(how)
+        settled(keeper)
+        Login.send_to(keeper, {:keep, :nothing, self()})
+        receive(do: ({^keeper, 0} -> :ok))
+        send(keeper, {:open, self()})
+        receive(do: ({^keeper, :open} -> :ok))
+        send(keeper, {:echo, :seen_again, self()})
+        receive(do: ({^keeper, :seen_again} -> :ok))
+
+        of_it = Enum.to_list(ElixirScope.events(pid: keeper, kind: [:call, :return, :take, :binding, :state]))
+        refute Enum.any?(of_it, &(inspect(&1.data) =~ ~r/nothing|settled/))
+        assert [%{args: [:seen_again], return: :seen_again}] = ElixirScope.calls(&Keeper.said/1, pid: keeper)
+        assert ElixirScope.calls(&Keeper.remember/2, pid: keeper) == []
+        sent = ElixirScope.events(kind: :send, pid: self())
+        refute Enum.any?(sent, &match?(%{to: ^keeper, message: {:keep, _, _}}, &1.data))
+        Process.exit(keeper, :kill)
+      end
     end
   end
 end

@@ -21,8 +21,13 @@ defmodule ElixirScope.Redacted do
   defmodule Plain do
     @moduledoc false
     # Not instrumented.
-    def call(fun), do: fun.()
-    def flag(value), do: Process.flag(:sensitive, value)
+    # A process that has set its flag before it runs instrumented code.
+    def keep do
+      spawn(fn ->
+        Process.flag(:sensitive, true)
+        ElixirScope.Redacted.Keeper.loop([])
+      end)
+    end
   end
 
   defmodule Login do
@@ -31,7 +36,7 @@ defmodule ElixirScope.Redacted do
 
     def login(user, password), do: {:ok, user, byte_size(password)}
     def whole(user, %{} = credentials), do: {user, map_size(credentials)}
-    def bearer("Bearer " <> token = header, user), do: {user, byte_size(header) + byte_size(token)}
+    def bearer("Bearer " <> token, user), do: {user, byte_size(token)}
     def tagged({:login, user, _password}), do: user
 
     def returned(user, value), do: granted(user, [value])
@@ -53,10 +58,7 @@ defmodule ElixirScope.Redacted do
       raise Refused, message: why.text, token: why.token, user: user
     end
 
-    def vault(user, combination) do
-      opened = for digit <- combination, do: {digit, user}
-      if opened == [], do: raise(ArgumentError, "empty"), else: opened
-    end
+    def vault(user, combination) when is_list(combination), do: for(digit <- combination, do: {digit, user})
 
     def anonymous(user) do
       fn password -> {user, byte_size(password)} end
@@ -106,15 +108,11 @@ defmodule ElixirScope.Redacted do
     # A process that asks not to be looked at.
     use ElixirScope, locals: true
 
-    def start(how), do: spawn(__MODULE__, :init, [how])
+    def start(:at_once), do: spawn(__MODULE__, :init, [])
+    def start(:before), do: ElixirScope.Redacted.Plain.keep()
 
-    def init(:at_once) do
+    def init do
       Process.flag(:sensitive, true)
-      loop([])
-    end
-
-    def init(:unseen) do
-      ElixirScope.Redacted.Plain.flag(true)
       loop([])
     end
 
