@@ -24,6 +24,7 @@ defmodule ElixirScope.Instrument.Proposal do
     mix_task: "it runs in Mix, not in the application",
     schema: "the functions written in it, not those that the schema made",
     live_view: "its callbacks, with the socket",
+    endpoint: "each request, and the functions written in it",
     plug: "its callbacks, with the connection",
     gen_server: "its callbacks, with the states between them",
     state_machine: "its callbacks",
@@ -38,6 +39,9 @@ defmodule ElixirScope.Instrument.Proposal do
   @silent [:test_support, :exception, :mix_task, :generated]
   # Which implementation takes a value is seen at the implementation.
   @dispatch [impl_for: 1, impl_for!: 1, struct_impl_for: 1]
+  # Macros that define most of an endpoint. A page asks it dozens of times for paths and for its configuration, which holds the
+  # secret that everything is signed with.
+  @endpoint [Phoenix.Endpoint, Plug.Builder]
 
   @doc "The proposal for a module, from Elixir's description of it."
   @spec new(map()) :: t()
@@ -48,12 +52,21 @@ defmodule ElixirScope.Instrument.Proposal do
     %__MODULE__{
       kind: kind,
       record?: kind not in @silent,
-      except: if(kind == :protocol, do: dispatch(definitions), else: []),
+      except: except(kind, definitions),
       count: if(kind == :protocol, do: [], else: Enum.sort(templates ++ Loops.find(definitions))),
       templates: templates,
       why: Map.fetch!(@reasons, kind)
     }
   end
 
-  defp dispatch(definitions), do: for({function, _, _, _} <- definitions, function in @dispatch, do: function)
+  defp except(:protocol, definitions),
+    do: for({function, _, _, _} <- definitions, function in @dispatch, do: function)
+
+  defp except(:endpoint, definitions) do
+    for {function, _, meta, _} <- definitions,
+        meta[:context] in @endpoint and function != {:call, 2},
+        do: function
+  end
+
+  defp except(_kind, _definitions), do: []
 end

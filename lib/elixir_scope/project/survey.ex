@@ -125,6 +125,7 @@ defmodule ElixirScope.Project.Survey do
       reason == :counted and function in proposal.templates -> "template: counted"
       reason == :counted and function in proposal.count -> "hot inner loop: counted"
       reason == :counted -> "counted"
+      function in proposal.except and proposal.kind == :endpoint -> "made by use Phoenix.Endpoint"
       function in proposal.except -> "dispatch"
       true -> Plan.explain(reason)
     end

@@ -122,6 +122,26 @@ defmodule ElixirScope.Instrument.ProposalTest do
     assert {proposal.count, proposal.templates} == {Enum.sort(templates), Enum.sort(templates)}
   end
 
+  test "of an endpoint its requests, and what is written in it" do
+    made = fn name, arity, by -> {{name, arity}, :def, [line: 1, context: by], []} end
+
+    definitions = [
+      made.(:call, 2, Phoenix.Endpoint),
+      made.(:config, 2, Phoenix.Endpoint),
+      made.(:plug_builder_call, 2, Plug.Builder),
+      made.(:locale, 2, Shop.Plugs),
+      {{:health, 2}, :def, [line: 9], []}
+    ]
+
+    module = %{attributes: [behaviour: Phoenix.Endpoint, behaviour: Plug], relative_file: "lib/x.ex"}
+    proposal = Proposal.new(Map.put(module, :definitions, definitions))
+
+    assert {proposal.kind, proposal.except} == {:endpoint, [config: 2, plug_builder_call: 2]}
+
+    assert Proposal.new(Map.merge(module, %{attributes: [behaviour: Plug], definitions: definitions})).except ==
+             []
+  end
+
   test "of a protocol its functions, not the dispatch" do
     proposal = Proposal.new(describe(Enumerable))
 
