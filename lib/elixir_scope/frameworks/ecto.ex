@@ -7,16 +7,15 @@ defmodule ElixirScope.Frameworks.Ecto do
 
   alias ElixirScope.Frameworks.View
 
-  @compile {:no_warn_undefined, [Ecto.Repo, Ecto.Adapter]}
-
   @times [:queue_time, :query_time, :decode_time, :idle_time]
 
   @impl true
   def events, do: [[:ecto, :repo, :init] | running()]
 
+  # Calls by name: where Ecto is there, Mix warns of a call of an application that this one does not depend on.
   defp running do
     if Code.ensure_loaded?(Ecto.Repo) and function_exported?(Ecto.Repo, :all_running, 0),
-      do: Enum.flat_map(Ecto.Repo.all_running(), &event/1),
+      do: Enum.flat_map(apply(Ecto.Repo, :all_running, []), &event/1),
       else: []
   rescue
     # Ecto is there, and does not run.
@@ -26,7 +25,7 @@ defmodule ElixirScope.Frameworks.Ecto do
   end
 
   defp event(repo) do
-    case Ecto.Adapter.lookup_meta(repo) do
+    case apply(Ecto.Adapter, :lookup_meta, [repo]) do
       %{telemetry: {_repo, _log, [_ | _] = name}} -> [name]
       %{repo: repo} when is_atom(repo) -> [by_name(repo)]
       {_adapter, %{telemetry: {_repo, _log, [_ | _] = name}}} -> [name]

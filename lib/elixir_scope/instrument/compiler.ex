@@ -7,7 +7,7 @@ defmodule ElixirScope.Instrument.Compiler do
   # The Erlang compiler calls the hook, and cannot wait for modules that are being compiled in the same project, as
   # those of this library's own tests are.
   @names ~w(Agents Anew Beam Body Closure Compile Cover Frame Hook Kind Loops Options Own Pattern Plan Probe Proposal Purity
-            Request Site Source Syntax Tail Transform)a
+            Request Site Source Syntax Tail Templates Transform)a
   @needed [ElixirScope.Capture.Servers | Enum.map(@names, &Module.concat(ElixirScope.Instrument, &1))]
 
   # The compiler repeats a group of its optimisations on a function until they change nothing any more, 16 times at

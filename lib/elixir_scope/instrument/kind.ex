@@ -13,6 +13,7 @@ defmodule ElixirScope.Instrument.Kind do
           | :mix_task
           | :schema
           | :live_view
+          | :endpoint
           | :plug
           | :gen_server
           | :state_machine
@@ -30,6 +31,7 @@ defmodule ElixirScope.Instrument.Kind do
     {Mix.Task.Compiler, :mix_task},
     {Phoenix.LiveView, :live_view},
     {Phoenix.LiveComponent, :live_view},
+    {Phoenix.Endpoint, :endpoint},
     {Plug, :plug},
     {GenServer, :gen_server},
     {:gen_server, :gen_server},
@@ -52,6 +54,7 @@ defmodule ElixirScope.Instrument.Kind do
     mix_task: "Mix task",
     schema: "Ecto schema",
     live_view: "LiveView",
+    endpoint: "Phoenix endpoint",
     plug: "Plug",
     gen_server: "GenServer",
     state_machine: "state machine",

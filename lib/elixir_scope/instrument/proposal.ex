@@ -1,18 +1,19 @@
-# What to record of a module when nobody has said it: by its kind, with its hot inner loops counted only.
+# What to record of a module when nobody has said it: by its kind, with its hot inner loops and templates counted only.
 defmodule ElixirScope.Instrument.Proposal do
   @moduledoc false
 
-  alias ElixirScope.Instrument.{Kind, Loops}
+  alias ElixirScope.Instrument.{Kind, Loops, Templates}
 
   @type t :: %__MODULE__{
           kind: Kind.t(),
           record?: boolean(),
           except: [{atom(), arity()}],
           count: [{atom(), arity()}],
+          templates: [{atom(), arity()}],
           why: String.t()
         }
 
-  @enforce_keys [:kind, :record?, :except, :count, :why]
+  @enforce_keys [:kind, :record?, :except, :count, :templates, :why]
   defstruct @enforce_keys
 
   @reasons %{
@@ -23,6 +24,7 @@ defmodule ElixirScope.Instrument.Proposal do
     mix_task: "it runs in Mix, not in the application",
     schema: "the functions written in it, not those that the schema made",
     live_view: "its callbacks, with the socket",
+    endpoint: "each request, and the functions written in it",
     plug: "its callbacks, with the connection",
     gen_server: "its callbacks, with the states between them",
     state_machine: "its callbacks",
@@ -37,20 +39,34 @@ defmodule ElixirScope.Instrument.Proposal do
   @silent [:test_support, :exception, :mix_task, :generated]
   # Which implementation takes a value is seen at the implementation.
   @dispatch [impl_for: 1, impl_for!: 1, struct_impl_for: 1]
+  # Macros that define most of an endpoint. A page asks it dozens of times for paths and for its configuration, which holds the
+  # secret that everything is signed with.
+  @endpoint [Phoenix.Endpoint, Plug.Builder]
 
   @doc "The proposal for a module, from Elixir's description of it."
   @spec new(map()) :: t()
   def new(%{definitions: definitions} = module) do
     kind = Kind.of(module)
+    templates = Templates.find(definitions)
 
     %__MODULE__{
       kind: kind,
       record?: kind not in @silent,
-      except: if(kind == :protocol, do: dispatch(definitions), else: []),
-      count: if(kind == :protocol, do: [], else: Loops.find(definitions)),
+      except: except(kind, definitions),
+      count: if(kind == :protocol, do: [], else: Enum.sort(templates ++ Loops.find(definitions))),
+      templates: templates,
       why: Map.fetch!(@reasons, kind)
     }
   end
 
-  defp dispatch(definitions), do: for({function, _, _, _} <- definitions, function in @dispatch, do: function)
+  defp except(:protocol, definitions),
+    do: for({function, _, _, _} <- definitions, function in @dispatch, do: function)
+
+  defp except(:endpoint, definitions) do
+    for {function, _, meta, _} <- definitions,
+        meta[:context] in @endpoint and function != {:call, 2},
+        do: function
+  end
+
+  defp except(_kind, _definitions), do: []
 end

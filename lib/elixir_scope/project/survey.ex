@@ -122,8 +122,10 @@ defmodule ElixirScope.Project.Survey do
 
   defp left(function, reason, proposal) do
     cond do
+      reason == :counted and function in proposal.templates -> "template: counted"
       reason == :counted and function in proposal.count -> "hot inner loop: counted"
       reason == :counted -> "counted"
+      function in proposal.except and proposal.kind == :endpoint -> "made by use Phoenix.Endpoint"
       function in proposal.except -> "dispatch"
       true -> Plan.explain(reason)
     end

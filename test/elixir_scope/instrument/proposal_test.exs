@@ -96,6 +96,52 @@ defmodule ElixirScope.Instrument.ProposalTest do
     assert propose("def f(x), do: g(x)\ndefp g(0), do: 0\ndefp g(x), do: g(#{body})").count == []
   end
 
+  test "templates of Phoenix, whatever macros made around them, are counted" do
+    page =
+      {:%, [line: 3],
+       [Phoenix.LiveView.Rendered, {:%{}, [line: 3], [static: ["<p>"], dynamic: {:dynamic, [], nil}]}]}
+
+    super = fn name -> {:super, [super: {:def, name}, line: 1], [{:assigns, [], nil}]} end
+
+    definitions = [
+      definition({:"button (overridable 1)", 1}, {:__block__, [], [{:log, [], []}, page]}),
+      definition({:"button (overridable 2)", 1}, {:case, [], [super.(:"button (overridable 1)")]}),
+      definition({:button, 1}, super.(:"button (overridable 2)")),
+      definition({:icon, 1}, :defp, page),
+      definition({:mount, 3}, page),
+      definition({:"child_spec (overridable 1)", 1}, {:%{}, [], [id: 1]}),
+      definition({:child_spec, 1}, super.(:"child_spec (overridable 1)")),
+      definition({:shown, 1}, {:==, [], [{:assigns, [], nil}, Phoenix.LiveView.Rendered]}),
+      definition({:button, 2}, {:button, [], [{:assigns, [], nil}]})
+    ]
+
+    proposal = Proposal.new(%{attributes: [], definitions: definitions, relative_file: "lib/x.ex"})
+    templates = ["button (overridable 1)": 1, "button (overridable 2)": 1, button: 1, icon: 1]
+
+    assert proposal.record?
+    assert {proposal.count, proposal.templates} == {Enum.sort(templates), Enum.sort(templates)}
+  end
+
+  test "of an endpoint its requests, and what is written in it" do
+    made = fn name, arity, by -> {{name, arity}, :def, [line: 1, context: by], []} end
+
+    definitions = [
+      made.(:call, 2, Phoenix.Endpoint),
+      made.(:config, 2, Phoenix.Endpoint),
+      made.(:plug_builder_call, 2, Plug.Builder),
+      made.(:locale, 2, Shop.Plugs),
+      {{:health, 2}, :def, [line: 9], []}
+    ]
+
+    module = %{attributes: [behaviour: Phoenix.Endpoint, behaviour: Plug], relative_file: "lib/x.ex"}
+    proposal = Proposal.new(Map.put(module, :definitions, definitions))
+
+    assert {proposal.kind, proposal.except} == {:endpoint, [config: 2, plug_builder_call: 2]}
+
+    assert Proposal.new(Map.merge(module, %{attributes: [behaviour: Plug], definitions: definitions})).except ==
+             []
+  end
+
   test "of a protocol its functions, not the dispatch" do
     proposal = Proposal.new(describe(Enumerable))
 
@@ -110,6 +156,10 @@ defmodule ElixirScope.Instrument.ProposalTest do
     assert {:project, %{except: [h: :any], count: [g: 1]}} = Request.project(:proposed, [except: [:h]], loop)
     assert Request.project(:proposed, [], describe(KeyError)) == :nothing
     assert {:project, %{except: []}} = Request.project(:listed, [], describe(KeyError))
+  end
+
+  defp definition({_, arity} = function, kind \\ :def, body) do
+    {function, kind, [], [{[], Macro.generate_arguments(arity, __MODULE__), [], body}]}
   end
 
   defp propose(body), do: body |> source() |> Proposal.new()
