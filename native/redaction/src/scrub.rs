@@ -145,6 +145,8 @@ fn sign(text: &[u8], at: usize) -> Sign {
 /// What may be a name.
 struct Name<'a> {
     text: &'a [u8],
+    /// The same with what may be the digits of something encoded, or its own beginning: behind a `%` nobody knows.
+    whole: &'a [u8],
     /// The first letter may belong to an escape before it, such as `\n`.
     escaped: bool,
 }
@@ -171,6 +173,7 @@ fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name
     if letters == 0 {
         return None;
     }
+    let whole = &text[start..end];
     // The digits of what is encoded before the name are no part of it.
     if start > from && text[start - 1] == b'%' {
         let again = text[start..end].chunks(2).take_while(|pair| pair == b"25").count();
@@ -184,7 +187,7 @@ fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name
     }
     let dashes = text[start..end].iter().take_while(|byte| **byte == b'-').count();
     let is_name = form != Form::Pair || before.is_some_and(|(last, rest)| opens_pair(*last, rest));
-    is_name.then_some(Name { text: &text[start + dashes..end], escaped })
+    is_name.then_some(Name { text: &text[start + dashes..end], whole, escaped })
 }
 
 /// Whether a name is the first of a pair, behind this: an atom, or in quotes, directly behind a brace.
@@ -211,7 +214,9 @@ fn is_letter(byte: u8) -> bool {
 /// The form of the value, if the name is that of a secret.
 fn secret_form(name: Name<'_>, form: Form, is_secret: &mut impl FnMut(&[u8]) -> bool) -> Option<Form> {
     let mut secret = |text: &[u8]| !text.is_empty() && is_secret(text);
-    let found = secret(name.text) || name.escaped && secret(name.text.get(1..).unwrap_or_default());
+    let found = secret(name.text)
+        || secret(name.whole)
+        || name.escaped && secret(name.text.get(1..).unwrap_or_default());
     if !found {
         return None;
     }
@@ -249,6 +254,7 @@ mod tests {
         for (text, expected) in [
             ("password=abc", "password=[redacted]"),
             ("a=1&password=abc&b=2", "a=1&password=[redacted]&b=2"),
+            ("x%password=abc", "x%password=[redacted]"),
             ("user[password]=abc&x=1", "user[password]=[redacted]&x=1"),
             ("user%5Bssn%5D=abc&x=1", "user%5Bssn%5D=[redacted]&x=1"),
             ("a%5Bssn%5D%3Dabc%26x%3D1&y=2", "a%5Bssn%5D%3D[redacted]%26x%3D1&y=2"),
