@@ -1305,7 +1305,7 @@ defmodule ElixirScope do
             until: non_neg_integer
           }
         ]
-  def growing_mailboxes(options \\ []), do: bang(Query.WaitingMailboxes.list(options))
+  def growing_mailboxes(options \\ []), do: bang(Query.Waiting.Mailboxes.list(options))
 
   # Figures.
 

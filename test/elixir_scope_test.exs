@@ -1,19 +1,11 @@
 defmodule ElixirScopeTest do
   # The recording is one for the VM, and each test begins a new one.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   import ElixirScope.Assertions
 
   alias ElixirScope.Error
   alias ElixirScope.Traced.{Echo, Silent, Store}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   describe "terms" do
     test "of every kind come back equal, as arguments, values and states" do

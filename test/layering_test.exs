@@ -26,10 +26,10 @@ defmodule ElixirScope.LayeringTest do
     recorder: {~w(recorder.ex), [:error, :trace, :options, :native, :gate, :watch, :frameworks]},
     application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
     # The native library and the recorder, because it looks up who a process was.
-    text: {~w(text.ex text/*.ex), [:error, :trace, :native, :recorder]},
+    text: {~w(text.ex text/*.ex text/*/*.ex), [:error, :trace, :native, :recorder]},
     # The Elixir half of the capture, because a mark is an event of the process that sets it.
     query:
-      {~w(query.ex query/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
+      {~w(query.ex query/*.ex query/*/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture, :frameworks]},
     case: {~w(case.ex assertions.ex case/*.ex), [:error, :trace, :native, :query, :recorder, :text]},
     front:

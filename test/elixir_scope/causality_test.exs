@@ -1,19 +1,11 @@
 defmodule ElixirScope.CausalityTest do
   # What happened before what. The recording is one for the VM, and each test begins a new one.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: :all
 
   alias ElixirScope.Causes.Way
   alias ElixirScope.{Clocked, Error, ListedPast, Query}
   alias ElixirScope.Ledger.{Account, Teller}
-  alias ElixirScope.Query.{Causality, CausalitySearch}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: :all)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
+  alias ElixirScope.Query.Causality
 
   defp one(filters), do: filters |> ElixirScope.events() |> Enum.to_list() |> hd()
   defp why(steps), do: Enum.map(steps, & &1.why)
@@ -242,7 +234,7 @@ defmodule ElixirScope.CausalityTest do
 
       delivered = event(3, other, at, :receive, %{message: message.content, from: nil})
       past = ListedPast.of([from, delivered, to], [message])
-      {:ok, answer} = CausalitySearch.run(past, from, to, false)
+      {:ok, answer} = Causality.Search.run(past, from, to, false)
       answer
     end
 
@@ -359,7 +351,7 @@ defmodule ElixirScope.CausalityTest do
     for {label, pid, _} = one <- log,
         {later, other_pid, _} = other <- log,
         pid != other_pid or label == later do
-      {:ok, answer} = CausalitySearch.run(past, labels[label], labels[later], named?)
+      {:ok, answer} = Causality.Search.run(past, labels[label], labels[later], named?)
       expected = Clocked.before?(one, other)
 
       assert match?({:before, _edges}, answer) == expected and not match?({:unknown, _why}, answer), """

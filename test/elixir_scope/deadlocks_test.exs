@@ -1,20 +1,12 @@
 defmodule ElixirScope.DeadlocksTest do
   # Programs with known verdicts. The recording is one for the VM, and each test begins a new one.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: :all
 
   import ElixirScope.Circles, only: [client: 1]
   import ElixirScope.Until
 
   alias ElixirScope.{Deadlock, Error, Waiting}
   alias ElixirScope.Circles.{Barrier, Child, Link, Machine, Plain}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: :all)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp links(count), do: for(_ <- 1..count, do: elem(Link.start(), 1))
 
@@ -66,7 +58,7 @@ defmodule ElixirScope.DeadlocksTest do
   test "one that a timeout broke, and that is over" do
     [first, second] = links(2)
     # The first gives up; so it can answer the second.
-    assert GenServer.call(first, {:give_up, second, 50}) == :gave_up
+    assert GenServer.call(first, {:give_up, second, 500}) == :gave_up
     # The second has answered too late by then, which says that the first had waited.
     assert :sys.get_state(second) == %{}
     assert [%Deadlock{verdict: :deadlock, ended: ended} = deadlock] = ElixirScope.deadlocks()
@@ -143,8 +135,24 @@ defmodule ElixirScope.DeadlocksTest do
              found.members
 
     assert inspect(found) =~ "starts"
-    finish([client, child, supervisor])
-    assert [%Deadlock{ended: %{how: :exit, reason: :killed}}] = ElixirScope.deadlocks()
+    # The child, which asks, learns of the end of whom it asks; who starts it learns nothing any more.
+    finish([client, supervisor])
+    ref = Process.monitor(child)
+    assert_receive {:DOWN, ^ref, _, _, _}
+    assert [%Deadlock{members: [_, _], ended: ended}] = ElixirScope.deadlocks()
+    assert %{how: :exit, reason: :killed, pid: ^supervisor} = ended
+  end
+
+  @tag :capture_log
+  test "a child that asks the supervisor that starts it, when the child ends first" do
+    {:ok, supervisor} = DynamicSupervisor.start_link(strategy: :one_for_one)
+    client = client(fn -> DynamicSupervisor.start_child(supervisor, {Child, supervisor}) end)
+    assert [%Deadlock{members: [%{for: child}, _]}] = until_found()
+    finish([child])
+    assert_receive {:client, ^client, {:error, :killed}}
+    DynamicSupervisor.stop(supervisor)
+    assert [%Deadlock{members: [_, _], ended: ended}] = ElixirScope.deadlocks()
+    assert %{how: :exit, reason: :killed, pid: ^child} = ended
   end
 
   test "a circle that a Task.yield ends by giving up" do

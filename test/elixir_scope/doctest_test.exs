@@ -21,7 +21,7 @@ defmodule ElixirScope.DoctestTest do
   doctest ElixirScope.Query.FirstCut
   doctest ElixirScope.Query.Moment
   doctest ElixirScope.Text
-  doctest ElixirScope.Query.Literal
+  doctest ElixirScope.Query.Replay.Literal
   doctest ElixirScope.Query.Server
   doctest ElixirScope.Query.Function
 end

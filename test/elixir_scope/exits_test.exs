@@ -1,20 +1,18 @@
 defmodule ElixirScope.ExitsTest do
   # Why processes ended, of programs of which that is known.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: false
 
   alias ElixirScope.{Error, ExitChain}
   alias ElixirScope.ExitChain.Step
   alias ElixirScope.Mortals.{Plain, Till}
   alias ElixirScope.Watch.Kinds
 
-  @moduletag :tmp_dir
   @moduletag capture_log: true
 
-  setup %{tmp_dir: dir} do
-    {:ok, _recording} = ElixirScope.start(dir: dir, watch: false)
+  setup do
     {:ok, _watched} = ElixirScope.watch(self(), spawned: true)
     Process.flag(:trap_exit, true)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+    :ok
   end
 
   defp ended(pid) do

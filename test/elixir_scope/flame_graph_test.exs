@@ -1,16 +1,8 @@
 defmodule ElixirScope.FlameGraphTest do
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.{Error, FlameGraph}
   alias ElixirScope.Figures.Kitchen
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp shape(trees) do
     trees |> Enum.map(&{elem(&1.frame, 1), &1.calls, shape(&1.children)}) |> Enum.sort()

@@ -4,9 +4,8 @@ defmodule ElixirScope.GenTestTest do
 
   import ExUnit.CaptureIO
 
-  alias ElixirScope.Query.Literal
   alias ElixirScope.Traced.Store
-  alias ElixirScope.Walked
+  alias ElixirScope.{Query, Walked}
   alias Mix.Tasks.Scope.Gen
 
   @moduletag :tmp_dir
@@ -174,9 +173,9 @@ defmodule ElixirScope.GenTestTest do
   test "a recorded term as source is that term again" do
     for _ <- 1..300 do
       term = ElixirScope.Terms.random(4)
-      names = Literal.names([term])
+      names = Query.Replay.Literal.names([term])
 
-      case Literal.source(term, names) do
+      case Query.Replay.Literal.source(term, names) do
         {:ok, text} ->
           bindings = for {term, name} <- names, do: {String.to_atom(name), term}
           assert {made, _} = Code.eval_string(text, bindings)

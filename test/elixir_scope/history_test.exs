@@ -1,19 +1,10 @@
 defmodule ElixirScope.HistoryTest do
   # What is said of a state's changes. The recording is one for the VM, and each test begins a new one.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.{Change, Difference, Error, Query}
   alias ElixirScope.Ledger.{Account, Bare, Teller}
-  alias ElixirScope.Query.HistoryCause
   alias ElixirScope.Traced.{Echo, Store}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp history(server, options \\ []), do: server |> ElixirScope.state_history(options) |> Enum.to_list()
 
@@ -245,7 +236,7 @@ defmodule ElixirScope.HistoryTest do
     test "of a state machine's callback has its message and its sender" do
       from = {self(), [:alias | make_ref()]}
       me = self()
-      message = &HistoryCause.message({Machine, &1, length(&2)}, &2)
+      message = &Query.History.Cause.message({Machine, &1, length(&2)}, &2)
 
       assert message.(:handle_event, [{:call, from}, :push, :open, 1]) == %{
                kind: :call,

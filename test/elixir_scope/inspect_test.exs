@@ -1,17 +1,9 @@
 defmodule ElixirScope.InspectTest do
   # What people see of the structs in IEx.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.{Call, Cut, Difference, Error, Event, Recording}
   alias ElixirScope.Traced.{Echo, Store}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   # Times differ from run to run.
   defp timeless(text) do

@@ -1,18 +1,10 @@
 defmodule ElixirScope.LocalsTest do
   # The variables of one call, where they are recorded. Each test begins a new recording.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.{Error, Locals}
   alias ElixirScope.Ledger.Sums
   alias ElixirScope.Traced.Echo
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp at(event_or_call, options \\ []) do
     assert {:ok, %Locals{} = locals} = ElixirScope.locals_at(event_or_call, options)

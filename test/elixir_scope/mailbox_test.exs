@@ -1,17 +1,9 @@
 defmodule ElixirScope.MailboxTest do
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: false
 
   alias ElixirScope.{Error, Mailbox, Message}
   alias ElixirScope.Query
   alias ElixirScope.Traced.Store
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: false)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp message(content, delivered, taken \\ nil) do
     {kind, ref} = Message.about(content)

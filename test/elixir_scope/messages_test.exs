@@ -1,18 +1,11 @@
 defmodule ElixirScope.MessagesTest do
   # Each send with its delivery and what took it, on real programs. Each test begins a new recording.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: false
 
   alias ElixirScope.{Error, Message}
   alias ElixirScope.Traced.Store
 
-  @moduletag :tmp_dir
   @senders? List.to_integer(:erlang.system_info(:otp_release)) >= 27
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: false)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   # A process that does what it is told, and says when it is done.
   defp worker(name \\ nil) do

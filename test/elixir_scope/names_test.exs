@@ -1,17 +1,10 @@
 defmodule ElixirScope.NamesTest do
   # A registered name stands for the process that had it then.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.Traced.{Echo, Store}
 
-  @moduletag :tmp_dir
   @name :elixir_scope_names
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp hold(state) do
     {:ok, server} = Store.start_link(state, name: @name)

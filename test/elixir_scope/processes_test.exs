@@ -1,20 +1,17 @@
 defmodule ElixirScope.ProcessesTest do
   # Who lived, and the life of one process.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: false
 
   alias ElixirScope.{Error, Event, Life, Lives}
   alias ElixirScope.Mortals.{Plain, Till}
-  alias ElixirScope.Query.ProcessesFold
+  alias ElixirScope.Query.Processes
   alias ElixirScope.Watch.Kinds
 
-  @moduletag :tmp_dir
   @moduletag capture_log: true
 
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: false)
+  setup do
     {:ok, _watched} = ElixirScope.watch(self(), spawned: true)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
+    :ok
   end
 
   defp ended(pid) do
@@ -279,15 +276,15 @@ defmodule ElixirScope.ProcessesTest do
         event(6, :spawned, %{parent: self(), mfa: first})
       ]
 
-      assert [one, two, three] = ProcessesFold.lives(events)
+      assert [one, two, three] = Processes.Fold.lives(events)
       assert %Life{name: :a, names: [{:a, 2, 3}], exited: %{reason: :boom}, kind: :process} = one
       assert %Life{name: nil, initial_call: {Till, :pay, 2}, exited: nil} = two
       assert %Life{names: [], spawned: %{id: 6}} = three
     end
 
     test "events that could not be read change nothing" do
-      for kind <- ProcessesFold.kinds() do
-        assert [%Life{kind: nil, name: nil}] = ProcessesFold.lives([event(1, kind, nil)])
+      for kind <- Processes.Fold.kinds() do
+        assert [%Life{kind: nil, name: nil}] = Processes.Fold.lives([event(1, kind, nil)])
       end
     end
   end

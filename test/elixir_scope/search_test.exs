@@ -1,18 +1,10 @@
 defmodule ElixirScope.SearchTest do
   # Searching states by value, backwards in one server and forwards over all of a module. Each test begins a new recording.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.{Change, Error}
   alias ElixirScope.Ledger.{Account, Teller}
   alias ElixirScope.Traced.Store
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp account(totals) do
     {:ok, account} = Account.start_link()

@@ -1,20 +1,18 @@
 defmodule ElixirScope.SupervisionTest do
   # Trees of supervisors at a moment, and what was restarted because of what.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: false
 
   alias ElixirScope.{Error, Event, SupervisionTree}
   alias ElixirScope.Mortals.{Plain, Till}
-  alias ElixirScope.Query.SupervisionRestarts
+  alias ElixirScope.Query.Supervision
   alias ElixirScope.SupervisionTree.Restart
 
-  @moduletag :tmp_dir
   @moduletag capture_log: true
 
-  setup %{tmp_dir: dir} do
-    {:ok, _recording} = ElixirScope.start(dir: dir, watch: false)
+  setup do
     {:ok, _watched} = ElixirScope.watch(self(), spawned: true)
     Process.flag(:trap_exit, true)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
+    :ok
   end
 
   defp supervise(strategy, options \\ []) do
@@ -364,7 +362,7 @@ defmodule ElixirScope.SupervisionTest do
 
     defp restarts(events, strategy, asked) do
       facts = %{strategy: fn _ -> strategy end, asked: fn _, _, _ -> asked end}
-      {_living, restarts} = SupervisionRestarts.all(events, facts)
+      {_living, restarts} = Supervision.Restarts.all(events, facts)
       for restart <- restarts, do: {restart.from, restart.to, restart.cause.pid, restart.certain?}
     end
 

@@ -1,17 +1,9 @@
 defmodule ElixirScope.TextTest do
   # The recording of this VM is asked for names.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.Text
   alias ElixirScope.Traced.{Echo, Store}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   describe "process/2" do
     test "names the registered name, else what it runs and the pid", %{recording: recording} do

@@ -1,20 +1,12 @@
 defmodule ElixirScope.WaitingTest do
   # Who waits, and for whom; mailboxes that grow. The recording is one for the VM, and each test begins a new one.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded, watch: :all
 
   import ElixirScope.Circles, only: [client: 1]
   import ElixirScope.Until
 
   alias ElixirScope.Circles.{Link, Plain}
   alias ElixirScope.{Error, Waiting}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir, watch: :all)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp waiting(pid, options \\ [longer_than: 0]),
     do: Enum.find(ElixirScope.waiting(options), &(&1.pid == pid))

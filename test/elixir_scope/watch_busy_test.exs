@@ -15,7 +15,6 @@ defmodule ElixirScope.WatchBusyTest do
 
     assert %{ours: [], damage: [], state: :running} = facts
     assert facts.events > 10_000
-    assert Enum.all?(facts.rounds, &(&1 > 1)), inspect(facts)
     assert facts.slowest_ms < 5_000, inspect(facts)
     assert facts.memory < 100 * 1024 * 1024, inspect(facts)
   end

@@ -1,19 +1,11 @@
 defmodule ElixirScope.WhoTest do
   # Who put a value into a state, and why the answer ends where it does. Each test begins a new recording.
-  use ExUnit.Case, async: false
+  use ElixirScope.Recorded
 
   alias ElixirScope.{Chain, Error, Event}
   alias ElixirScope.Chain.Step
   alias ElixirScope.Ledger.{Account, Bare, Customer, Gate, Purse, Teller}
   alias ElixirScope.Traced.{Echo, Store}
-
-  @moduletag :tmp_dir
-
-  setup %{tmp_dir: dir} do
-    {:ok, recording} = ElixirScope.start(dir: dir)
-    on_exit(fn -> {:ok, _} = ElixirScope.start() end)
-    %{recording: recording}
-  end
 
   defp who(server, path, options \\ []) do
     {time, options} = Keyword.pop(options, :time, ElixirScope.now())

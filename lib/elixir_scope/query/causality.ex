@@ -1,10 +1,10 @@
 defmodule ElixirScope.Query.Causality do
   @moduledoc false
-  # What happened before what, and by which way. `ElixirScope.Query.CausalitySearch` searches, `CausalitySteps` knows what is next to an
+  # What happened before what, and by which way. `ElixirScope.Query.Causality.Search` searches, `Causality.Steps` knows what is next to an
   # event; here questions are checked and answers made.
 
   alias ElixirScope.{Call, Causes, Change, Cursor, Error, Event, Message, Query}
-  alias ElixirScope.Query.{CausalitySearch, CausalitySteps, HistoryGaps, Past, Stack}
+  alias ElixirScope.Query.{Causality, Gaps, Past, Stack}
 
   @type place :: Event.t() | Call.t() | Message.t() | Cursor.t() | Change.t()
 
@@ -17,7 +17,7 @@ defmodule ElixirScope.Query.Causality do
          {:ok, limit} <- limit(options),
          {:ok, past} <- past([place], options),
          {:ok, event} <- event(past, place, if(direction == :causes, do: :cause, else: :effect)),
-         {:ok, steps} <- CausalitySteps.of(past, event, direction) do
+         {:ok, steps} <- Causality.Steps.of(past, event, direction) do
       {steps, more} = steps |> Enum.take(limit + 1) |> Enum.split(limit)
       unknown = unknown(past, [event.time | for(step <- steps, do: step.event.time)])
       {:ok, %Causes{event: event, direction: direction, steps: steps, more: more != [], unknown: unknown}}
@@ -34,7 +34,7 @@ defmodule ElixirScope.Query.Causality do
   defp unknown(past, times) do
     case past.gaps.(Enum.min(times), Enum.max(times)) do
       [] -> nil
-      gaps -> "events are missing #{HistoryGaps.text(gaps)}: there may be others"
+      gaps -> "events are missing #{Gaps.text(gaps)}: there may be others"
     end
   end
 
@@ -48,7 +48,7 @@ defmodule ElixirScope.Query.Causality do
   end
 
   defp found(past, from, to, {:before, edges}) do
-    {:ok, %Causes.Way{from: from, to: to, steps: CausalitySteps.path(past, from, to, edges)}}
+    {:ok, %Causes.Way{from: from, to: to, steps: Causality.Steps.path(past, from, to, edges)}}
   end
 
   defp found(_past, from, to, :not_before) do
@@ -67,8 +67,7 @@ defmodule ElixirScope.Query.Causality do
   end
 
   defp words({:gaps, gaps}),
-    do:
-      "no way is recorded, but events are missing #{HistoryGaps.text(gaps)}, and a message may be among them"
+    do: "no way is recorded, but events are missing #{Gaps.text(gaps)}, and a message may be among them"
 
   defp words({:messages, [%Message{sent: nil, delivered: nil, to: pid} | _]}),
     do: "messages to #{inspect(pid)} are not recorded; ElixirScope.watch(:all) has them told from then on"
@@ -121,7 +120,7 @@ defmodule ElixirScope.Query.Causality do
     end
   end
 
-  defp search(past, from, to), do: CausalitySearch.run(past, from, to, named?(past))
+  defp search(past, from, to), do: Causality.Search.run(past, from, to, named?(past))
 
   @doc "Whether deliveries say whom they are from: since OTP 27."
   @spec named?(Past.t()) :: boolean

@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.Deadlocks do
   # breaks it is no answer; so a request that nobody answered is in it, and just before its end, or now, all others wait.
 
   alias ElixirScope.{Call, Deadlock, Error, Event, Query, Waiting}
-  alias ElixirScope.Query.{DeadlocksDoubt, DeadlocksLive, DeadlocksSeeds, HistoryGaps, Past, Term, WaitingAt}
+  alias ElixirScope.Query.{Deadlocks, Gaps, Past, Term}
 
   @latest 0x7FFFFFFFFFFFFFFF
 
@@ -23,13 +23,13 @@ defmodule ElixirScope.Query.Deadlocks do
 
   # One that was on when it was looked for, and is no more when the VM is asked, has ended by then: how is recorded.
   defp checked(found, past, since, until) do
-    checked = Enum.map(found, &DeadlocksLive.checked(past, &1))
+    checked = Enum.map(found, &Deadlocks.Live.checked(past, &1))
 
     if :over in checked,
       do:
         past
         |> find(since, until)
-        |> Enum.map(&DeadlocksLive.checked(past, &1))
+        |> Enum.map(&Deadlocks.Live.checked(past, &1))
         |> Enum.reject(&(&1 == :over)),
       else: checked
   end
@@ -53,7 +53,7 @@ defmodule ElixirScope.Query.Deadlocks do
   def find(past, since, until) do
     {found, _seen} =
       past
-      |> DeadlocksSeeds.of(since, until)
+      |> Deadlocks.Seeds.of(since, until)
       |> Enum.flat_map_reduce(MapSet.new(), &at(past, &1, &2))
 
     Enum.sort_by(self_calls(past, since, until) ++ found, & &1.since) ++ unknown(past, since, until)
@@ -70,7 +70,7 @@ defmodule ElixirScope.Query.Deadlocks do
           %Deadlock{
             verdict: :unknown,
             gaps: gaps,
-            why: "events are missing #{HistoryGaps.text(gaps)}: a deadlock may have been among them"
+            why: "events are missing #{Gaps.text(gaps)}: a deadlock may have been among them"
           }
         ]
     end
@@ -78,9 +78,9 @@ defmodule ElixirScope.Query.Deadlocks do
 
   # The circle that a request which nobody answered is in, if it is in one.
   defp at(past, {pid, id}, seen) do
-    with %Waiting{} = first <- WaitingAt.at(past, pid, {:before, id + 1}),
+    with %Waiting{} = first <- Query.Waiting.At.at(past, pid, {:before, id + 1}),
          false <- MapSet.member?(seen, {pid, first.id}),
-         {ended, next} <- WaitingAt.ending(past, first),
+         {ended, next} <- Query.Waiting.At.ending(past, first),
          true <- broken?(ended),
          [_ | _] = members <- circle(past, first, moment(ended, next)),
          %Deadlock{} = deadlock <- verdict(past, members, ended) do
@@ -113,7 +113,7 @@ defmodule ElixirScope.Query.Deadlocks do
   end
 
   defp further(past, last, moment, members) do
-    with %Waiting{} = next <- WaitingAt.at(past, last.for, moment),
+    with %Waiting{} = next <- Query.Waiting.At.at(past, last.for, moment),
          true <- held?(past, last, next) do
       follow(past, next, moment, [next | members])
     else
@@ -145,7 +145,7 @@ defmodule ElixirScope.Query.Deadlocks do
     case taken(past, asked, other) do
       nil -> true
       # Without a reference of its own what was taken may have needed no answer.
-      take -> last_taken(past, other) == take.id and DeadlocksDoubt.own_reference?(past, asked)
+      take -> last_taken(past, other) == take.id and Deadlocks.Doubt.own_reference?(past, asked)
     end
   end
 
@@ -204,18 +204,26 @@ defmodule ElixirScope.Query.Deadlocks do
     from = members |> Enum.map(& &1.since) |> Enum.min()
     until = if ended, do: ended.time, else: @latest
     first = hd(members)
-    members = for member <- members, do: %{member | ended: WaitingAt.ended(past, member)}
+    members = for member <- members, do: %{member | ended: Query.Waiting.At.ended(past, member)}
     deadlock = %Deadlock{verdict: :deadlock, members: in_order(members), since: since}
     deadlock = %{deadlock | ended: if(ended, do: Map.put(ended, :pid, first.pid))}
 
     case Enum.reject(past.gaps.(from, until), &(&1.cause == :removed)) do
-      [] -> sure(past, deadlock)
-      gaps -> %{deadlock | verdict: :unknown, gaps: gaps, why: "events are missing #{HistoryGaps.text(gaps)}"}
+      [] ->
+        sure(past, deadlock)
+
+      gaps ->
+        %{
+          deadlock
+          | verdict: :unknown,
+            gaps: gaps,
+            why: "events are missing #{Gaps.text(gaps)}"
+        }
     end
   end
 
   defp sure(past, %Deadlock{members: members} = deadlock) do
-    case DeadlocksDoubt.of(past, members) do
+    case Deadlocks.Doubt.of(past, members) do
       nil -> evident(deadlock)
       why -> %{deadlock | verdict: :unknown, why: why}
     end
@@ -270,9 +278,12 @@ defmodule ElixirScope.Query.Deadlocks do
 
   # The same exit leaves function after function, and ends the process at last, when that has told others why.
   defp passed_on?(past, %Event{kind: kind} = event) do
-    kinds = if kind == :exit, do: [:raise], else: WaitingAt.own()
+    kinds = if kind == :exit, do: [:raise], else: Query.Waiting.At.own()
 
-    case past |> Past.prev(event.pid, kinds, event.id) |> Stream.filter(&WaitingAt.own?/1) |> Enum.take(1) do
+    case past
+         |> Past.prev(event.pid, kinds, event.id)
+         |> Stream.filter(&Query.Waiting.At.own?/1)
+         |> Enum.take(1) do
       [%Event{kind: :raise, data: %{reason: reason}}] -> unstacked(reason) == unstacked(event.data.reason)
       _another -> false
     end
@@ -280,7 +291,7 @@ defmodule ElixirScope.Query.Deadlocks do
 
   defp itself(event, server, request, call) do
     ended = %{how: :exit, time: event.time, reason: event.data.reason}
-    call = call && Query.HistoryCause.call(call, nil)
+    call = call && Query.History.Cause.call(call, nil)
 
     member = %Waiting{
       pid: event.pid,

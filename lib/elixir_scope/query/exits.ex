@@ -1,9 +1,9 @@
 defmodule ElixirScope.Query.Exits do
   @moduledoc false
-  # Why a process ended: its exit, for which `ExitsChain` looks for what led to it.
+  # Why a process ended: its exit, for which `Exits.Chain` looks for what led to it.
 
   alias ElixirScope.{Error, Event, ExitChain, Query}
-  alias ElixirScope.Query.{ExitsChain, ExitsSteps, HistoryGaps, Moment, Processes, Server}
+  alias ElixirScope.Query.{Exits, Gaps, Moment, Processes, Server}
 
   @latest 0x7FFFFFFFFFFFFFFF
   @steps 100
@@ -15,11 +15,11 @@ defmodule ElixirScope.Query.Exits do
          {:ok, limit} <- Query.steps(options, @steps),
          {:ok, recording} <- Query.recording(options),
          {:ok, before} <- before(recording, options),
-         {:ok, gaps} <- HistoryGaps.all(recording),
+         {:ok, gaps} <- Gaps.all(recording),
          {:ok, exit} <- ended(recording, server, before, gaps) do
-      about = %ExitsSteps{recording: recording, gaps: gaps, limit: limit}
+      about = %Exits.Steps{recording: recording, gaps: gaps, limit: limit}
       chain = %ExitChain{pid: exit.pid, time: exit.time, reason: exit.data.reason}
-      {:ok, chain |> ExitsChain.explain(about, exit) |> ExitsSteps.in_order(limit)}
+      {:ok, chain |> Exits.Chain.explain(about, exit) |> Exits.Steps.in_order(limit)}
     end
   end
 
@@ -81,10 +81,10 @@ defmodule ElixirScope.Query.Exits do
           "expected a process that had ended by #{Moment.format(before)}, got: #{inspect(server)}, which lived then as far as is known"
         )
 
-      HistoryGaps.touching(gaps, first, @latest) != [] ->
+      Gaps.touching(gaps, first, @latest) != [] ->
         Error.new(
           :lost,
-          "the end of #{inspect(server)} was not recorded: events are missing #{HistoryGaps.text(HistoryGaps.touching(gaps, first, @latest))}"
+          "the end of #{inspect(server)} was not recorded: events are missing #{Gaps.text(Gaps.touching(gaps, first, @latest))}"
         )
 
       true ->

@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.History do
   # so that a change is the same in each answer.
 
   alias ElixirScope.{Change, Difference, Error, Event, History, Native, Path, Query, Recording}
-  alias ElixirScope.Query.{HistoryCause, HistoryGaps, Moment, Server, States}
+  alias ElixirScope.Query.{Gaps, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF
 
@@ -14,7 +14,7 @@ defmodule ElixirScope.Query.History do
   @type t :: %__MODULE__{
           recording: Recording.t(),
           process: Server.numbers(),
-          sites: HistoryCause.sites(),
+          sites: Query.History.Cause.sites(),
           gaps: [Change.gap()]
         }
 
@@ -30,7 +30,7 @@ defmodule ElixirScope.Query.History do
          {:ok, until} <- bound(options, :until, @latest),
          {:ok, process} <- Server.find(recording, server, until),
          {:ok, pid} <- pid(recording, process, server),
-         {:ok, gaps} <- HistoryGaps.all(recording) do
+         {:ok, gaps} <- Gaps.all(recording) do
       {:ok,
        %History{
          recording: recording,
@@ -41,7 +41,7 @@ defmodule ElixirScope.Query.History do
          order: order,
          limit: limit,
          path: path,
-         gaps: HistoryGaps.touching(gaps, since, until)
+         gaps: Gaps.touching(gaps, since, until)
        }}
     end
   end
@@ -77,9 +77,14 @@ defmodule ElixirScope.Query.History do
   @doc "What `change/3` needs to know of a process."
   @spec about(Recording.t(), Server.numbers()) :: {:ok, t} | {:error, Error.t()}
   def about(recording, process) do
-    with {:ok, gaps} <- HistoryGaps.all(recording) do
+    with {:ok, gaps} <- Gaps.all(recording) do
       {:ok,
-       %__MODULE__{recording: recording, process: process, sites: HistoryCause.sites(recording), gaps: gaps}}
+       %__MODULE__{
+         recording: recording,
+         process: process,
+         sites: Query.History.Cause.sites(recording),
+         gaps: gaps
+       }}
     end
   end
 
@@ -117,7 +122,7 @@ defmodule ElixirScope.Query.History do
   defp changes(about, pairs, :newest), do: about |> changes(Enum.reverse(pairs), :oldest) |> Enum.reverse()
 
   defp changes(%__MODULE__{} = about, pairs, :oldest) do
-    causes = HistoryCause.causes(about.recording, about.process, pairs, about.sites, about.gaps)
+    causes = Query.History.Cause.causes(about.recording, about.process, pairs, about.sites, about.gaps)
     Enum.zip_with(pairs, causes, fn {state, before}, cause -> change(about, state, before, cause) end)
   end
 
@@ -220,13 +225,13 @@ defmodule ElixirScope.Query.History do
       state: state.data.state,
       difference: Difference.between(known, {:ok, state.data.state}, []),
       cause: cause,
-      gaps: if(before, do: HistoryGaps.before(gaps, before.time, state.time), else: first_gaps(gaps, state))
+      gaps: if(before, do: Gaps.before(gaps, before.time, state.time), else: first_gaps(gaps, state))
     }
   end
 
   # Before the `init` of a process it had no state.
   defp first_gaps(_gaps, %Event{data: %{origin: :init}}), do: []
-  defp first_gaps(gaps, state), do: HistoryGaps.before(gaps, nil, state.time)
+  defp first_gaps(gaps, state), do: Gaps.before(gaps, nil, state.time)
 
   # Of a history at a path the difference is that of what stands there.
   defp at(change, nil), do: change

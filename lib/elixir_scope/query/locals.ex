@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Locals do
   # The variables of one call: those of calls within it, also of the same function, are left out by counting calls and their ends.
 
   alias ElixirScope.{Call, Error, Event, Events, Locals, Native, Query}
-  alias ElixirScope.Query.{Function, HistoryCause, HistoryGaps, Server}
+  alias ElixirScope.Query.{Function, Gaps, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
 
@@ -15,9 +15,9 @@ defmodule ElixirScope.Query.Locals do
          {:ok, process} <- process(recording, event_or_call.pid),
          :ok <- recorded(recording, mfa),
          {:ok, begin, until} <- call(recording, process, event_or_call, mfa),
-         {:ok, gaps} <- HistoryGaps.all(recording) do
+         {:ok, gaps} <- Gaps.all(recording) do
       {bindings, ended} = bindings(recording, process, begin, until, mfa)
-      missing = HistoryGaps.touching(gaps, begin.time, ended || List.last(bindings, begin).time)
+      missing = Gaps.touching(gaps, begin.time, ended || List.last(bindings, begin).time)
 
       {:ok,
        %Locals{
@@ -88,7 +88,7 @@ defmodule ElixirScope.Query.Locals do
     stop? = fn begin -> begin.mfa == mfa end
 
     # The call of a return, an exception or a tail call is the one that it ends.
-    case HistoryCause.stack(recording, process, event.time, event.id, stop?) do
+    case Query.History.Cause.stack(recording, process, event.time, event.id, stop?) do
       {:stopped, frames} -> {:ok, List.last(frames), event.id}
       _not_found -> not_there(recording, event)
     end

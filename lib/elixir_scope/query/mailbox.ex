@@ -4,7 +4,7 @@ defmodule ElixirScope.Query.Mailbox do
   # VM it lies with its receiver at once, and is delivered, as the VM tells it, when the receiver looks.
 
   alias ElixirScope.{Error, Event, Mailbox, Message, Native, Query, Recording, Text}
-  alias ElixirScope.Query.{HistoryGaps, Messages, Moment, Server, Takes}
+  alias ElixirScope.Query.{Gaps, Messages, Moment, Server, Takes}
 
   @forever 0xFFFFFFFFFFFFFFFF
   # Where the takings are not seen, so many of the last are shown.
@@ -153,7 +153,7 @@ defmodule ElixirScope.Query.Mailbox do
   end
 
   defp why(_seen?, _here, _older, [gap | _] = gaps, _doubtful) when is_map(gap),
-    do: "events are missing #{HistoryGaps.text(gaps)}: deliveries or takings may be among them"
+    do: "events are missing #{Gaps.text(gaps)}: deliveries or takings may be among them"
 
   defp why(_seen?, _here, _older, [], doubtful) when doubtful > 0,
     do: "of #{doubtful} that were sent nobody knows whether they came"
@@ -223,8 +223,8 @@ defmodule ElixirScope.Query.Mailbox do
   end
 
   defp gaps(recording, {began, _before}, time) do
-    {:ok, gaps} = HistoryGaps.all(recording)
-    HistoryGaps.touching(gaps, began, time)
+    {:ok, gaps} = Gaps.all(recording)
+    Gaps.touching(gaps, began, time)
   end
 
   defp actual(%Recording{live?: true}, pid, true) do

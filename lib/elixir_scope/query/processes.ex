@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Processes do
   # Who lived, and the life of one process.
 
   alias ElixirScope.{Error, Event, Events, Life, Lives, Native, Query, Recorder, Recording}
-  alias ElixirScope.Query.{HistoryGaps, Moment, ProcessesFold, Server, Stack}
+  alias ElixirScope.Query.{Gaps, Moment, Processes, Server, Stack}
   alias ElixirScope.Text.FirstCall
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -26,8 +26,8 @@ defmodule ElixirScope.Query.Processes do
          {:ok, recording} <- Query.recording(options),
          {:ok, time} <- Moment.find(recording, time),
          :ok <- Query.within(recording, time),
-         {:ok, gaps} <- HistoryGaps.all(recording) do
-      gaps = HistoryGaps.touching(gaps, 0, time)
+         {:ok, gaps} <- Gaps.all(recording) do
+      gaps = Gaps.touching(gaps, 0, time)
       living = living(recording, time)
       known = counts(recording, Map.keys(living))
 
@@ -51,18 +51,18 @@ defmodule ElixirScope.Query.Processes do
   end
 
   @doc "Those that lived at a time, by their pids."
-  @spec living(Recording.t(), non_neg_integer) :: ProcessesFold.living()
+  @spec living(Recording.t(), non_neg_integer) :: Processes.Fold.living()
   def living(recording, time) do
     recording
     |> stream(@life, nil, 0, time)
-    |> Enum.reduce(%{}, fn event, living -> living |> ProcessesFold.add(event) |> elem(0) end)
+    |> Enum.reduce(%{}, fn event, living -> living |> Processes.Fold.add(event) |> elem(0) end)
     |> without_ghosts(recording, time)
   end
 
   @doc """
   Those that live. Who a process is may be told by another one, when it is watched, and then come behind its end.
   """
-  @spec without_ghosts(ProcessesFold.living(), Recording.t(), non_neg_integer) :: ProcessesFold.living()
+  @spec without_ghosts(Processes.Fold.living(), Recording.t(), non_neg_integer) :: Processes.Fold.living()
   def without_ghosts(living, recording, time) do
     for {pid, life} <- living,
         life.spawned != nil or not ended?(recording, life, time),
@@ -180,7 +180,7 @@ defmodule ElixirScope.Query.Processes do
   @doc "The life of the process that had a pid at a time; `nil`: the last one."
   @spec life(Recording.t(), Server.numbers(), non_neg_integer | nil) :: {:ok, Life.t()} | {:error, Error.t()}
   def life(recording, process, at) do
-    {:ok, gaps} = HistoryGaps.all(recording)
+    {:ok, gaps} = Gaps.all(recording)
     events = recording |> stream(@life, [process], 0, at || @forever) |> Enum.to_list()
     edges = edges(recording, process)
 
@@ -207,7 +207,7 @@ defmodule ElixirScope.Query.Processes do
                  recording,
                  life,
                  at || last(recording, to),
-                 HistoryGaps.touching(gaps, from, at || @latest)
+                 Gaps.touching(gaps, from, at || @latest)
                )
          }}
     end
@@ -226,7 +226,7 @@ defmodule ElixirScope.Query.Processes do
 
   defp lives([], {nil, nil}, _at), do: nil
   defp lives([], {first, _last}, at), do: if(at == nil or first.time <= at, do: %Life{pid: first.pid})
-  defp lives(events, _edges, _at), do: events |> ProcessesFold.lives() |> List.last()
+  defp lives(events, _edges, _at), do: events |> Processes.Fold.lives() |> List.last()
 
   defp span(%Life{spawned: nil, exited: nil}, {first, last}), do: {first.time, last.time}
   defp span(%Life{spawned: nil, exited: exited}, {first, _last}), do: {first.time, exited.time}

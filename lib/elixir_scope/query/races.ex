@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Races do
   # Lost updates: a client reads, another one writes, and the first, which does not know of that, writes over it.
 
   alias ElixirScope.{Cut, Difference, Error, Event, Message, Native, Path, Query, Race, Text}
-  alias ElixirScope.Query.{Causality, HistoryGaps, Past, RacesConversations, Server, Stack, States, Term}
+  alias ElixirScope.Query.{Causality, Gaps, Past, Races, Server, Stack, States, Term}
   alias ElixirScope.Race.{Exchange, Side}
 
   @latest 0x7FFFFFFFFFFFFFFF
@@ -43,7 +43,7 @@ defmodule ElixirScope.Query.Races do
       states = past.recording |> States.stream(process, since, until, :oldest) |> Enum.to_list()
       earlier = past |> Past.prev(pid, [:state], Past.forever(), until: max(since - 1, 0)) |> Enum.take(1)
 
-      case RacesConversations.of(messages, answers(past, process), Enum.uniq_by(earlier ++ states, & &1.id)) do
+      case Races.Conversations.of(messages, answers(past, process), Enum.uniq_by(earlier ++ states, & &1.id)) do
         [] ->
           if Enum.any?(messages, &(&1.to == pid and &1.delivered != nil)),
             do: {:ok, []},
@@ -103,7 +103,7 @@ defmodule ElixirScope.Query.Races do
         []
 
       gaps ->
-        lost = "events are missing #{HistoryGaps.text(gaps)}: there may have been others"
+        lost = "events are missing #{Gaps.text(gaps)}: there may have been others"
         [%Race{kind: :unknown, server: pid, gaps: gaps, lost: lost}]
     end
   end

@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Search do
   # When something became true of a state. A value that is not there is no match; of one that a limit kept out nobody can say.
 
   alias ElixirScope.{Error, Event, Native, Path, Query}
-  alias ElixirScope.Query.{FirstCut, History, HistoryGaps, Moment, Server, States}
+  alias ElixirScope.Query.{FirstCut, Gaps, History, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF
 
@@ -43,7 +43,9 @@ defmodule ElixirScope.Query.Search do
 
   defp found(state, about, bounds, _when) do
     change = History.change(about, state, History.before(about, state))
-    hidden = HistoryGaps.behind(about.gaps, state.time, min(bounds[:until], known_until(about.recording)))
+
+    hidden = Gaps.behind(about.gaps, state.time, min(bounds[:until], known_until(about.recording)))
+
     whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, bounds[:path])
   end
 
@@ -76,9 +78,9 @@ defmodule ElixirScope.Query.Search do
 
   # A miss says nothing of what is not there.
   defp missing(gaps, since, until) do
-    case HistoryGaps.touching(gaps, since, until) do
+    case Gaps.touching(gaps, since, until) do
       [] -> ""
-      some -> "; events are missing #{HistoryGaps.text(some)}: it may have become true among them"
+      some -> "; events are missing #{Gaps.text(some)}: it may have become true among them"
     end
   end
 
@@ -167,7 +169,7 @@ defmodule ElixirScope.Query.Search do
   defp event(_held?), do: nil
 
   defp none_of(recording, {servers, processes}, path, since, until) do
-    with {:ok, gaps} <- HistoryGaps.all(recording) do
+    with {:ok, gaps} <- Gaps.all(recording) do
       Error.new(
         :no_change,
         "the function did not become true of any state#{at(path)} of #{Enum.map_join(List.wrap(servers), ", ", &inspect/1)} by #{until(until)}" <>
@@ -180,7 +182,7 @@ defmodule ElixirScope.Query.Search do
     with {:ok, about} <- History.about(recording, process) do
       change = History.change(about, state, History.before(about, state))
       # In any of them an earlier one may be hidden, of this server or another.
-      hidden = HistoryGaps.touching(about.gaps, since, state.time)
+      hidden = Gaps.touching(about.gaps, since, state.time)
       whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, path)
     end
   end

@@ -19,7 +19,7 @@ defmodule ElixirScope.Query.Server do
   """
 
   alias ElixirScope.{Error, Native, Recording, Text}
-  alias ElixirScope.Text.NamesHolders
+  alias ElixirScope.Text.Names
 
   @type t :: pid | atom | {:global, term} | {:via, module, term} | String.t()
 
@@ -48,7 +48,7 @@ defmodule ElixirScope.Query.Server do
   def find(recording, name, time) when is_atom(name) and name not in [nil, true, false] do
     pid = alive(recording, name)
 
-    case NamesHolders.at(recording, name, time) do
+    case Names.Holders.at(recording, name, time) do
       {:held, holder, _since} -> find_told(recording, holder, pid, time)
       {:ended, holder, until, how} -> find_ended(recording, name, {holder, until, how}, pid, time)
       {:later, holder, since} -> not_yet(name, time, since, holder, "took it")

@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Supervision do
   # Supervisors, their children, and what they started again.
 
   alias ElixirScope.{Error, Event, Life, Query, Recording, SupervisionTree}
-  alias ElixirScope.Query.{HistoryGaps, Moment, Processes, Range, Server, SupervisionRestarts}
+  alias ElixirScope.Query.{Gaps, Moment, Processes, Range, Server, Supervision}
   alias ElixirScope.SupervisionTree.{Node, Restart}
   alias ElixirScope.Text.FirstCall
 
@@ -28,11 +28,11 @@ defmodule ElixirScope.Query.Supervision do
          {:ok, recording} <- Query.recording(options),
          {:ok, time} <- Moment.find(recording, time),
          :ok <- Query.within(recording, time),
-         {:ok, gaps} <- HistoryGaps.all(recording),
+         {:ok, gaps} <- Gaps.all(recording),
          :ok <- watched(recording, "supervisors"),
          {living, restarts} = lives(recording, time),
          {:ok, roots} <- roots(recording, living, restarts, time, options) do
-      {:ok, %SupervisionTree{time: time, roots: roots, gaps: HistoryGaps.touching(gaps, 0, time)}}
+      {:ok, %SupervisionTree{time: time, roots: roots, gaps: Gaps.touching(gaps, 0, time)}}
     end
   end
 
@@ -52,7 +52,7 @@ defmodule ElixirScope.Query.Supervision do
 
   defp lives(recording, until) do
     events = Processes.stream(recording, @life, nil, 0, until)
-    {living, restarts} = SupervisionRestarts.all(events, facts(recording))
+    {living, restarts} = Supervision.Restarts.all(events, facts(recording))
     living = Processes.without_ghosts(living, recording, until)
 
     case told_ends(recording, living, until) do
@@ -60,7 +60,7 @@ defmodule ElixirScope.Query.Supervision do
         {living, restarts}
 
       ends ->
-        {living, restarts} = events |> with_ends(ends) |> SupervisionRestarts.all(facts(recording))
+        {living, restarts} = events |> with_ends(ends) |> Supervision.Restarts.all(facts(recording))
         {Processes.without_ghosts(living, recording, until), restarts}
     end
   end
@@ -145,7 +145,7 @@ defmodule ElixirScope.Query.Supervision do
     {_living, restarts} =
       recording
       |> Processes.stream(@life, processes, 0, @forever)
-      |> SupervisionRestarts.all(facts(recording))
+      |> Supervision.Restarts.all(facts(recording))
 
     Enum.filter(restarts, &(&1.supervisor == supervisor.pid))
   end

@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Waiting do
   # Processes that wait at the end of a recording, or now.
 
   alias ElixirScope.{Error, Native, Query, Waiting}
-  alias ElixirScope.Query.{Deadlocks, DeadlocksLive, Past, WaitingAt}
+  alias ElixirScope.Query.{Deadlocks, Past}
 
   @latest 0x7FFFFFFFFFFFFFFF
   @longer_than 5_000
@@ -41,16 +41,16 @@ defmodule ElixirScope.Query.Waiting do
 
   defp waiting(past, since) do
     for process <- Native.processes(past.recording.handle),
-        waiting = WaitingAt.at(past, elem(process, 0), {:at, @latest}),
+        waiting = Query.Waiting.At.at(past, elem(process, 0), {:at, @latest}),
         waiting.since <= since,
-        WaitingAt.ended(past, waiting) == nil,
+        Query.Waiting.At.ended(past, waiting) == nil,
         do: waiting
   end
 
   # The VM knows better, as long as it lives.
   defp confirmed(found, past) do
-    if DeadlocksLive.live?(past),
-      do: for(waiting <- found, DeadlocksLive.waits?(waiting), do: %{waiting | confirmed: true}),
+    if Deadlocks.Live.live?(past),
+      do: for(waiting <- found, Deadlocks.Live.waits?(waiting), do: %{waiting | confirmed: true}),
       else: Enum.filter(found, & &1.evidence)
   end
 end

@@ -5,7 +5,7 @@ defmodule ElixirScope.Query.Who do
 
   alias ElixirScope.{Chain, Change, Difference, Error, Event, Native, Path, Query}
   alias ElixirScope.Chain.Step
-  alias ElixirScope.Query.{Function, History, HistoryCause, HistoryGaps, Moment, Server}
+  alias ElixirScope.Query.{Function, Gaps, History, Moment, Server}
 
   @steps 100
 
@@ -65,7 +65,7 @@ defmodule ElixirScope.Query.Who do
 
   # From the newest state on: as long as the value is the one before too, it was put there earlier.
   defp found(chain, about, {state, older}) do
-    missing = HistoryGaps.behind(about.gaps, state.time, chain.time)
+    missing = Gaps.behind(about.gaps, state.time, chain.time)
 
     cond do
       missing != [] -> lost(chain, missing)
@@ -128,7 +128,11 @@ defmodule ElixirScope.Query.Who do
 
   defp lost(chain, gaps),
     do:
-      ends(chain, :lost, "events are missing #{HistoryGaps.text(gaps)}: what put it there may be among them")
+      ends(
+        chain,
+        :lost,
+        "events are missing #{Gaps.text(gaps)}: what put it there may be among them"
+      )
 
   defp text(chain), do: Path.format(chain.path)
 
@@ -177,7 +181,7 @@ defmodule ElixirScope.Query.Who do
     case step.call do
       %{args: nil} -> ends(chain, :not_recorded, not_recorded(step.call))
       %{mfa: {_, :init, 1}} -> starter(chain, about, step)
-      call -> sender(chain, about, step, HistoryCause.message(call.mfa, call.args).kind)
+      call -> sender(chain, about, step, Query.History.Cause.message(call.mfa, call.args).kind)
     end
   end
 
@@ -210,7 +214,7 @@ defmodule ElixirScope.Query.Who do
   end
 
   defp sender(chain, _about, %Step{call: call} = step, kind) when kind != :callback do
-    if HistoryCause.sender_cut?(call), do: sender_cut(chain, step), else: sender_unknown(chain, step)
+    if Query.History.Cause.sender_cut?(call), do: sender_cut(chain, step), else: sender_unknown(chain, step)
   end
 
   defp sender(chain, about, step, :callback) do
@@ -242,7 +246,7 @@ defmodule ElixirScope.Query.Who do
   defp continued(about, %Step{call: %{mfa: {module, :handle_continue, 2}}, message: message} = step) do
     with {:ok, process} <- Server.numbers(step.pid),
          {:ok, begin, ending} <-
-           HistoryCause.ended_last(about.recording, process, step.call.started, step.call.id),
+           Query.History.Cause.ended_last(about.recording, process, step.call.started, step.call.id),
          %Event{kind: :return, mfa: {^module, _, _}, data: %{value: value}} when is_tuple(value) <- ending,
          {:continue, ^message} <- elem(value, tuple_size(value) - 1) do
       {:ok, callback(begin)}
@@ -254,13 +258,13 @@ defmodule ElixirScope.Query.Who do
   defp continued(_about, _step), do: :none
 
   defp callback(begin) do
-    call = HistoryCause.call(begin, nil)
+    call = Query.History.Cause.call(begin, nil)
     %{message: message, from: from} = said(call)
     %Step{kind: :callback, time: begin.time, pid: begin.pid, call: call, message: message, from: from}
   end
 
-  defp said(%{mfa: {_, :init, 1}, args: args} = call), do: HistoryCause.message(call.mfa, args, :init)
-  defp said(call), do: HistoryCause.message(call.mfa, call.args)
+  defp said(%{mfa: {_, :init, 1}, args: args} = call), do: Query.History.Cause.message(call.mfa, args, :init)
+  defp said(call), do: Query.History.Cause.message(call.mfa, call.args)
 
   # What ran in a process when another one began something for it.
   defp running(chain, about, pid, time, id, none) do
@@ -271,16 +275,16 @@ defmodule ElixirScope.Query.Who do
          true <- Native.has_process(recording.handle, process) or :unseen,
          module = server_module(recording, process, time),
          {complete, [_ | _] = frames} <-
-           HistoryCause.stack(recording, process, time, id, &server?(&1, module)) do
+           Query.History.Cause.stack(recording, process, time, id, &server?(&1, module)) do
       # One that began before events were lost may have ended among them.
-      case Enum.split_while(frames, &(HistoryGaps.touching(about.gaps, &1.time, time) == [])) do
+      case Enum.split_while(frames, &(Gaps.touching(about.gaps, &1.time, time) == [])) do
         {sure, []} ->
           chain
           |> frames(sure, module)
-          |> end_of_frames(complete, pid, HistoryGaps.touching(about.gaps, 0, time))
+          |> end_of_frames(complete, pid, Gaps.touching(about.gaps, 0, time))
 
         {sure, [frame | _]} ->
-          gaps = HistoryGaps.touching(about.gaps, frame.time, time)
+          gaps = Gaps.touching(about.gaps, frame.time, time)
           chain |> frames(sure, module) |> lost_frames(pid, gaps)
       end
     else
@@ -291,7 +295,7 @@ defmodule ElixirScope.Query.Who do
         none.(chain, pid, "no instrumented function has run in it")
 
       {:limit, []} ->
-        end_of_frames(chain, :limit, pid, HistoryGaps.touching(about.gaps, 0, time))
+        end_of_frames(chain, :limit, pid, Gaps.touching(about.gaps, 0, time))
 
       {_complete, []} ->
         nothing_open(chain, about, pid, time, none)
@@ -299,7 +303,7 @@ defmodule ElixirScope.Query.Who do
   end
 
   defp nothing_open(chain, about, pid, time, none) do
-    case HistoryGaps.touching(about.gaps, 0, time) do
+    case Gaps.touching(about.gaps, 0, time) do
       [] ->
         none.(chain, pid, "no instrumented function was running in it at that time")
 
@@ -312,7 +316,7 @@ defmodule ElixirScope.Query.Who do
     ends(
       chain,
       :lost,
-      "events are missing #{HistoryGaps.text(gaps)}: nobody knows what else was running in #{inspect(pid)}"
+      "events are missing #{Gaps.text(gaps)}: nobody knows what else was running in #{inspect(pid)}"
     )
   end
 
@@ -361,7 +365,7 @@ defmodule ElixirScope.Query.Who do
             kind: :call,
             time: begin.time,
             pid: begin.pid,
-            call: HistoryCause.call(begin, parent)
+            call: Query.History.Cause.call(begin, parent)
           })
     end)
   end

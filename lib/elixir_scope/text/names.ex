@@ -152,7 +152,9 @@ defmodule ElixirScope.Text.Names do
   defp drop_name(said, true), do: Map.put(said, :name, nil)
   defp drop_name(said, false), do: said
 
-  defp numbers(pid) do
+  @doc "A process as the native library is asked for it: the two numbers of its pid."
+  @spec numbers(pid) :: {non_neg_integer, non_neg_integer}
+  def numbers(pid) do
     [_node, id, serial] =
       pid |> :erlang.pid_to_list() |> List.to_string() |> String.split([".", "<", ">"], trim: true)
 

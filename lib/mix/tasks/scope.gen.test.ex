@@ -25,7 +25,7 @@ defmodule Mix.Tasks.Scope.Gen.Test do
   use Mix.Task
 
   alias ElixirScope.Query
-  alias ElixirScope.Query.{GeneratedTest, Replay}
+  alias ElixirScope.Query.Replay
 
   @switches [server: :string, at: :string, in: :string, out: :string, force: :boolean]
   @units %{
@@ -47,8 +47,8 @@ defmodule Mix.Tasks.Scope.Gen.Test do
     with {:ok, recording} <- Query.open(path),
          {:ok, status} <- Query.status(in: recording),
          {:ok, moment} <- Replay.moment(server!(options[:server]), time(options[:at], status), in: recording),
-         {:ok, source} <- GeneratedTest.source(moment) do
-      path = Keyword.get(options, :out, GeneratedTest.path(moment))
+         {:ok, source} <- Query.Replay.GeneratedTest.source(moment) do
+      path = Keyword.get(options, :out, Query.Replay.GeneratedTest.path(moment))
       write(path, formatted(path, source), options[:force])
     else
       {:error, error} -> Mix.raise(error.message)

@@ -1,9 +1,10 @@
-defmodule ElixirScope.Text.NamesHolders do
+defmodule ElixirScope.Text.Names.Holders do
   @moduledoc false
   # Which process had a registered name at a time, and how long: from what processes said of themselves, and, where the VM told it,
   # from when they took names, gave them back and ended. A name ends with its process.
 
   alias ElixirScope.{Native, Recording}
+  alias ElixirScope.Text.Names
 
   @forever 0xFFFFFFFFFFFFFFFF
   # The last time that is one: who asks for a later one asks for the last holder.
@@ -42,9 +43,14 @@ defmodule ElixirScope.Text.NamesHolders do
 
     case {oldest(recording, filter, 0, &named(&1, name)),
           Native.named(recording.handle, Atom.to_string(name), @latest)} do
-      {{at, :register, pid}, nil} -> {:later, pid, at}
-      {{at, :register, pid}, process} -> if numbers(pid) == process, do: {:later, pid, at}, else: :untold
-      _none_or_given_back -> :untold
+      {{at, :register, pid}, nil} ->
+        {:later, pid, at}
+
+      {{at, :register, pid}, process} ->
+        if Names.numbers(pid) == process, do: {:later, pid, at}, else: :untold
+
+      _none_or_given_back ->
+        :untold
     end
   end
 
@@ -132,14 +138,7 @@ defmodule ElixirScope.Text.NamesHolders do
   end
 
   defp exit_of(recording, pid, from, to) do
-    filter = %{kinds: ["exit"], processes: [numbers(pid)], sites: nil, since: from, until: to}
+    filter = %{kinds: ["exit"], processes: [Names.numbers(pid)], sites: nil, since: from, until: to}
     newest(recording, filter, @forever, &elem(&1, 1))
-  end
-
-  defp numbers(pid) do
-    [_node, id, serial] =
-      pid |> :erlang.pid_to_list() |> List.to_string() |> String.split([".", "<", ">"], trim: true)
-
-    {String.to_integer(id), String.to_integer(serial)}
   end
 end

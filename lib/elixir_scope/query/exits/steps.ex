@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.ExitsSteps do
+defmodule ElixirScope.Query.Exits.Steps do
   @moduledoc false
   # What a chain of exits is made of while it is made: the newest step first, from its end.
 

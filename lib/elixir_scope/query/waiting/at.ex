@@ -1,12 +1,12 @@
-defmodule ElixirScope.Query.WaitingAt do
+defmodule ElixirScope.Query.Waiting.At do
   @moduledoc false
   # Whether a process waited at a moment, for whom, and how that ended.
   #
   # A process that waits does nothing: its last own event is the request, or the beginning of a `receive`. What is done to it
   # (deliveries, links of others) is none of its own.
 
-  alias ElixirScope.{Event, Waiting}
-  alias ElixirScope.Query.{HistoryCause, Past, Term}
+  alias ElixirScope.{Event, Query, Waiting}
+  alias ElixirScope.Query.{Past, Term}
 
   @own [:call, :return, :raise, :tail, :binding, :state, :mark, :send, :wait, :take, :spawn] ++
          [:spawned, :exit, :link, :name, :label, :traced]
@@ -83,23 +83,28 @@ defmodule ElixirScope.Query.WaitingAt do
   defp linked([%Event{kind: :spawn} = spawn | _]), do: starting(spawn)
   defp linked(_other), do: nil
 
-  # Whoever starts a server waits until its `init` is done.
-  defp starting(%Event{pid: pid, data: %{child: child, mfa: {:proc_lib, :init_p, args}}} = spawn) do
-    with [_parent, _ancestors, :gen, :init_it, [_gen, ^pid | _]] <- args do
+  defp starting(spawn) do
+    with child when child != nil <- started(spawn) do
       %Waiting{
-        pid: pid,
+        pid: spawn.pid,
         kind: :start,
         since: spawn.time,
         id: spawn.id,
         target: child,
         evidence: :request
       }
-    else
-      _not_waited_for -> nil
     end
   end
 
-  defp starting(_spawn), do: nil
+  @doc "The server that a process begins to start, if an event says so: it waits until the `init` of that is done."
+  @spec started(Event.t()) :: pid | nil
+  def started(%Event{kind: :spawn, pid: pid, data: %{child: child, mfa: {:proc_lib, :init_p, args}}}) do
+    with [_parent, _ancestors, :gen, :init_it, [_gen, ^pid | _]] <- args,
+         do: child,
+         else: (_not_waited_for -> nil)
+  end
+
+  def started(_event), do: nil
 
   defp request(%Event{pid: pid} = send, {:"$gen_call", {pid, tag}, request}) do
     %Waiting{asked(send, :call) | request: request, ref: Term.reference(tag)}
@@ -332,7 +337,7 @@ defmodule ElixirScope.Query.WaitingAt do
   defp in_call(waiting, call) do
     %{
       waiting
-      | call: HistoryCause.call(call, nil),
+      | call: Query.History.Cause.call(call, nil),
         file: waiting.file || call.file,
         line: waiting.line || call.line
     }

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.CausalityEdges do
+defmodule ElixirScope.Query.Causality.Edges do
   @moduledoc false
   # What comes into a process from others: messages, its beginning, exits. An edge leads from an event of one process to one of
   # another; within a process its own order counts.

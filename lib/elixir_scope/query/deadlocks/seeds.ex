@@ -1,27 +1,28 @@
-defmodule ElixirScope.Query.DeadlocksSeeds do
+defmodule ElixirScope.Query.Deadlocks.Seeds do
   @moduledoc false
-  # Where to look for circles: requests that nobody answered, of which each circle that was no ordinary conversation has one. They
-  # are found in one pass over the messages, which keeps nothing but requests that are open.
+  # Where to look for circles: requests that nobody answered, and starts that did not come to their end, of which each circle that
+  # was no ordinary conversation has one. They are found in one pass over the messages, which keeps nothing but what is open.
 
-  alias ElixirScope.Event
-  alias ElixirScope.Query.{Past, Term, WaitingAt}
+  alias ElixirScope.{Event, Query}
+  alias ElixirScope.Query.{Past, Term}
 
   @typedoc "A process, and its last event before it waited: the request, or the beginning of the `receive` behind it."
   @type seed :: {pid, non_neg_integer}
 
-  @kinds [:send, :receive, :wait, :take, :traced]
-  @named_within WaitingAt.named_within()
+  @kinds [:send, :receive, :wait, :take, :traced, :spawn]
+  @named_within Query.Waiting.At.named_within()
 
   @doc "Seeds of what was asked in a span of time, oldest first."
   @spec of(Past.t(), non_neg_integer, non_neg_integer) :: [seed]
   def of(past, since, until) do
-    state = %{open: %{}, last: %{}, asked: %{}, waits: %{}, found: []}
+    state = %{open: %{}, last: %{}, asked: %{}, waits: %{}, starts: %{}, found: []}
 
     state = past |> Past.next(nil, @kinds, 0, since: since, until: until) |> Enum.reduce(state, &event/2)
 
     requests = for {_ref, {pid, id}} <- state.open, do: {pid, id}
     waits = for {pid, id} <- state.waits, do: {pid, id}
-    (state.found ++ requests ++ waits) |> Enum.uniq() |> Enum.sort_by(&elem(&1, 1))
+    starts = Map.values(state.starts)
+    (state.found ++ requests ++ waits ++ starts) |> Enum.uniq() |> Enum.sort_by(&elem(&1, 1))
   end
 
   defp event(%Event{kind: :send, pid: pid, data: %{message: message}} = send, state) do
@@ -43,6 +44,7 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
       :timeout -> %{state | found: open_of(state, pid) ++ state.found}
       {tag, _reply} -> %{state | open: Map.delete(state.open, Term.reference(tag))}
       {:DOWN, ref, _type, _who, _reason} -> %{state | open: Map.delete(state.open, ref)}
+      {done, child, _how} when done in [:ack, :nack] -> %{state | starts: Map.delete(state.starts, child)}
       _other -> state
     end
   end
@@ -64,6 +66,13 @@ defmodule ElixirScope.Query.DeadlocksSeeds do
       # Of a Task that was asked before something else was done.
       {Task, function, _} when function in [:await, :yield] -> awaits(state, pid, call)
       _other -> state
+    end
+  end
+
+  defp event(%Event{kind: :spawn, pid: pid, id: id} = spawn, state) do
+    case Query.Waiting.At.started(spawn) do
+      nil -> state
+      child -> %{state | starts: Map.put(state.starts, child, {pid, id})}
     end
   end
 

@@ -1,21 +1,13 @@
-defmodule ElixirScope.Query.ExitsSupervised do
+defmodule ElixirScope.Query.Exits.Supervised do
   @moduledoc false
   # Ends that supervisors bring: of their children, and their own.
 
-  import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3]
+  import ElixirScope.Query.Exits.Steps, only: [add: 2, ends: 3, name: 3]
 
   alias ElixirScope.{Event, ExitChain, Life, Text}
   alias ElixirScope.ExitChain.Step
 
-  alias ElixirScope.Query.{
-    ExitsBegun,
-    ExitsChain,
-    ExitsReason,
-    ExitsSteps,
-    ExitsSupervisor,
-    Processes,
-    Server
-  }
+  alias ElixirScope.Query.{Exits, Processes, Server}
 
   # Children of a supervisor that are looked at for the one that could not be started.
   @children 100
@@ -23,13 +15,14 @@ defmodule ElixirScope.Query.ExitsSupervised do
   @doc """
   A supervisor whose children ended more often than it starts them again.
   """
-  @spec gave_up(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
+  @spec gave_up(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) ::
+          ExitChain.t() | nil
   def gave_up(
         chain,
         {about, %Life{kind: :supervisor} = life, _process},
         %Event{data: %{reason: :shutdown}} = exit
       ) do
-    case ExitsSupervisor.limit(about.recording, life, exit) do
+    case Exits.Supervisor.limit(about.recording, life, exit) do
       nil ->
         nil
 
@@ -43,7 +36,7 @@ defmodule ElixirScope.Query.ExitsSupervised do
           inferred?: not certain?,
           text: restarted(count, flags)
         })
-        |> ExitsChain.explain(about, trigger)
+        |> Exits.Chain.explain(about, trigger)
     end
   end
 
@@ -57,7 +50,7 @@ defmodule ElixirScope.Query.ExitsSupervised do
   @doc """
   A supervisor of which a child could not be started: that one ended in its `init` with the reason that the supervisor gives.
   """
-  @spec not_begun(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) ::
+  @spec not_begun(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) ::
           ExitChain.t() | nil
   def not_begun(
         chain,
@@ -65,7 +58,7 @@ defmodule ElixirScope.Query.ExitsSupervised do
         %Event{data: %{reason: {:shutdown, {:failed_to_start_child, child, reason}}}} = exit
       ) do
     about.recording
-    |> Processes.newest(["spawn"], [process], ExitsSteps.since(life), exit.time)
+    |> Processes.newest(["spawn"], [process], Exits.Steps.since(life), exit.time)
     |> Stream.take(@children)
     |> Enum.find_value(&ended_with(about, &1, reason, exit))
     |> case do
@@ -85,7 +78,7 @@ defmodule ElixirScope.Query.ExitsSupervised do
           other: ended.pid,
           text: "it could not start its child #{Text.short(child)}"
         })
-        |> ExitsChain.explain(about, ended)
+        |> Exits.Chain.explain(about, ended)
     end
   end
 
@@ -94,7 +87,7 @@ defmodule ElixirScope.Query.ExitsSupervised do
   defp ended_with(about, %Event{time: began, data: %{child: child}}, reason, exit) do
     with %Event{time: time, data: %{reason: own}} = ended when time >= began <-
            Processes.exit_of(about.recording, child, exit.time),
-         true <- ExitsReason.same?(own, reason) do
+         true <- Exits.Reason.same?(own, reason) do
       ended
     else
       _another -> nil
@@ -106,16 +99,16 @@ defmodule ElixirScope.Query.ExitsSupervised do
   @doc """
   Its supervisor ended it: because a sibling had ended, because it ended itself, or because it was told to.
   """
-  @spec shut_down(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) ::
+  @spec shut_down(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) ::
           ExitChain.t() | nil
   def shut_down(chain, {about, life, _process}, exit), do: shut_down(chain, about, life, exit, true)
 
   @doc "The same; `inferred?`: the signal was not seen."
-  @spec shut_down(ExitChain.t(), ExitsSteps.t(), Life.t(), Event.t(), boolean) :: ExitChain.t() | nil
+  @spec shut_down(ExitChain.t(), Exits.Steps.t(), Life.t(), Event.t(), boolean) :: ExitChain.t() | nil
   def shut_down(chain, about, life, %Event{data: %{reason: reason}} = exit, inferred?) do
-    with true <- ExitsReason.shutdown?(reason),
-         %Life{kind: :supervisor} = supervisor <- ExitsSupervisor.of(about.recording, life, exit.time),
-         why when why != nil <- ExitsSupervisor.why(about.recording, supervisor, exit) do
+    with true <- Exits.Reason.shutdown?(reason),
+         %Life{kind: :supervisor} = supervisor <- Exits.Supervisor.of(about.recording, life, exit.time),
+         why when why != nil <- Exits.Supervisor.why(about.recording, supervisor, exit) do
       step = %Step{
         kind: :shutdown,
         time: exit.time,
@@ -132,18 +125,18 @@ defmodule ElixirScope.Query.ExitsSupervised do
   end
 
   defp shut_down_for(chain, about, step, {:sibling, trigger}) do
-    chain |> add(%{step | text: "because a sibling had ended"}) |> ExitsChain.explain(about, trigger)
+    chain |> add(%{step | text: "because a sibling had ended"}) |> Exits.Chain.explain(about, trigger)
   end
 
   defp shut_down_for(chain, about, step, {:ending, exit}) do
-    chain |> add(%{step | text: "which was ending itself"}) |> ExitsChain.explain(about, exit)
+    chain |> add(%{step | text: "which was ending itself"}) |> Exits.Chain.explain(about, exit)
   end
 
   defp shut_down_for(chain, about, step, {:asked, message, from, time, id}) do
     chain
     |> add(%{step | text: "which was told to"})
     |> add(%Step{kind: :message, time: time, id: id, pid: step.other, other: from, message: message})
-    |> ExitsBegun.sender(about, from, {time, id})
+    |> Exits.Begun.sender(about, from, {time, id})
     |> ends(:killed_by, "#{name(about, from, time)} told the supervisor to end it")
   end
 end

@@ -1,10 +1,10 @@
-defmodule ElixirScope.Query.CausalitySteps do
+defmodule ElixirScope.Query.Causality.Steps do
   @moduledoc false
   # What is next to an event, before and after it.
 
   alias ElixirScope.Causes.Step
-  alias ElixirScope.{Event, Message}
-  alias ElixirScope.Query.{CausalityEdges, Past, Stack, WaitingAt}
+  alias ElixirScope.{Event, Message, Query}
+  alias ElixirScope.Query.{Causality, Past, Stack}
 
   @forever 0x7FFFFFFFFFFFFFFF
   # What came is looked for so far back, in nanoseconds, when nothing nearer is known.
@@ -39,12 +39,12 @@ defmodule ElixirScope.Query.CausalitySteps do
   end
 
   defp causes(past, %Event{kind: :spawned, data: %{parent: parent}} = event) when is_pid(parent) do
-    {:ok, [step(:spawn, CausalityEdges.spawn_of(past, parent, event.pid, event.time))]}
+    {:ok, [step(:spawn, Causality.Edges.spawn_of(past, parent, event.pid, event.time))]}
   end
 
   defp causes(past, %Event{kind: :exit} = event) do
     with {:ok, steps} <- within(past, event) do
-      {:ok, [step(:exit, CausalityEdges.exit_cause(past, event)) | steps]}
+      {:ok, [step(:exit, Causality.Edges.exit_cause(past, event)) | steps]}
     end
   end
 
@@ -62,7 +62,7 @@ defmodule ElixirScope.Query.CausalitySteps do
 
   # What came since the process did something else, where that is as much as is known of its taking.
   defp delivered(past, event) do
-    previous = for %Event{id: id} <- own(Past.prev(past, event.pid, WaitingAt.own(), event.id)), do: id
+    previous = for %Event{id: id} <- own(Past.prev(past, event.pid, Query.Waiting.At.own(), event.id)), do: id
     since = Enum.max([-1 | previous])
 
     if past
@@ -75,11 +75,11 @@ defmodule ElixirScope.Query.CausalitySteps do
 
   defp delivered(past, event, since) do
     with {:ok, messages} <- to_process(past, event) do
-      seen = CausalityEdges.seen(past, event.pid)
+      seen = Causality.Edges.seen(past, event.pid)
 
       steps =
         for message <- messages,
-            %{id: id} <- [CausalityEdges.entry(message, seen)],
+            %{id: id} <- [Causality.Edges.entry(message, seen)],
             id > since and id < event.id,
             step <- [delivery(past, message) | origin(past, message)],
             do: step
@@ -89,11 +89,11 @@ defmodule ElixirScope.Query.CausalitySteps do
   end
 
   defp before(past, event) do
-    case own(Past.prev(past, event.pid, WaitingAt.own(), event.id)) do
+    case own(Past.prev(past, event.pid, Query.Waiting.At.own(), event.id)) do
       [%Event{kind: :spawned, data: %{parent: parent}} = spawned] when is_pid(parent) ->
         [
           step(:same_process, spawned),
-          step(:spawn, CausalityEdges.spawn_of(past, parent, event.pid, spawned.time))
+          step(:spawn, Causality.Edges.spawn_of(past, parent, event.pid, spawned.time))
         ]
 
       [previous] ->
@@ -104,7 +104,7 @@ defmodule ElixirScope.Query.CausalitySteps do
     end
   end
 
-  defp own(events), do: events |> Stream.filter(&WaitingAt.own?/1) |> Enum.take(1)
+  defp own(events), do: events |> Stream.filter(&Query.Waiting.At.own?/1) |> Enum.take(1)
 
   # What it took last, or began a callback with: the event itself, or one before.
   defp worked_on(past, event) do
@@ -143,7 +143,7 @@ defmodule ElixirScope.Query.CausalitySteps do
 
   defp origin(past, %Message{kind: kind, content: content, delivered: %{time: time}} = message)
        when kind in [:down, :exit] do
-    pid = CausalityEdges.ended(content)
+    pid = Causality.Edges.ended(content)
     exit = if pid, do: past |> Past.prev(pid, [:exit], Past.forever(), until: time + @skew) |> Enum.at(0)
     [step(:exit, exit, message)]
   end
@@ -171,9 +171,9 @@ defmodule ElixirScope.Query.CausalitySteps do
     with {:ok, messages} <- to_process(past, event) do
       messages = Enum.filter(messages, &at?(&1.delivered, event))
       taken = for %{taken: %{id: id}} = message <- messages, do: step(:message, event(past, id), message)
-      seen = CausalityEdges.seen(past, event.pid)
+      seen = Causality.Edges.seen(past, event.pid)
       # Where nothing tells that it was taken, what the process does next may come of it.
-      entered? = Enum.any?(messages, &at?(CausalityEdges.entry(&1, seen), event))
+      entered? = Enum.any?(messages, &at?(Causality.Edges.entry(&1, seen), event))
       {:ok, if(entered?, do: taken ++ afterwards(past, event), else: taken)}
     end
   end
@@ -188,7 +188,7 @@ defmodule ElixirScope.Query.CausalitySteps do
     told =
       past
       |> Past.next(nil, [:receive], 0, since: max(event.time - @skew, 0), until: event.time + 1_000 * @skew)
-      |> Stream.filter(&(is_map(&1.data) and CausalityEdges.ended(&1.data.message) == event.pid))
+      |> Stream.filter(&(is_map(&1.data) and Causality.Edges.ended(&1.data.message) == event.pid))
       |> Enum.map(&step(:exit, &1))
 
     {:ok, told ++ ended_with(past, event)}
@@ -206,7 +206,7 @@ defmodule ElixirScope.Query.CausalitySteps do
   end
 
   defp afterwards(past, event) do
-    case own(Past.next(past, event.pid, WaitingAt.own(), event.id + 1)) do
+    case own(Past.next(past, event.pid, Query.Waiting.At.own(), event.id + 1)) do
       [next] -> [step(:same_process, next)]
       [] -> []
     end
@@ -214,11 +214,11 @@ defmodule ElixirScope.Query.CausalitySteps do
 
   defp ended_with(past, event) do
     past
-    |> CausalityEdges.links(event.pid)
+    |> Causality.Edges.links(event.pid)
     |> Enum.flat_map(fn pid ->
       past |> Past.next(pid, [:exit], 0, since: max(event.time - @skew, 0)) |> Enum.take(1)
     end)
-    |> Enum.filter(&match?(%Event{id: id} when id == event.id, CausalityEdges.exit_cause(past, &1)))
+    |> Enum.filter(&match?(%Event{id: id} when id == event.id, Causality.Edges.exit_cause(past, &1)))
     |> Enum.map(&step(:exit, &1))
   end
 
@@ -257,7 +257,7 @@ defmodule ElixirScope.Query.CausalitySteps do
   # The answer of a callback is sent, and its state told, right behind its end.
   defp answered(past, event, id) do
     past
-    |> Past.next(event.pid, WaitingAt.own(), id + 1)
+    |> Past.next(event.pid, Query.Waiting.At.own(), id + 1)
     |> Stream.take_while(&answer?/1)
     |> Enum.reduce(id, fn event, _id -> event.id end)
   end
@@ -270,7 +270,7 @@ defmodule ElixirScope.Query.CausalitySteps do
   defp answer?(_event), do: false
 
   @doc "Edges as the steps of a way from one event to another, with what the processes between did in between."
-  @spec path(Past.t(), Event.t(), Event.t(), [CausalityEdges.edge()]) :: [Step.t()]
+  @spec path(Past.t(), Event.t(), Event.t(), [Causality.Edges.edge()]) :: [Step.t()]
   def path(past, from, to, edges) do
     {steps, last} =
       Enum.flat_map_reduce(edges, from, fn edge, at ->

@@ -1,27 +1,27 @@
-defmodule ElixirScope.Query.ExitsCalls do
+defmodule ElixirScope.Query.Exits.Calls do
   @moduledoc false
   # Calls of other processes that failed: because those ended, were not there, or did not answer in time.
 
-  import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3]
+  import ElixirScope.Query.Exits.Steps, only: [add: 2, ends: 3, name: 3]
 
   alias ElixirScope.{Event, ExitChain, Life, Native, Text}
   alias ElixirScope.ExitChain.Step
-  alias ElixirScope.Query.{ExitsChain, ExitsReason, ExitsSteps, Processes, Server}
-  alias ElixirScope.Text.NamesHolders
+  alias ElixirScope.Query.{Exits, Processes, Server}
+  alias ElixirScope.Text.Names
 
   @forever 0xFFFFFFFFFFFFFFFF
 
   @doc """
   A call to another process that failed.
   """
-  @spec failed(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
+  @spec failed(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
   def failed(chain, {about, _life, _process}, exit) do
-    with failed when failed != nil <- ExitsReason.failed_call(exit.data.reason),
+    with failed when failed != nil <- Exits.Reason.failed_call(exit.data.reason),
          do: failed_call(chain, about, exit, failed)
   end
 
   @doc "A call that failed: `{why, whom, request}`."
-  @spec failed_call(ExitChain.t(), ExitsSteps.t(), Event.t(), {term, term, term}) :: ExitChain.t()
+  @spec failed_call(ExitChain.t(), Exits.Steps.t(), Event.t(), {term, term, term}) :: ExitChain.t()
   def failed_call(chain, about, exit, {:timeout, target, request}) do
     server = server(about, target, exit.time)
     chain = add(chain, step(exit, server || target, :timeout, request))
@@ -31,7 +31,7 @@ defmodule ElixirScope.Query.ExitsCalls do
   def failed_call(chain, about, exit, {why, target, request}) do
     case server_exit(about, target, exit.time, why) do
       %Event{} = other ->
-        chain |> add(step(exit, other.pid, why, request)) |> ExitsChain.explain(about, other)
+        chain |> add(step(exit, other.pid, why, request)) |> Exits.Chain.explain(about, other)
 
       nil ->
         server = server(about, target, exit.time)
@@ -78,7 +78,7 @@ defmodule ElixirScope.Query.ExitsCalls do
     exits =
       for pid <- Processes.holders(about.recording, name, time),
           exit = Processes.exit_of(about.recording, pid, time),
-          why == :noproc or ExitsReason.same?(exit.data.reason, why),
+          why == :noproc or Exits.Reason.same?(exit.data.reason, why),
           do: exit
 
     Enum.max_by(exits, &{&1.time, &1.id}, fn -> nil end)
@@ -90,7 +90,7 @@ defmodule ElixirScope.Query.ExitsCalls do
   defp server(about, {name, node}, time) when node == node() and is_atom(name), do: server(about, name, time)
 
   defp server(about, name, time) when is_atom(name) do
-    case NamesHolders.at(about.recording, name, time) do
+    case Names.Holders.at(about.recording, name, time) do
       {:held, pid, _since} -> pid
       {:ended, pid, _time, _how} -> pid
       _unknown -> said(about, name, time)

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.Literal do
+defmodule ElixirScope.Query.Replay.Literal do
   @moduledoc false
   # Recorded terms as source. What has an identity of its own (a pid, a reference) cannot be written down: a variable stands
   # for it, the same one wherever the same pid or reference occurs.
@@ -9,7 +9,7 @@ defmodule ElixirScope.Query.Literal do
   @doc """
   The variables that some terms need.
 
-      iex> names = ElixirScope.Query.Literal.names([{self(), [self()]}])
+      iex> names = ElixirScope.Query.Replay.Literal.names([{self(), [self()]}])
       iex> names[self()]
       "pid_1"
   """
@@ -35,11 +35,11 @@ defmodule ElixirScope.Query.Literal do
   @doc """
   A term as source, or what in it cannot be written down. As a pattern, what has no variable is `_`.
 
-      iex> ElixirScope.Query.Literal.source(%{at: ~D[2026-01-01], tags: MapSet.new([:a])}, %{})
+      iex> ElixirScope.Query.Replay.Literal.source(%{at: ~D[2026-01-01], tags: MapSet.new([:a])}, %{})
       {:ok, "%{at: %Date{calendar: Calendar.ISO, day: 1, month: 1, year: 2026}, tags: MapSet.new([:a])}"}
-      iex> ElixirScope.Query.Literal.source({:ok, self()}, %{}, :pattern)
+      iex> ElixirScope.Query.Replay.Literal.source({:ok, self()}, %{}, :pattern)
       {:ok, "{:ok, _}"}
-      iex> {:error, port} = ElixirScope.Query.Literal.source([Port.open({:spawn, "true"}, [])], %{})
+      iex> {:error, port} = ElixirScope.Query.Replay.Literal.source([Port.open({:spawn, "true"}, [])], %{})
       iex> is_port(port)
       true
   """

@@ -1,10 +1,10 @@
-defmodule ElixirScope.Query.ExitsOwn do
+defmodule ElixirScope.Query.Exits.Own do
   @moduledoc false
   # Whether a process ended by its own instrumented code: the last thing that its calls did was to raise what it exited with, or a
   # callback said `:stop`. What OTP calls behind that (`terminate`, `format_status`) is passed over.
 
-  alias ElixirScope.{Call, Cut, Event, Recording}
-  alias ElixirScope.Query.{ExitsReason, HistoryCause, Processes, Server, Stack}
+  alias ElixirScope.{Call, Cut, Event, Query, Recording}
+  alias ElixirScope.Query.{Exits, Processes, Server, Stack}
 
   @frames ["call", "return", "raise", "tail"]
   # So many frames are looked at before the end.
@@ -88,26 +88,26 @@ defmodule ElixirScope.Query.ExitsOwn do
 
   @doc "Whether something that was raised and not caught makes a process exit with a reason."
   @spec exits_with?(:error | :exit | :throw, term, term) :: boolean
-  def exits_with?(:exit, raised, reason), do: ExitsReason.same?(raised, reason)
+  def exits_with?(:exit, raised, reason), do: Exits.Reason.same?(raised, reason)
 
   def exits_with?(:error, raised, {reason, stack}) when is_list(stack) or is_struct(stack, Cut),
-    do: ExitsReason.same?(raised, reason)
+    do: Exits.Reason.same?(raised, reason)
 
-  def exits_with?(:throw, thrown, {{:nocatch, reason}, _stack}), do: ExitsReason.same?(thrown, reason)
-  def exits_with?(:throw, thrown, {:bad_return_value, reason}), do: ExitsReason.same?(thrown, reason)
+  def exits_with?(:throw, thrown, {{:nocatch, reason}, _stack}), do: Exits.Reason.same?(thrown, reason)
+  def exits_with?(:throw, thrown, {:bad_return_value, reason}), do: Exits.Reason.same?(thrown, reason)
   # What a callback throws is what it returns.
   def exits_with?(:throw, thrown, reason), do: stops_with?(thrown, reason)
   def exits_with?(_kind, _raised, _reason), do: false
 
   @doc "Whether a callback that returned this made its server exit with a reason."
   @spec stops_with?(term, term) :: boolean
-  def stops_with?({:stop, stop, _state}, reason), do: ExitsReason.same?(stop, reason)
-  def stops_with?({:stop, stop, _reply, _state}, reason), do: ExitsReason.same?(stop, reason)
-  def stops_with?({:stop, stop}, reason), do: ExitsReason.same?(stop, reason)
-  def stops_with?({:stop_and_reply, stop, _replies}, reason), do: ExitsReason.same?(stop, reason)
-  def stops_with?({:stop_and_reply, stop, _replies, _data}, reason), do: ExitsReason.same?(stop, reason)
+  def stops_with?({:stop, stop, _state}, reason), do: Exits.Reason.same?(stop, reason)
+  def stops_with?({:stop, stop, _reply, _state}, reason), do: Exits.Reason.same?(stop, reason)
+  def stops_with?({:stop, stop}, reason), do: Exits.Reason.same?(stop, reason)
+  def stops_with?({:stop_and_reply, stop, _replies}, reason), do: Exits.Reason.same?(stop, reason)
+  def stops_with?({:stop_and_reply, stop, _replies, _data}, reason), do: Exits.Reason.same?(stop, reason)
   def stops_with?(:stop, :normal), do: true
-  def stops_with?(value, {:bad_return_value, bad}), do: ExitsReason.same?(value, bad)
+  def stops_with?(value, {:bad_return_value, bad}), do: Exits.Reason.same?(value, bad)
   def stops_with?(_value, _reason), do: false
 
   defp call(recording, process, ending) do
@@ -120,7 +120,7 @@ defmodule ElixirScope.Query.ExitsOwn do
   def callback(%Call{mfa: {_, name, arity} = mfa, args: args}, kind) when args != nil do
     if {name, arity} in [handle_call: 3, handle_cast: 2, handle_info: 2, handle_event: 4] or
          (kind == :gen_statem and arity == 3) do
-      %{kind: kind, message: message, from: from} = HistoryCause.message(mfa, args)
+      %{kind: kind, message: message, from: from} = Query.History.Cause.message(mfa, args)
       {kind, message, from}
     end
   end

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.ExitsReason do
+defmodule ElixirScope.Query.Exits.Reason do
   @moduledoc false
   # What the reason of an exit says by itself.
 

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.ProcessesFold do
+defmodule ElixirScope.Query.Processes.Fold do
   @moduledoc false
   # Lives of processes, made of their events in order. A `spawned` begins a new life of a pid, an `exit` ends it: what the VM tells
   # of it behind its end (names that it gives back) belongs to no later one.

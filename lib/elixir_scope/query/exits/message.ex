@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.ExitsMessage do
+defmodule ElixirScope.Query.Exits.Message do
   @moduledoc false
   # Who sent the message that a callback was handling when its process ended.
 

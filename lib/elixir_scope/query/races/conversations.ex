@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.RacesConversations do
+defmodule ElixirScope.Query.Races.Conversations do
   @moduledoc false
   # What was asked of a server, one after the other: by whom, what it answered, and what became of its state meanwhile.
 

@@ -1,23 +1,13 @@
-defmodule ElixirScope.Query.ExitsSignal do
+defmodule ElixirScope.Query.Exits.Signal do
   @moduledoc false
   # What came to a process from others: exit signals, also by links, and what monitors told.
 
-  import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3, since: 1]
+  import ElixirScope.Query.Exits.Steps, only: [add: 2, ends: 3, name: 3, since: 1]
 
   alias ElixirScope.{Event, ExitChain, Life, Recorder, Recording, Text}
   alias ElixirScope.ExitChain.Step
 
-  alias ElixirScope.Query.{
-    ExitsBegun,
-    ExitsChain,
-    ExitsReason,
-    ExitsSteps,
-    ExitsSupervised,
-    ExitsSupervisor,
-    HistoryGaps,
-    Processes,
-    Server
-  }
+  alias ElixirScope.Query.{Exits, Gaps, Processes, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
   # An exit signal is older than the exit by the time that the process took to see it.
@@ -32,7 +22,7 @@ defmodule ElixirScope.Query.ExitsSignal do
   @doc """
   An exit signal whose sending was seen.
   """
-  @spec signal(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
+  @spec signal(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
   def signal(chain, {about, life, _process}, exit) do
     since = max(since(life), exit.time - @signal)
 
@@ -47,14 +37,14 @@ defmodule ElixirScope.Query.ExitsSignal do
   end
 
   defp sent_to?(%Event{mfa: {:erlang, :exit, 2}, data: %{action: :call, args: [pid, reason]}}, exit),
-    do: pid == exit.pid and ExitsReason.signal?(reason, exit.data.reason)
+    do: pid == exit.pid and Exits.Reason.signal?(reason, exit.data.reason)
 
   defp sent_to?(_event, _exit), do: false
 
   defp signalled(chain, about, life, exit, %Event{pid: killer} = sent) do
     supervised =
       if killer == life.parent and killer != exit.pid,
-        do: ExitsSupervised.shut_down(chain, about, life, exit, false)
+        do: Exits.Supervised.shut_down(chain, about, life, exit, false)
 
     supervised || killed(chain, about, exit, sent)
   end
@@ -79,7 +69,7 @@ defmodule ElixirScope.Query.ExitsSignal do
   @doc """
   A linked process that had ended with this reason. The signal ends one that does not trap exits at once; of one that does the VM tells that the link is gone, and OTP ends it when it was its parent.
   """
-  @spec link(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
+  @spec link(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
   def link(chain, {about, life, _process}, exit) do
     linked = for pid <- life.links, is_pid(pid), do: pid
     gone = for %{action: :unlinked, other: pid} <- life.link_history, is_pid(pid), pid == life.parent, do: pid
@@ -89,7 +79,7 @@ defmodule ElixirScope.Query.ExitsSignal do
           pid != exit.pid,
           exit.data.reason != :normal or pid in gone,
           other = Processes.exit_of(about.recording, pid, exit.time),
-          ExitsReason.same?(other.data.reason, exit.data.reason),
+          Exits.Reason.same?(other.data.reason, exit.data.reason),
           other.time >= since(life),
           do: other
 
@@ -114,14 +104,14 @@ defmodule ElixirScope.Query.ExitsSignal do
           do: "#{length(more)} more linked to it had ended with the same reason; this one was the first"
         )
     })
-    |> ExitsChain.explain(about, other)
+    |> Exits.Chain.explain(about, other)
   end
 
   @doc """
   Not instrumented, but the last that it was given was that another one had ended: with this reason, with one that stands in it,
   or just before.
   """
-  @spec told(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
+  @spec told(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t() | nil
   def told(chain, {about, life, process}, exit) do
     last =
       about.recording
@@ -134,7 +124,7 @@ defmodule ElixirScope.Query.ExitsSignal do
          since = if(life.kind != :supervisor, do: exit.time - event.time),
          true <- because?(reason, exit.data.reason, since) do
       step = %Step{kind: :message, time: event.time, id: event.id, pid: exit.pid, message: message}
-      ExitsBegun.told_of(chain, about, step, pid, :signal_unseen) |> inferred(step)
+      Exits.Begun.told_of(chain, about, step, pid, :signal_unseen) |> inferred(step)
     else
       _other -> nil
     end
@@ -145,13 +135,13 @@ defmodule ElixirScope.Query.ExitsSignal do
 
   # `since`: how long before; `nil` for a supervisor.
   defp because?(told, reason, since) do
-    (told != :normal and ExitsReason.same?(told, reason)) or
-      (is_integer(since) and not ExitsReason.shutdown?(reason) and
+    (told != :normal and Exits.Reason.same?(told, reason)) or
+      (is_integer(since) and not Exits.Reason.shutdown?(reason) and
          (since <= @directly or within?(told, reason)))
   end
 
   defp within?(told, reason) when is_tuple(reason) and not is_atom(told),
-    do: reason |> Tuple.to_list() |> Enum.any?(&(ExitsReason.same?(told, &1) or within?(told, &1)))
+    do: reason |> Tuple.to_list() |> Enum.any?(&(Exits.Reason.same?(told, &1) or within?(told, &1)))
 
   defp within?(_told, _reason), do: false
 
@@ -172,14 +162,18 @@ defmodule ElixirScope.Query.ExitsSignal do
   end
 
   @doc "Nothing that was recorded explains it: what is missing."
-  @spec unseen(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t()
+  @spec unseen(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) :: ExitChain.t()
   def unseen(chain, {about, life, _process}, exit) do
-    gaps = HistoryGaps.touching(about.gaps, before_last(about, exit, life), exit.time)
+    gaps = Gaps.touching(about.gaps, before_last(about, exit, life), exit.time)
     unwatched = Enum.find(life.links, &gone_unwatched?(about.recording, &1))
 
     cond do
       gaps != [] ->
-        ends(chain, :lost, "events are missing #{HistoryGaps.text(gaps)}: what ended it may be among them")
+        ends(
+          chain,
+          :lost,
+          "events are missing #{Gaps.text(gaps)}: what ended it may be among them"
+        )
 
       unwatched != nil ->
         ends(
@@ -202,8 +196,8 @@ defmodule ElixirScope.Query.ExitsSignal do
 
   # Where its messages are recorded they do not say so: that is looked for before.
   defp supervisor(about, life, exit) do
-    with true <- ExitsReason.shutdown?(exit.data.reason),
-         %Life{pid: pid} <- ExitsSupervisor.of(about.recording, life, exit.time),
+    with true <- Exits.Reason.shutdown?(exit.data.reason),
+         %Life{pid: pid} <- Exits.Supervisor.of(about.recording, life, exit.time),
          false <- told_anything?(about, pid, exit) do
       ". Its supervisor #{name(about, pid, exit.time)} may have been told to end it, which its messages would say"
     else

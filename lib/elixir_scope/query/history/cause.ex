@@ -1,10 +1,10 @@
-defmodule ElixirScope.Query.HistoryCause do
+defmodule ElixirScope.Query.History.Cause do
   @moduledoc false
   # What made a change, and which calls were open in a process at a moment. Both look backwards from an event, in windows
   # that grow: what is looked for lies mostly a few events before.
 
   alias ElixirScope.{Call, Cut, Event, Native, Recording}
-  alias ElixirScope.Query.{HistoryGaps, Server, Stack}
+  alias ElixirScope.Query.{Gaps, Server, Stack}
 
   @frames ["call", "return", "raise", "tail"]
   @ends [:return, :raise, :tail]
@@ -97,7 +97,7 @@ defmodule ElixirScope.Query.HistoryCause do
 
     call =
       with {:ok, begin} <- begun(begin, recording, process, state, since, sites),
-           [] <- HistoryGaps.touching(gaps, event(begin).time, state.time) do
+           [] <- Gaps.touching(gaps, event(begin).time, state.time) do
         ended(ending, recording, process, begin, state, sites)
       else
         _none_or_lost -> nil

@@ -1,27 +1,17 @@
-defmodule ElixirScope.Query.ExitsChain do
+defmodule ElixirScope.Query.Exits.Chain do
   @moduledoc false
   # From an exit backwards. Where several things could explain it the one with the strongest evidence comes first.
 
-  import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, limited: 2, since: 1]
+  import ElixirScope.Query.Exits.Steps, only: [add: 2, ends: 3, limited: 2, since: 1]
 
   alias ElixirScope.{Event, ExitChain, Life, Text}
   alias ElixirScope.ExitChain.Step
 
-  alias ElixirScope.Query.{
-    ExitsBegun,
-    ExitsCalls,
-    ExitsOwn,
-    ExitsReason,
-    ExitsSignal,
-    ExitsSteps,
-    ExitsSupervised,
-    Processes,
-    Server
-  }
+  alias ElixirScope.Query.{Exits, Processes, Server}
 
   @doc "The chain with an exit, and with what led to it."
-  @spec explain(ExitChain.t(), ExitsSteps.t(), Event.t()) :: ExitChain.t()
-  def explain(%ExitChain{steps: steps} = chain, %ExitsSteps{limit: limit}, _exit)
+  @spec explain(ExitChain.t(), Exits.Steps.t(), Event.t()) :: ExitChain.t()
+  def explain(%ExitChain{steps: steps} = chain, %Exits.Steps{limit: limit}, _exit)
       when length(steps) >= limit,
       do: limited(chain, limit)
 
@@ -45,29 +35,29 @@ defmodule ElixirScope.Query.ExitsChain do
     {:ok, life} = Processes.life(about.recording, process, exit.time)
     about = {about, life, process}
 
-    Enum.find_value(explanations(), & &1.(chain, about, exit)) || ExitsSignal.unseen(chain, about, exit)
+    Enum.find_value(explanations(), & &1.(chain, about, exit)) || Exits.Signal.unseen(chain, about, exit)
   end
 
-  @spec explanations() :: [ExitsSteps.reason()]
+  @spec explanations() :: [Exits.Steps.reason()]
   defp explanations do
     [
       &own/3,
-      &ExitsBegun.told_to_stop/3,
-      &ExitsSignal.signal/3,
-      &ExitsSignal.link/3,
-      &ExitsCalls.failed/3,
-      &ExitsSupervised.gave_up/3,
-      &ExitsSupervised.not_begun/3,
-      &ExitsSupervised.shut_down/3,
+      &Exits.Begun.told_to_stop/3,
+      &Exits.Signal.signal/3,
+      &Exits.Signal.link/3,
+      &Exits.Calls.failed/3,
+      &Exits.Supervised.gave_up/3,
+      &Exits.Supervised.not_begun/3,
+      &Exits.Supervised.shut_down/3,
       &crash/3,
-      &ExitsSignal.told/3,
+      &Exits.Signal.told/3,
       &normally/3
     ]
   end
 
   # What its own instrumented code did.
   defp own(chain, {about, life, process}, exit) do
-    case ExitsOwn.find(about.recording, process, since(life), exit) do
+    case Exits.Own.find(about.recording, process, since(life), exit) do
       nil ->
         nil
 
@@ -82,7 +72,7 @@ defmodule ElixirScope.Query.ExitsChain do
           exception: event.data.kind,
           call: call
         })
-        |> ExitsBegun.led_by(about, exit, outer, life, :raised)
+        |> Exits.Begun.led_by(about, exit, outer, life, :raised)
 
       {:stopped, event, call} ->
         chain
@@ -94,14 +84,14 @@ defmodule ElixirScope.Query.ExitsChain do
           reason: exit.data.reason,
           call: call
         })
-        |> ExitsBegun.led_by(about, exit, call, life, :stopped)
+        |> Exits.Begun.led_by(about, exit, call, life, :stopped)
     end
   end
 
   # What is left is the exception itself.
   defp crash(chain, {about, life, _process}, exit) do
-    with {raised, stack} <- ExitsReason.crash(exit.data.reason) do
-      unwatched? = Enum.any?(life.links, &ExitsSignal.unwatched?(about.recording, &1))
+    with {raised, stack} <- Exits.Reason.crash(exit.data.reason) do
+      unwatched? = Enum.any?(life.links, &Exits.Signal.unwatched?(about.recording, &1))
 
       chain
       |> add(%Step{
@@ -111,7 +101,7 @@ defmodule ElixirScope.Query.ExitsChain do
         reason: raised,
         exception: :error,
         inferred?: unwatched?,
-        text: "in #{ExitsReason.place(stack)}"
+        text: "in #{Exits.Reason.place(stack)}"
       })
       |> ends(
         :raised,

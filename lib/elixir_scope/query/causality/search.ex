@@ -1,11 +1,11 @@
-defmodule ElixirScope.Query.CausalitySearch do
+defmodule ElixirScope.Query.Causality.Search do
   @moduledoc false
   # Whether one event happened before another: back from the later one. Of each process it is known up to which of its events the
   # search has come; all earlier ones are before as well. Whatever came in until there leads to other processes. So each
   # edge is gone over once, the way with the fewest edges is found first, and nothing before the earlier event is looked at.
 
   alias ElixirScope.Event
-  alias ElixirScope.Query.{CausalityEdges, Past}
+  alias ElixirScope.Query.{Causality, Past}
 
   # Up to so many deliveries all messages are read at once; of more, those to the processes that are come to.
   @at_once 300_000
@@ -17,7 +17,7 @@ defmodule ElixirScope.Query.CausalitySearch do
   defstruct [:past, :from, :to, :named?, :everything, reached: %{}, incoming: %{}, hidden: []]
 
   @type answer ::
-          {:before, [CausalityEdges.edge()]}
+          {:before, [Causality.Edges.edge()]}
           | :not_before
           | {:unknown, {:gaps, [map]} | {:messages, [ElixirScope.Message.t()]}}
 
@@ -28,7 +28,7 @@ defmodule ElixirScope.Query.CausalitySearch do
   end
 
   def run(past, from, to, named?) do
-    if from.time > to.time + CausalityEdges.skew() do
+    if from.time > to.time + Causality.Edges.skew() do
       {:ok, :not_before}
     else
       search = %__MODULE__{
@@ -46,7 +46,7 @@ defmodule ElixirScope.Query.CausalitySearch do
   # All at once when they are few, or else nothing yet.
   defp everything(past, from, to) do
     few? = past |> Past.next(nil, [:receive], 0) |> Stream.drop(@at_once) |> Enum.empty?()
-    if few?, do: CausalityEdges.messages(past, :all, from.time, to.time)
+    if few?, do: Causality.Edges.messages(past, :all, from.time, to.time)
   end
 
   # Points of one distance from the end: `{pid, number, edges to the end}`.
@@ -74,7 +74,7 @@ defmodule ElixirScope.Query.CausalitySearch do
         with {:ok, messages} <- read(search, new) do
           incoming =
             Map.new(new, fn pid ->
-              {pid, CausalityEdges.incoming(search.past, pid, Map.get(messages, pid, []), search.named?)}
+              {pid, Causality.Edges.incoming(search.past, pid, Map.get(messages, pid, []), search.named?)}
             end)
 
           {:ok, %{search | incoming: Map.merge(search.incoming, incoming)}}
@@ -83,7 +83,7 @@ defmodule ElixirScope.Query.CausalitySearch do
   end
 
   defp read(%{everything: nil} = search, pids),
-    do: CausalityEdges.messages(search.past, pids, search.from.time, search.to.time)
+    do: Causality.Edges.messages(search.past, pids, search.from.time, search.to.time)
 
   defp read(%{everything: everything}, _pids), do: everything
 
@@ -104,7 +104,7 @@ defmodule ElixirScope.Query.CausalitySearch do
   defp late?(search, from) do
     if from.pid == search.from.pid,
       do: from.id >= search.from.id,
-      else: from.time + CausalityEdges.skew() >= search.from.time
+      else: from.time + Causality.Edges.skew() >= search.from.time
   end
 
   # Of a process the latest point stands for all before it.

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.SupervisionRestarts do
+defmodule ElixirScope.Query.Supervision.Restarts do
   @moduledoc false
   # Which child of a supervisor took the place of which, from the events of processes' lives in order.
   #
@@ -7,7 +7,7 @@ defmodule ElixirScope.Query.SupervisionRestarts do
   # was started again is what began it; those that the supervisor then ended by itself died of it.
 
   alias ElixirScope.{Event, Life}
-  alias ElixirScope.Query.ProcessesFold
+  alias ElixirScope.Query.Processes
   alias ElixirScope.SupervisionTree.Restart
   alias ElixirScope.Text.FirstCall
 
@@ -33,7 +33,7 @@ defmodule ElixirScope.Query.SupervisionRestarts do
   def new(facts), do: %__MODULE__{facts: facts}
 
   @doc "After all events: those that live, and the restarts, the oldest first."
-  @spec all(Enumerable.t(Event.t()), facts) :: {ProcessesFold.living(), [Restart.t()]}
+  @spec all(Enumerable.t(Event.t()), facts) :: {Processes.Fold.living(), [Restart.t()]}
   def all(events, facts) do
     state = Enum.reduce(events, new(facts), &add(&2, &1))
     state = state.turns |> Map.keys() |> Enum.reduce(state, &close(&2, &1))
@@ -43,7 +43,7 @@ defmodule ElixirScope.Query.SupervisionRestarts do
   @doc "After one event."
   @spec add(t, Event.t()) :: t
   def add(state, event) do
-    {living, ended} = ProcessesFold.add(state.living, event)
+    {living, ended} = Processes.Fold.add(state.living, event)
     state = %{state | living: living}
 
     case event do

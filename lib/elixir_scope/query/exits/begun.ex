@@ -1,23 +1,13 @@
-defmodule ElixirScope.Query.ExitsBegun do
+defmodule ElixirScope.Query.Exits.Begun do
   @moduledoc false
   # Who began what a process did when it ended: the message that it was given, who sent that, and what that one was doing.
 
-  import ElixirScope.Query.ExitsSteps, only: [add: 2, ends: 3, name: 3, since: 1]
+  import ElixirScope.Query.Exits.Steps, only: [add: 2, ends: 3, name: 3, since: 1]
 
   alias ElixirScope.{Event, ExitChain, Life, Native}
   alias ElixirScope.ExitChain.Step
 
-  alias ElixirScope.Query.{
-    ExitsCalls,
-    ExitsChain,
-    ExitsMessage,
-    ExitsOwn,
-    ExitsReason,
-    ExitsSteps,
-    Processes,
-    Server,
-    Stack
-  }
+  alias ElixirScope.Query.{Exits, Processes, Server, Stack}
 
   # A message may wait so long before it is taken.
   @waits 60_000_000_000
@@ -29,19 +19,19 @@ defmodule ElixirScope.Query.ExitsBegun do
   """
   @spec led_by(
           ExitChain.t(),
-          ExitsSteps.t(),
+          Exits.Steps.t(),
           Event.t(),
           ElixirScope.Call.t() | nil,
           Life.t(),
           :raised | :stopped
         ) :: ExitChain.t()
   def led_by(chain, about, exit, outer, life, ends) do
-    case ExitsOwn.callback(outer, life.kind) do
+    case Exits.Own.callback(outer, life.kind) do
       nil ->
         failed_or(chain, about, exit, &begun_by(&1, about, life, ends))
 
       {kind, message, from} ->
-        {sender, sent} = ExitsMessage.sender(about.recording, exit.pid, outer, {kind, message, from})
+        {sender, sent} = Exits.Message.sender(about.recording, exit.pid, outer, {kind, message, from})
 
         step = %Step{
           kind: :message,
@@ -60,9 +50,9 @@ defmodule ElixirScope.Query.ExitsBegun do
   end
 
   defp failed_or(chain, about, exit, otherwise) do
-    case ExitsReason.failed_call(exit.data.reason) do
+    case Exits.Reason.failed_call(exit.data.reason) do
       nil -> otherwise.(chain)
-      failed -> ExitsCalls.failed_call(chain, about, exit, failed)
+      failed -> Exits.Calls.failed_call(chain, about, exit, failed)
     end
   end
 
@@ -98,7 +88,7 @@ defmodule ElixirScope.Query.ExitsBegun do
   @doc """
   The end of another process, of which it was told.
   """
-  @spec told_of(ExitChain.t(), ExitsSteps.t(), Step.t(), pid, ExitChain.reason()) :: ExitChain.t()
+  @spec told_of(ExitChain.t(), Exits.Steps.t(), Step.t(), pid, ExitChain.reason()) :: ExitChain.t()
   def told_of(chain, about, step, pid, ends) do
     chain = add(chain, %Step{kind: :down, time: step.time, pid: step.pid, other: pid, message: step.message})
 
@@ -111,15 +101,15 @@ defmodule ElixirScope.Query.ExitsBegun do
         )
 
       exit ->
-        ExitsChain.explain(chain, about, exit)
+        Exits.Chain.explain(chain, about, exit)
     end
   end
 
   @doc "What a process was doing when it sent a message, and who had it do that."
-  @spec sender(ExitChain.t(), ExitsSteps.t(), pid, {non_neg_integer, non_neg_integer}) :: ExitChain.t()
+  @spec sender(ExitChain.t(), Exits.Steps.t(), pid, {non_neg_integer, non_neg_integer}) :: ExitChain.t()
   def sender(chain, about, pid, moment), do: origin(chain, about, pid, moment, "sent it")
 
-  defp origin(%ExitChain{steps: steps} = chain, %ExitsSteps{limit: limit} = about, pid, {time, id}, text)
+  defp origin(%ExitChain{steps: steps} = chain, %Exits.Steps{limit: limit} = about, pid, {time, id}, text)
        when node(pid) == node() and length(steps) <= limit do
     {:ok, process} = Server.numbers(pid)
 
@@ -139,14 +129,14 @@ defmodule ElixirScope.Query.ExitsBegun do
   defp origin(chain, _about, _pid, _moment, _text), do: chain
 
   defp with_message(call, life) do
-    with {_kind, _message, _from} = message <- ExitsOwn.callback(call, life.kind), do: {call, message}
+    with {_kind, _message, _from} = message <- Exits.Own.callback(call, life.kind), do: {call, message}
   end
 
   # It did so for a message in its turn, or because it was made for that.
   defp before(chain, about, life, nil), do: maker(chain, about, life)
 
   defp before(chain, about, life, {call, {_kind, message, _from} = given}) do
-    {sender, sent} = ExitsMessage.sender(about.recording, life.pid, call, given)
+    {sender, sent} = Exits.Message.sender(about.recording, life.pid, call, given)
 
     chain =
       add(chain, %Step{
@@ -171,7 +161,7 @@ defmodule ElixirScope.Query.ExitsBegun do
   @doc """
   `GenServer.stop/3` and the like are messages to what OTP runs.
   """
-  @spec told_to_stop(ExitChain.t(), {ExitsSteps.t(), Life.t(), Server.numbers()}, Event.t()) ::
+  @spec told_to_stop(ExitChain.t(), {Exits.Steps.t(), Life.t(), Server.numbers()}, Event.t()) ::
           ExitChain.t() | nil
   def told_to_stop(chain, {about, life, process}, exit) do
     about.recording

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.DeadlocksDoubt do
+defmodule ElixirScope.Query.Deadlocks.Doubt do
   @moduledoc false
   # Why a circle may come apart by itself, although each of its processes waits: the answer may come from elsewhere, or a `receive`
   # may not be for an answer at all.
@@ -6,8 +6,8 @@ defmodule ElixirScope.Query.DeadlocksDoubt do
   # A `receive` behind a message that was sent by hand waits for its answer when nothing else is possible: the message has a reference
   # that no earlier message of the process had, nobody else was given it, and no other such request is open.
 
-  alias ElixirScope.{Cut, Event, Waiting}
-  alias ElixirScope.Query.{Past, Term, WaitingAt}
+  alias ElixirScope.{Cut, Event, Query, Waiting}
+  alias ElixirScope.Query.{Past, Term}
 
   # So many messages of a process are looked back at. A reference that is older than these would not be noticed, so whoever has had
   # more is not certain.
@@ -60,7 +60,7 @@ defmodule ElixirScope.Query.DeadlocksDoubt do
   end
 
   defp open?(%Event{pid: pid, data: %{message: message} = data}, came) do
-    Term.mentions?(message, pid, WaitingAt.named_within()) and
+    Term.mentions?(message, pid, Query.Waiting.At.named_within()) and
       not Enum.any?(references(data), &MapSet.member?(came, &1))
   end
 
@@ -103,7 +103,7 @@ defmodule ElixirScope.Query.DeadlocksDoubt do
     |> Enum.find_value(&told(&1, asked, other))
   end
 
-  defp to(%Event{data: %{to: to}} = send, past), do: WaitingAt.receiver(past, to, send.time)
+  defp to(%Event{data: %{to: to}} = send, past), do: Query.Waiting.At.receiver(past, to, send.time)
   defp to(_spawn, _past), do: nil
 
   defp told(%Event{kind: kind, data: data}, asked, other) when is_map(data) do

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.ExitsSupervisor do
+defmodule ElixirScope.Query.Exits.Supervisor do
   @moduledoc false
   # What a supervisor had to do with the end of its child, or with its own.
 

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.WaitingMailboxes do
+defmodule ElixirScope.Query.Waiting.Mailboxes do
   @moduledoc false
   # Mailboxes that grow: more is delivered than is taken.
 

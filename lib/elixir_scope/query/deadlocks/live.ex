@@ -1,9 +1,9 @@
-defmodule ElixirScope.Query.DeadlocksLive do
+defmodule ElixirScope.Query.Deadlocks.Live do
   @moduledoc false
   # What the VM that records says itself of processes that are said to wait.
 
-  alias ElixirScope.{Deadlock, Native, Waiting}
-  alias ElixirScope.Query.{DeadlocksDoubt, Past, WaitingAt}
+  alias ElixirScope.{Deadlock, Native, Query, Waiting}
+  alias ElixirScope.Query.{Deadlocks, Past}
 
   # Functions that wait for an answer, however deep.
   @waits [{:gen, :do_call}, {:gen, :wait_response}, {:gen, :receive_response}, {Task, :await}] ++
@@ -37,7 +37,7 @@ defmodule ElixirScope.Query.DeadlocksLive do
   defp confirmed(past, deadlock, members) do
     # Asked first, then looked at again: who had been about to go on has done so by then.
     if Enum.all?(members, &waits?/1) and still?(past, members) do
-      if DeadlocksDoubt.of(past, members), do: deadlock, else: sure(deadlock, members)
+      if Deadlocks.Doubt.of(past, members), do: deadlock, else: sure(deadlock, members)
     else
       Native.flush(past.recording.handle)
       :over
@@ -51,7 +51,7 @@ defmodule ElixirScope.Query.DeadlocksLive do
 
   defp still?(past, members) do
     Native.flush(past.recording.handle)
-    Enum.all?(members, &(WaitingAt.ended(past, &1) == nil))
+    Enum.all?(members, &(Query.Waiting.At.ended(past, &1) == nil))
   end
 
   @doc "Whether the VM says that a process waits now, for an answer or in the `receive`."

@@ -1,9 +1,9 @@
-defmodule ElixirScope.Query.GeneratedTest do
+defmodule ElixirScope.Query.Replay.GeneratedTest do
   @moduledoc false
   # An ExUnit test of a callback, from a recorded moment.
 
   alias ElixirScope.{Error, Query}
-  alias ElixirScope.Query.{Literal, Moment}
+  alias ElixirScope.Query.Moment
 
   @names %{
     handle_call: ~w(message from),
@@ -18,7 +18,7 @@ defmodule ElixirScope.Query.GeneratedTest do
   @doc "The source of the test, formatted."
   @spec source(Query.Replay.moment()) :: {:ok, String.t()} | {:error, Error.t()}
   def source(moment) do
-    names = Literal.names(moment.call.args)
+    names = Query.Replay.Literal.names(moment.call.args)
     arguments = named(moment)
 
     with {:ok, assignments} <- assignments(arguments, names, moment),
@@ -79,7 +79,7 @@ defmodule ElixirScope.Query.GeneratedTest do
 
   defp assignments(arguments, names, moment) do
     Enum.reduce_while(arguments, {:ok, []}, fn {name, term}, {:ok, lines} ->
-      case Literal.source(term, names) do
+      case Query.Replay.Literal.source(term, names) do
         {:ok, text} -> {:cont, {:ok, [lines, name, " = ", text, "\n"]}}
         {:error, what} -> {:halt, no_literal("#{name} of #{label(moment)}", what)}
       end
@@ -98,7 +98,7 @@ defmodule ElixirScope.Query.GeneratedTest do
     run = "#{function(call.mfa)}(#{arguments})"
 
     with nil <- Query.Replay.cut_in(call.return),
-         {:ok, text} <- Literal.source(call.return, names) do
+         {:ok, text} <- Query.Replay.Literal.source(call.return, names) do
       {:ok, "assert #{run} == #{text}"}
     else
       {:error, _new} -> pattern(moment, run, names)
@@ -128,7 +128,7 @@ defmodule ElixirScope.Query.GeneratedTest do
         {:ok, "assert_raise #{inspect(module)}, fn -> #{function(call.mfa)}(#{arguments}) end"}
 
       {kind, reason} ->
-        with nil <- Query.Replay.cut_in(reason), {:ok, text} <- Literal.source(reason, names) do
+        with nil <- Query.Replay.cut_in(reason), {:ok, text} <- Query.Replay.Literal.source(reason, names) do
           {:ok, "assert catch_#{kind}(#{function(call.mfa)}(#{arguments})) == #{text}"}
         else
           {:error, what} -> no_literal("#{kind} of #{label(moment)}", what)
@@ -150,7 +150,7 @@ defmodule ElixirScope.Query.GeneratedTest do
 
   # What the callback made itself (a reference, a process) is another one each time.
   defp pattern(%{call: call} = moment, run, names) do
-    case Literal.source(call.return, names, :pattern) do
+    case Query.Replay.Literal.source(call.return, names, :pattern) do
       {:ok, text} ->
         {:ok,
          "# `_` stands for a process, reference or function that the callback made\nassert #{text} = #{run}"}

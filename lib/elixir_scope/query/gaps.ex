@@ -1,4 +1,4 @@
-defmodule ElixirScope.Query.HistoryGaps do
+defmodule ElixirScope.Query.Gaps do
   @moduledoc false
   # Where events are missing, and what that means for states. Of what retention removed the last state of each process
   # stays: behind it nothing is missing, before it everything may be.
