@@ -344,6 +344,30 @@ defmodule ElixirScope.RedactionRecordingTest do
       assert {:error, %Error{reason: :cut, message: ^message}} = Replay.moment(session, now, [])
     end
 
+    test "does not keep others from asking about what was recorded of a state" do
+      {:ok, session} = Session.start_link("ann", "first")
+      :ok = GenServer.call(session, {:rotate, %{token: "second"}})
+      0 = GenServer.call(session, :seen)
+
+      for question <- [&ElixirScope.last_change/2, &ElixirScope.first_change/2] do
+        assert {:ok, change} = question.(session, &(&1.seen == 1))
+        assert {change.before, change.state} == {{:ok, seen(0)}, seen(1)}
+
+        # What is not known is said where there is no answer.
+        assert {:error, %Error{reason: :no_change, message: message}} = question.(session, &is_nil(&1.token))
+        assert message =~ "redaction kept out what stood at .token (#Redacted<>) in the newest state"
+
+        assert {:error, %Error{reason: :bad_predicate, message: message}} =
+                 question.(session, &(byte_size(&1.token) > 3))
+
+        assert message =~ "ArgumentError"
+        assert message =~ "redaction kept out what stood at .token (#Redacted<>), which may be why"
+        assert message =~ "record with another redact:"
+      end
+    end
+
+    defp seen(times), do: %{user: "ann", token: @redacted, keys: [], headers: [], seen: times}
+
     test "is a process that asks not to be looked at, until it takes that back" do
       for how <- [:at_once, :before] do
         keeper = Keeper.start(how)
