@@ -58,6 +58,10 @@ defmodule ElixirScope.RedactionRecordingTest do
     )
 
     {^user, _} = Login.bound(user, keyed_fun(%{secret: secret.("a local")}))
+    <<"S", _::binary>> = Login.build_api_key(keyed_fun(%{secret: secret.("a text that is returned")}))
+    {:ok, _, _} = Login.issue_token(user, keyed_fun(%{secret: secret.("a text in a tuple that is returned")}))
+    {_, ^user} = Login.fetch_token!(user, keyed_fun(%{secret: secret.("a text of a function that raises")}))
+    <<"S", _::binary>> = Login.hash_password(keyed_fun(%{secret: secret.("a text of a function within")}))
 
     for term <- [
           %{"password" => secret.("a key that is a text")},
@@ -315,6 +319,35 @@ defmodule ElixirScope.RedactionRecordingTest do
 
       assert args == ["ann", @redacted]
     end
+
+    test "is a text that a function returns which is called as secrets are" do
+      for {term, recorded} <- [
+            {"text", @redacted},
+            {{:ok, "text", %{user: "ann"}}, {:ok, @redacted, %{user: "ann"}}},
+            {{:ok, :none}, {:ok, :none}},
+            {{"token", ["text"]}, {"token", @redacted}},
+            {{"text", {"inner", token: 1}}, {@redacted, {"inner", token: @redacted}}},
+            {%{name: "ann", mail: ["a@b"]}, %{name: "ann", mail: ["a@b"]}},
+            {["text"], ["text"]},
+            {nil, nil}
+          ] do
+        assert Login.update_user_password(term) == term
+        assert List.last(ElixirScope.calls(&Login.update_user_password/1)).return == recorded
+        assert Login.echo(term) == {:echo, term}
+      end
+
+      assert [%{return: {:echo, "text"}} | _] = ElixirScope.calls(&Login.echo/1)
+      Login.hash_password(fn -> "text" end)
+
+      # With the anonymous function in it.
+      returned = for call <- ElixirScope.calls(Login), hash?(call.mfa), do: call.return
+      assert returned == [@redacted, @redacted]
+
+      Login.issue_token("ann", fn -> String.duplicate("x", 100_000) end)
+      assert [%{return: {:ok, @redacted, %{user: "ann"}}}] = ElixirScope.calls(&Login.issue_token/2)
+    end
+
+    defp hash?({_module, function, _arity}), do: String.starts_with?("#{function}", "hash_password")
 
     test "is said by questions about states" do
       {:ok, session} = Session.start_link("ann", "first")
