@@ -509,7 +509,8 @@ defmodule ElixirScope do
       {:next, :returned, {:reply, 41, 42}}
 
   No call is `[]`. When no call could have been seen, because the function does not exist or is not instrumented,
-  `ElixirScope.Error` is raised with that reason.
+  `ElixirScope.Error` is raised with that reason; likewise when nothing of it is in a recording that was opened, and this VM does
+  not have it instrumented either.
   """
   @spec calls(Function.t(), keyword) :: [Call.t()]
   def calls(function, options \\ []), do: bang(Query.calls(function, options))
