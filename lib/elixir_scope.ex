@@ -389,6 +389,10 @@ defmodule ElixirScope do
   the function itself fails `:bad_predicate`. In `gaps` of the change stand all in which a newer one may be hidden, and a
   `:no_change` names those in which it may have been. A change is an error `:cut` too where a limit kept out any part of what the
   function was given, of its state or the one before: ask with a path to the part that matters then.
+
+  What redaction or the view of a struct kept out is not in any state: the function is given `#Redacted<>` (an `ElixirScope.Cut`) in
+  its place, and is to be about other parts. What it says of that part is said of the stand-in. A path to the part itself is an
+  error `:cut`.
   """
   @spec last_change(
           Server.t(),
@@ -505,7 +509,8 @@ defmodule ElixirScope do
       {:next, :returned, {:reply, 41, 42}}
 
   No call is `[]`. When no call could have been seen, because the function does not exist or is not instrumented,
-  `ElixirScope.Error` is raised with that reason.
+  `ElixirScope.Error` is raised with that reason; likewise when nothing of it is in a recording that was opened, and this VM does
+  not have it instrumented either.
   """
   @spec calls(Function.t(), keyword) :: [Call.t()]
   def calls(function, options \\ []), do: bang(Query.calls(function, options))

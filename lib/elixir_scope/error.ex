@@ -12,7 +12,7 @@ defmodule ElixirScope.Error do
   | `:unknown_mark` | no mark of the recording has this label |
   | `:before_recording`, `:after_recording` | the time lies outside of what was recorded |
   | `:unknown_process` | no event of such a process was recorded |
-  | `:not_instrumented` | the code that would make the events is not instrumented |
+  | `:not_instrumented` | the code that would make the events is not instrumented, or is not in a recording that was opened |
   | `:not_watched` | the processes that would tell it are not watched |
   | `:not_exited` | the process lives, so there is no end to explain |
   | `:no_state` | the process made events, but none of its states was recorded, or none by that time |

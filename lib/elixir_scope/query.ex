@@ -222,13 +222,19 @@ defmodule ElixirScope.Query do
   @doc "An empty answer about the functions of `:mfa`, or why they could not have been seen."
   @spec seen(Recording.t(), keyword, answer) :: {:ok, answer} | {:error, Error.t()} when answer: term
   def seen(recording, options, answer) do
-    with true <- recording.live?,
-         {:ok, {module, function, arity}} when module != :_ <- pattern(options),
-         reason when is_binary(reason) <- Unseen.reason(module, function, arity) do
+    with {:ok, {module, function, arity} = pattern} when module != :_ <- pattern(options),
+         reason when is_binary(reason) <- Unseen.reason(module, function, arity),
+         reason when is_binary(reason) <- if(recording.live?, do: reason, else: absent(recording, pattern)) do
       Error.new(:not_instrumented, reason)
     else
       _nothing_against_it -> {:ok, answer}
     end
+  end
+
+  # What was opened need not be of this VM's program.
+  defp absent(recording, pattern) do
+    functions = for {_number, {mfa, _, _}} <- Native.sites(recording.handle), uniq: true, do: mfa
+    Unseen.absent(functions, pattern, recording.path)
   end
 
   defp counted(module, function, arity) do

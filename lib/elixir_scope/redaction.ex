@@ -4,7 +4,8 @@ defmodule ElixirScope.Redaction do
 
   Where such a name stands, as the key of a map or struct, in a pair such as `{:password, value}` or `{"cookie", value}`, as the name
   of an argument or of a variable, or in a text such as `"token=value"`, an `ElixirScope.Cut` of the kind `:redacted` (in a
-  text: `[redacted]`) takes the place of the value before anything is written. `docs/redaction.md` says where, and where not.
+  text: `[redacted]`) takes the place of the value before anything is written. Of a function with such a name a text that it returns,
+  or that is an element of a tuple that it returns, is kept out likewise. `docs/redaction.md` says where, and where not.
 
   The option `redact:` of `ElixirScope.start/1` and of the configuration changes the names:
 
@@ -20,7 +21,8 @@ defmodule ElixirScope.Redaction do
 
   `redact: false` records everything as it is, whatever `ElixirScope.Recordable` says.
 
-  Names are compared in lower case, and with `_` for `-`: `:set_cookie` is also `"Set-Cookie"`. The defaults are
+  Names are compared in lower case, with `_` for `-` and without a `!` at the end: `:set_cookie` is also `"Set-Cookie"`, and
+  `"accessToken"` is `"access_token"`. The defaults are
 
   #{ElixirScope.Redaction.Defaults.text()}
 
@@ -88,6 +90,8 @@ defmodule ElixirScope.Redaction do
 
       iex> for key <- [:password, "X-Api-Key", "refresh_token", :tokens], do: ElixirScope.Redaction.secret?(key)
       [true, true, true, false]
+      iex> for name <- ["accessToken", "APIKey", :fetch_token!, :token?], do: ElixirScope.Redaction.secret?(name)
+      [true, true, true, false]
       iex> ElixirScope.Redaction.secret?(:iban, keys: [:iban])
       true
 
@@ -97,9 +101,19 @@ defmodule ElixirScope.Redaction do
   def secret?(key, redact \\ []) when is_atom(key) or is_binary(key) do
     case read(redact) do
       {:ok, nil} -> false
-      {:ok, rules} -> match?([_ | _], matching(normal(key), rules.keys ++ rules.patterns))
+      {:ok, rules} -> key |> forms() |> Enum.any?(&(matching(&1, rules.keys ++ rules.patterns) != []))
       {:error, error} -> raise error
     end
+  end
+
+  # As it stands, and with its words apart where they begin with capitals.
+  defp forms(key) do
+    name = key |> to_string() |> String.replace_suffix("!", "")
+
+    [
+      normal(name),
+      name |> String.replace(~r/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/, "_") |> normal()
+    ]
   end
 
   defp matching(key, names), do: Enum.filter(names, &matches?(key, &1))

@@ -17,6 +17,7 @@ defmodule ElixirScope.DoctestTest do
   doctest ElixirScope.Error
   doctest ElixirScope.FlameGraph
   doctest ElixirScope.Frameworks
+  doctest ElixirScope.Frameworks.Shown
   doctest ElixirScope.Options
   doctest ElixirScope.Query.FirstCut
   doctest ElixirScope.Query.Moment

@@ -144,6 +144,38 @@ defmodule ElixirScope.ProgramTest do
     assert message =~ "is not in #{recording.path}"
   end
 
+  test "a function of which nothing is in an opened recording is said to be missing",
+       %{recording: recording} = context do
+    in_file(@cart, context, fn placed -> placed.total([{2, 3}]) end)
+    :ok = ElixirScope.stop()
+    {:ok, opened} = ElixirScope.open(recording.path)
+    message = fn question -> assert_raise(Error, fn -> question.(in: opened) end).message end
+
+    absent =
+      &"#{&1} is not in the recording #{recording.path}: it did not run while that was made, or was not instrumented then"
+
+    assert message.(&ElixirScope.calls({NoSuch, :f, 2}, &1)) ==
+             absent.("NoSuch.f/2") <> "; of NoSuch nothing is in it"
+
+    gone = Elixir.Golden.Placed
+    [call] = ElixirScope.calls(gone, in: opened) |> Enum.filter(&(elem(&1.mfa, 1) == :total))
+
+    for question <- [
+          &ElixirScope.calls({gone, :sum, 1}, &1),
+          &ElixirScope.nodes([mfa: {gone, :sum, 1}] ++ &1),
+          &ElixirScope.stats([mfa: {gone, :sum, 1}] ++ &1)
+        ] do
+      assert message.(question) =~
+               absent.("Golden.Placed.sum/1") <> "; of Golden.Placed there is Golden.Placed."
+
+      assert message.(question) =~ "Golden.Placed.total/1"
+    end
+
+    # It did run, and its program is there: it was not called then.
+    assert ElixirScope.calls({gone, :total, 1}, in: opened, until: call.started - 1) == []
+    assert ElixirScope.calls(&ElixirScope.Traced.Store.start_link/1, in: opened) == []
+  end
+
   test "a function without a line has that of what it stands in" do
     source = "\n\ndefmodule Golden.Lineless do use ElixirScope; def f(x), do: x end"
 

@@ -58,6 +58,10 @@ defmodule ElixirScope.RedactionRecordingTest do
     )
 
     {^user, _} = Login.bound(user, keyed_fun(%{secret: secret.("a local")}))
+    <<"S", _::binary>> = Login.build_api_key(keyed_fun(%{secret: secret.("a text that is returned")}))
+    {:ok, _, _} = Login.issue_token(user, keyed_fun(%{secret: secret.("a text in a tuple that is returned")}))
+    {_, ^user} = Login.fetch_token!(user, keyed_fun(%{secret: secret.("a text of a function that raises")}))
+    <<"S", _::binary>> = Login.hash_password(keyed_fun(%{secret: secret.("a text of a function within")}))
 
     for term <- [
           %{"password" => secret.("a key that is a text")},
@@ -316,6 +320,35 @@ defmodule ElixirScope.RedactionRecordingTest do
       assert args == ["ann", @redacted]
     end
 
+    test "is a text that a function returns which is called as secrets are" do
+      for {term, recorded} <- [
+            {"text", @redacted},
+            {{:ok, "text", %{user: "ann"}}, {:ok, @redacted, %{user: "ann"}}},
+            {{:ok, :none}, {:ok, :none}},
+            {{"token", ["text"]}, {"token", @redacted}},
+            {{"text", {"inner", token: 1}}, {@redacted, {"inner", token: @redacted}}},
+            {%{name: "ann", mail: ["a@b"]}, %{name: "ann", mail: ["a@b"]}},
+            {["text"], ["text"]},
+            {nil, nil}
+          ] do
+        assert Login.update_user_password(term) == term
+        assert List.last(ElixirScope.calls(&Login.update_user_password/1)).return == recorded
+        assert Login.echo(term) == {:echo, term}
+      end
+
+      assert [%{return: {:echo, "text"}} | _] = ElixirScope.calls(&Login.echo/1)
+      Login.hash_password(fn -> "text" end)
+
+      # With the anonymous function in it.
+      returned = for call <- ElixirScope.calls(Login), hash?(call.mfa), do: call.return
+      assert returned == [@redacted, @redacted]
+
+      Login.issue_token("ann", fn -> String.duplicate("x", 100_000) end)
+      assert [%{return: {:ok, @redacted, %{user: "ann"}}}] = ElixirScope.calls(&Login.issue_token/2)
+    end
+
+    defp hash?({_module, function, _arity}), do: String.starts_with?("#{function}", "hash_password")
+
     test "is said by questions about states" do
       {:ok, session} = Session.start_link("ann", "first")
       before = ElixirScope.now()
@@ -343,6 +376,30 @@ defmodule ElixirScope.RedactionRecordingTest do
       # What `mix scope.gen.test` asks first.
       assert {:error, %Error{reason: :cut, message: ^message}} = Replay.moment(session, now, [])
     end
+
+    test "does not keep others from asking about what was recorded of a state" do
+      {:ok, session} = Session.start_link("ann", "first")
+      :ok = GenServer.call(session, {:rotate, %{token: "second"}})
+      0 = GenServer.call(session, :seen)
+
+      for question <- [&ElixirScope.last_change/2, &ElixirScope.first_change/2] do
+        assert {:ok, change} = question.(session, &(&1.seen == 1))
+        assert {change.before, change.state} == {{:ok, seen(0)}, seen(1)}
+
+        # What is not known is said where there is no answer.
+        assert {:error, %Error{reason: :no_change, message: message}} = question.(session, &is_nil(&1.token))
+        assert message =~ "redaction kept out what stood at .token (#Redacted<>) in the newest state"
+
+        assert {:error, %Error{reason: :bad_predicate, message: message}} =
+                 question.(session, &(byte_size(&1.token) > 3))
+
+        assert message =~ "ArgumentError"
+        assert message =~ "redaction kept out what stood at .token (#Redacted<>), which may be why"
+        assert message =~ "record with another redact:"
+      end
+    end
+
+    defp seen(times), do: %{user: "ann", token: @redacted, keys: [], headers: [], seen: times}
 
     test "is a process that asks not to be looked at, until it takes that back" do
       for how <- [:at_once, :before] do

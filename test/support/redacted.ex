@@ -64,6 +64,12 @@ defmodule ElixirScope.Redacted do
       fn password -> {user, byte_size(password)} end
     end
 
+    def build_api_key(source), do: source.()
+    def issue_token(user, source), do: {:ok, source.(), %{user: user}}
+    def fetch_token!(user, source), do: {source.(), user}
+    def hash_password(source), do: Enum.map_join([1], fn _ -> source.() end)
+    def update_user_password(term), do: term
+
     def send_to(pid, message), do: send(pid, message)
 
     def take(tag) do

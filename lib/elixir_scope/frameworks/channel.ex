@@ -4,7 +4,7 @@ defmodule ElixirScope.Frameworks.Channel do
 
   @behaviour ElixirScope.Framework
 
-  alias ElixirScope.Frameworks.View
+  alias ElixirScope.Frameworks.{Shown, View}
 
   @impl true
   def events do
@@ -33,7 +33,7 @@ defmodule ElixirScope.Frameworks.Channel do
   def span([:phoenix, :channel_joined], metadata, _measurements) do
     %{
       kind: :channel,
-      name: "join #{metadata[:topic]}",
+      name: "join #{Shown.text(metadata[:topic])}",
       outcome: metadata[:result],
       attributes: attributes(metadata, [:channel, :handler, :params])
     }
@@ -42,7 +42,7 @@ defmodule ElixirScope.Frameworks.Channel do
   def span(_handled_in, metadata, _measurements) do
     %{
       kind: :channel,
-      name: "#{metadata[:event]} in #{metadata[:topic]}",
+      name: "#{Shown.text(metadata[:event])} in #{Shown.text(metadata[:topic])}",
       attributes: attributes(metadata, [:channel, :params])
     }
   end

@@ -5,7 +5,7 @@ defmodule ElixirScope.Frameworks.Ecto do
 
   @behaviour ElixirScope.Framework
 
-  alias ElixirScope.Frameworks.View
+  alias ElixirScope.Frameworks.{Shown, View}
 
   @times [:queue_time, :query_time, :decode_time, :idle_time]
 
@@ -87,10 +87,10 @@ defmodule ElixirScope.Frameworks.Ecto do
 
   defp name(%{query: query} = metadata) when is_binary(query) do
     verb = query |> String.split([" ", "\n"], parts: 2, trim: true) |> List.first() |> to_string()
-    String.trim("#{verb} #{metadata[:source]}")
+    String.trim("#{verb} #{Shown.text(metadata[:source])}")
   end
 
-  defp name(metadata), do: to_string(metadata[:source] || "query")
+  defp name(metadata), do: Shown.text(metadata[:source] || "query")
 
   defp outcome(%{error: error}), do: {:error, error}
   defp outcome(_metadata), do: :ok

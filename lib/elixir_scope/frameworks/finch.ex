@@ -5,7 +5,7 @@ defmodule ElixirScope.Frameworks.Finch do
 
   @behaviour ElixirScope.Framework
 
-  alias ElixirScope.Frameworks.View
+  alias ElixirScope.Frameworks.{Shown, View}
 
   @impl true
   def events, do: for(suffix <- [:start, :stop, :exception], do: [:finch, :request, suffix])
@@ -51,7 +51,9 @@ defmodule ElixirScope.Frameworks.Finch do
     }
   end
 
-  defp name(%{method: method} = request), do: "#{method} #{request[:host]}#{request[:path]}"
+  defp name(%{method: method} = request),
+    do: "#{Shown.text(method)} #{Shown.text(request[:host])}#{Shown.text(request[:path])}"
+
   defp name(_metadata), do: "request"
 
   defp outcome(%{error: error}), do: {:error, error}

@@ -5,7 +5,7 @@ defmodule ElixirScope.Frameworks.Plug do
 
   @behaviour ElixirScope.Framework
 
-  alias ElixirScope.Frameworks.View
+  alias ElixirScope.Frameworks.{Shown, View}
 
   @impl true
   def events do
@@ -43,7 +43,7 @@ defmodule ElixirScope.Frameworks.Plug do
   end
 
   # As the router has it, or else as it came.
-  defp name(%{route: route, method: method}), do: "#{method} #{route}"
-  defp name(%{path: path, method: method}), do: "#{method} #{path}"
+  defp name(%{route: route, method: method}), do: "#{Shown.text(method)} #{Shown.text(route)}"
+  defp name(%{path: path, method: method}), do: "#{Shown.text(method)} #{Shown.text(path)}"
   defp name(_metadata), do: nil
 end

@@ -5,7 +5,7 @@ defmodule ElixirScope.Frameworks.Req do
 
   @behaviour ElixirScope.Framework
 
-  alias ElixirScope.Frameworks.View
+  alias ElixirScope.Frameworks.{Shown, View}
 
   @impl true
   def events, do: for(suffix <- [:start, :stop, :error], do: [:req, :request, :pipeline, suffix])
@@ -35,9 +35,14 @@ defmodule ElixirScope.Frameworks.Req do
   def span(_name, metadata, _measurements) do
     %{
       kind: :http,
-      name: "#{metadata[:method] |> to_string() |> String.upcase()} #{metadata[:host]}#{metadata[:path]}",
+      name: name(metadata),
       outcome: if(is_map_key(metadata, :error), do: {:error, metadata.error}, else: metadata[:status]),
       attributes: for(key <- [:scheme, :port, :query], value = metadata[key], do: {key, value})
     }
+  end
+
+  defp name(metadata) do
+    method = metadata[:method] |> Shown.text() |> String.upcase()
+    "#{method} #{Shown.text(metadata[:host])}#{Shown.text(metadata[:path])}"
   end
 end

@@ -1,6 +1,7 @@
 defmodule ElixirScope.Query.Search do
   @moduledoc false
-  # When something became true of a state. A value that is not there is no match; of one that a limit kept out nobody can say.
+  # When something became true of a state. A value that is not there is no match; of one that was kept out nobody can say. Within
+  # what the function is given redaction may have kept out a part: that is the same in all states, so it finds the rest.
 
   alias ElixirScope.{Cut, Error, Event, Native, Path, Query}
   alias ElixirScope.Query.{FirstCut, Gaps, History, Moment, Server, States}
@@ -51,7 +52,7 @@ defmodule ElixirScope.Query.Search do
 
   # An answer that was computed with a stand-in for what a limit kept out is none.
   defp whole(change, path) do
-    case Enum.find_value([{:ok, change.state}, change.before], &cut_at(&1, path)) do
+    case Enum.find_value([{:ok, change.state}, change.before], &cut_at(&1, path, :limit)) do
       nil ->
         {:ok, change}
 
@@ -65,16 +66,19 @@ defmodule ElixirScope.Query.Search do
     end
   end
 
-  defp cut_at(:none, _path), do: nil
+  defp cut_at(:none, _path, _by), do: nil
 
-  defp cut_at({:ok, state}, path) do
+  defp cut_at({:ok, state}, path, by) do
     with {:ok, value} <- Path.fetch(state, path),
-         {within, cut} <- FirstCut.find(value) do
+         {within, cut} <- first_cut(value, by) do
       {path ++ within, cut}
     else
       _none -> nil
     end
   end
+
+  defp first_cut(value, :limit), do: FirstCut.by_limit(value)
+  defp first_cut(value, :any), do: FirstCut.by_limit(value) || FirstCut.find(value)
 
   # A miss says nothing of what is not there.
   defp missing(gaps, since, until) do
@@ -93,7 +97,7 @@ defmodule ElixirScope.Query.Search do
     |> Enum.find_value("", fn process ->
       newest = recording |> States.stream(process, 0, until, :newest) |> Enum.at(0)
 
-      with %Event{} <- newest, {at, cut} <- cut_at({:ok, newest.data.state}, path) do
+      with %Event{} <- newest, {at, cut} <- cut_at({:ok, newest.data.state}, path, :any) do
         "; #{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the newest state of #{inspect(newest.pid)}, so " <>
           "it may have been true there: ask with a path to another part, or #{Cut.remedy(cut)}"
       else
@@ -308,8 +312,20 @@ defmodule ElixirScope.Query.Search do
            :bad_predicate,
            "the function failed on what stood#{at(path)} in the state of #{inspect(state.pid)} at #{Moment.format(state.time)} " <>
              "(#{state.time}): #{Exception.format_banner(kind, reason, __STACKTRACE__)}; it was given: " <>
-             inspect(value, limit: 10, printable_limit: 200)
+             inspect(value, limit: 10, printable_limit: 200) <> perhaps(state, path)
          )}
       )
+  end
+
+  # What failed on a stand-in need not be wrong.
+  defp perhaps(state, path) do
+    case cut_at({:ok, state.data.state}, path, :any) do
+      nil ->
+        ""
+
+      {at, cut} ->
+        "; #{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}), which may be why: leave it out of the " <>
+          "function, or #{Cut.remedy(cut)}"
+    end
   end
 end

@@ -1,6 +1,6 @@
 defmodule ElixirScope.Query.Unseen do
   @moduledoc false
-  # Why no call of a function could have been seen: it does not exist, or is not instrumented. `nil` when it is.
+  # Why no call of a function could have been seen: it does not exist, is not instrumented, or is not in the recording. `nil` when it is.
 
   alias ElixirScope.Instrument
   alias ElixirScope.Instrument.{Anew, Closure}
@@ -66,6 +66,29 @@ defmodule ElixirScope.Query.Unseen do
       [] -> ""
       some -> "; there is #{Enum.join(some, ", ")}"
     end
+  end
+
+  # So many functions are named.
+  @named 8
+
+  @doc """
+  The same for a recording that was opened, by the functions of which something is in it: it need not be of this VM's program.
+  """
+  @spec absent([mfa], Function.pattern(), Path.t()) :: String.t() | nil
+  def absent(functions, {module, _, _} = pattern, path) do
+    unless Enum.any?(functions, &Function.match?(pattern, &1)) do
+      "#{Function.label(pattern)} is not in the recording #{path}: it did not run while that was made, or was not instrumented then" <>
+        beside(Enum.filter(functions, &match?({^module, _, _}, &1)), module)
+    end
+  end
+
+  defp beside([], module), do: "; of #{inspect(module)} nothing is in it"
+
+  defp beside(functions, module) do
+    {named, more} = functions |> Enum.sort() |> Enum.split(@named)
+    others = if more == [], do: "", else: " and #{length(more)} more"
+
+    "; of #{inspect(module)} there is #{Enum.map_join(named, ", ", fn {module, name, arity} -> show(module, name, arity) end)}#{others}"
   end
 
   defp show(module, function, arity), do: Function.label({module, function, arity})

@@ -300,9 +300,10 @@ fn given_back(env: Env<'_>, site: Word, value: Word) {
 fn back(env: Env<'_>, pen: &mut Pen<'_>, site: Word, value: Word, state: Option<Word>) {
     pen.number(1);
     let mut budget = Budget::values(pen);
-    match mask(env, pen, site).all {
-        true => encode::redacted(pen, &mut budget),
-        false => encode::term(env, pen, &mut budget, state, value),
+    match mask(env, pen, site) {
+        Mask { all: true, .. } => encode::redacted(pen, &mut budget),
+        Mask { texts: true, .. } => encode::without_texts(env, pen, &mut budget, state, value),
+        _ => encode::term(env, pen, &mut budget, state, value),
     }
 }
 

@@ -233,6 +233,35 @@ pub fn redacted(pen: &mut Pen<'_>, budget: &mut Budget) {
     pen.token(Token::Cut(CutKind::Redacted, 0, &[]));
 }
 
+/// Appends a term, but no text that it is, or that is an element of it when it is a tuple.
+pub fn without_texts(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, state: Option<Word>, word: Word) {
+    let is_text = |word: &Word| env.kind(*word) == Kind::BitString;
+    if is_text(&word) {
+        return redacted(pen, budget);
+    }
+    let mut is_pair = |elements: &[Word]| match elements {
+        [key, value] => redact::with(pen, |guard, _| guard.is_secret_pair(env, *key, *value)),
+        _ => false,
+    };
+    let elements = env.tuple(word).filter(|elements| elements.iter().any(is_text) && !is_pair(elements));
+    let Some(elements) = elements else { return term(env, pen, budget, state, word) };
+    if !budget.fits(pen, elements.len()) || budget.depth == 0 {
+        budget.count_cut();
+        return pen.token(Token::Cut(CutKind::Tuple, elements.len() as u64, &[]));
+    }
+    pen.token(Token::Tuple(elements.len() as u64));
+    budget.aside += elements.len() * MARK;
+    budget.depth -= 1;
+    for element in elements {
+        budget.aside -= MARK;
+        match is_text(element) {
+            true => redacted(pen, budget),
+            false => term(env, pen, budget, state, *element),
+        }
+    }
+    budget.depth += 1;
+}
+
 /// The second element of a pair, if it is more than a word.
 fn data_of(env: Env<'_>, state: Word) -> Option<Word> {
     let elements = match heap::read(env, state) {

@@ -266,16 +266,27 @@ pub struct Mask {
     places: [u64; 4],
     /// None is.
     pub all: bool,
+    /// Texts that are returned are not: the function is called as secrets are.
+    pub texts: bool,
 }
 
 impl Mask {
+    /// That of what a function returns: all of it, or its texts.
+    pub fn returned(all: bool, texts: bool) -> Self {
+        Mask { all, texts, ..Mask::default() }
+    }
+
     /// Whether the value at a place is not recorded.
     pub fn hides(&self, place: usize) -> bool {
         self.all || self.places.get(place / 64).is_some_and(|places| places >> (place % 64) & 1 == 1)
     }
 
     fn is_empty(&self) -> bool {
-        !self.all && self.places == [0; 4]
+        !self.texts && !self.hides_arguments()
+    }
+
+    fn hides_arguments(&self) -> bool {
+        self.all || self.places != [0; 4]
     }
 }
 
@@ -512,6 +523,14 @@ impl Guard {
         names.is_some_and(|((module, function), arity)| rules.hides(module, function, arity))
     }
 
+    /// Whether texts that a function returns are not recorded: it, or the one that it is within, is called as secrets are.
+    fn hides_texts(&mut self, env: Env<'_>, function: Word) -> bool {
+        self.is_secret(env, function)
+            || atom_text(env, function).is_some_and(|name| {
+                around(&name).is_some_and(|(outer, _)| self.is_secret_text(outer.as_bytes()))
+            })
+    }
+
     /// What of a site's events is not recorded; the site is the literal in the code.
     pub fn mask(&mut self, env: Env<'_>, site: Word) -> Mask {
         let key = crate::site::key(env, site);
@@ -528,7 +547,8 @@ impl Guard {
         let &[_, _, module, function, arity, _, _, _, _, _, _, names, ref rest @ ..] = elements else {
             return None;
         };
-        let mut mask = Mask { all: self.hides_function(env, module, function, arity), ..Mask::default() };
+        let (all, texts) = (self.hides_function(env, module, function, arity), self.hides_texts(env, function));
+        let mut mask = Mask::returned(all, texts);
         let mut hide = |place: usize| {
             if let Some(places) = mask.places.get_mut(place / 64) {
                 *places |= 1 << (place % 64);
@@ -545,7 +565,7 @@ impl Guard {
                 hide(place);
             }
         }
-        if arguments.is_some() && !mask.is_empty() {
+        if arguments.is_some() && mask.hides_arguments() {
             self.hide_frames(env, (module, function, arity), mask);
         }
         Some(mask)
@@ -617,13 +637,18 @@ impl Names for Guard {
 }
 
 impl Rules {
-    /// Also an anonymous function's, whose name begins with those of the function that it is in, as `login/2-fn-1`.
+    /// Also an anonymous function's.
     fn hides(&self, module: String, function: String, arity: u8) -> bool {
-        let within = function.split_once("-fn-").and_then(|(outer, _)| outer.rsplit_once('/'));
-        let within = within.and_then(|(name, arity)| Some((name.to_string(), arity.parse().ok()?)));
-        let (function, arity) = within.unwrap_or((function, arity));
+        let outer = around(&function).map(|(name, arity)| (name.to_string(), arity));
+        let (function, arity) = outer.unwrap_or((function, arity));
         self.functions.contains(&(module, function, arity))
     }
+}
+
+/// The function that an anonymous one is in: its name begins with that, as `login/2-fn-1`.
+fn around(function: &str) -> Option<(&str, u8)> {
+    let (name, arity) = function.split_once("-fn-")?.0.rsplit_once('/')?;
+    Some((name, arity.parse().ok()?))
 }
 
 /// An empty list is no secret; and the values of a set's elements, which may be called as secrets are, are such.

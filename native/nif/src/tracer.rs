@@ -18,7 +18,7 @@
 use crate::capture::{Args, Caller, capture};
 use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
-use crate::redact;
+use crate::redact::{self, Mask};
 use crate::vm::{self, Env, Word};
 use elixir_scope_capture::{Pen, generation, is_ours, is_sensitive, record};
 use elixir_scope_event::{Kind, LinkAction};
@@ -263,19 +263,21 @@ impl Told<'_> {
     fn traced(&self, number: u64, function: [Word; 3], results: &[Word]) {
         let (env, [module, name, arguments]) = (self.env, function);
         self.write(Kind::Traced, self.tracee, number, |pen| {
-            let (mask, result_hidden) = match pen.has_rules() {
+            let (mask, result) = match pen.has_rules() {
                 true => redact::with(pen, |guard, _| {
-                    let result = number == 1 && guard.hides_result(env, module, name, arguments);
-                    (guard.arguments(env, module, name, arguments), result)
+                    let all = number == 1 && guard.hides_result(env, module, name, arguments);
+                    let texts = number == 1 && guard.is_secret(env, name);
+                    (guard.arguments(env, module, name, arguments), Mask::returned(all, texts))
                 }),
-                false => (None, false),
+                false => (None, Mask::default()),
             };
             let mut budget = Budget::values(pen);
             for (place, value) in function.iter().chain(results).enumerate() {
                 budget.at_least(pen);
                 match (place, mask) {
                     (2, Some(mask)) => encode::masked_list(env, pen, &mut budget, arguments, mask),
-                    (3, _) if result_hidden => encode::redacted(pen, &mut budget),
+                    (3, _) if result.all => encode::redacted(pen, &mut budget),
+                    (3, _) if result.texts => encode::without_texts(env, pen, &mut budget, None, *value),
                     _ => encode::term(env, pen, &mut budget, None, *value),
                 }
             }

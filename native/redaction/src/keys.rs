@@ -5,7 +5,8 @@ use ahash::AHashSet;
 /// Bytes of the longest name that is looked for in a text; of a longer one only so many are looked at, up to its end.
 pub const LONGEST: usize = 128;
 
-/// Which names are those of secrets. Names are compared in lower case, with `-` as `_`; `accessToken` is also `access_token`.
+/// Which names are those of secrets. Names are compared in lower case, with `-` as `_`, without a `!` at the end; `accessToken` is
+/// also `access_token`.
 #[derive(Debug, Default)]
 pub struct Keys {
     whole: AHashSet<Box<[u8]>>,
@@ -54,6 +55,7 @@ impl Keys {
 
     /// Whether a value under this name is a secret.
     pub fn is_secret(&self, name: &[u8]) -> bool {
+        let name = name.strip_suffix(b"!").unwrap_or(name);
         self.knows(&normal(name)) || split(name).is_some_and(|name| self.knows(&normal(&name)))
     }
 
@@ -121,6 +123,7 @@ mod tests {
             "abc",
             "aXbYc",
             "card_pin",
+            "fetch_token!",
         ] {
             assert!(keys().is_secret(name.as_bytes()), "{name}");
         }
