@@ -125,6 +125,26 @@ defmodule ElixirScope.AssertStateTest do
       refute_message _ ~> stock, {:"$gen_cast", {:take, n}} when n > 2
     end
 
+    test "is of all that was sent, or of what a cast, a call and an answer carry" do
+      stock = stock()
+      {:ok, _} = ElixirScope.watch(stock)
+      Stock.take(stock, 2)
+      send(stock, {:take, 1})
+      assert Stock.count(stock) == 2
+      assert %{data: %{message: {:"$gen_cast", _}}} = assert_message(_ ~> stock, {:take, 2})
+      assert %{data: %{message: {:take, 1}}} = assert_message(_ ~> stock, {:take, count} when count < 2)
+      assert %{data: %{message: {:"$gen_call", {from, _}, _}}} = assert_message(_ ~> stock, :count)
+      assert {from, count} == {self(), 1}
+      assert_message stock ~> self(), 2
+      refute_message stock ~> self(), 3
+
+      assert failure(fn -> refute_message _ ~> stock, :count end) =~ "Expected no message that matches"
+      message = failure(fn -> assert_message _ ~> stock, {:take, 7} end)
+      assert message =~ ~r/There are \d messages between these:/
+      # What comes nearest is shown as it was held against the pattern.
+      assert message =~ ~r/\n      {:take, 2}\n +\^\n      at {1}: expected 7, got 2\n/
+    end
+
     test "fails with the messages between the two" do
       stock = stock()
       {:ok, _} = ElixirScope.watch(stock)

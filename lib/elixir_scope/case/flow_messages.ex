@@ -4,7 +4,7 @@ defmodule ElixirScope.Case.FlowMessages do
   # the events of these processes and this time alone, so they cost no more after many tests.
 
   alias ElixirScope.Case.Scope
-  alias ElixirScope.{Error, Event, Message, Native}
+  alias ElixirScope.{Error, Event, Native}
   alias ElixirScope.Query.{Processes, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -114,16 +114,6 @@ defmodule ElixirScope.Case.FlowMessages do
 
   defp sender(pid) when is_pid(pid), do: pid
   defp sender(_name_or_nobody), do: nil
-
-  @doc "What a message says: all of it, and without what OTP puts around it."
-  @spec said(term) :: [term]
-  def said(content) do
-    case {Message.about(content), content} do
-      {{:call, _ref}, {_, _, request}} -> [content, request]
-      {{kind, _ref}, {_, said}} when kind in [:cast, :reply] -> [content, said]
-      _info -> [content]
-    end
-  end
 
   @doc "Why there may have been messages that nobody told; `nil`: there were none. A message is told by either of its ends."
   @spec unheard(Scope.t(), ends, ends) :: String.t() | nil

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Messaged do
   # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
   # depends on all that was on the way since the recording began, which would cost more with each test.
 
-  alias ElixirScope.Case.{Failure, Parts, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Parts, Quiet, Said, Scope}
   alias ElixirScope.{Event, Message, Native}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -68,7 +68,7 @@ defmodule ElixirScope.Case.Messaged do
       between = messages(family, ends, asked)
 
       Enum.find_value(between, {:not_yet, %{family: family, ends: ends, messages: between}}, fn message ->
-        case asked.matcher.(message.event.data.message) do
+        case message.event.data.message |> Said.all() |> Said.match(asked.matcher) do
           {:ok, bound} -> {:ok, {message, bound}}
           :error -> nil
         end
