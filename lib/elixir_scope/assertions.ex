@@ -129,7 +129,9 @@ defmodule ElixirScope.Assertions do
   @doc """
   Asserts that no such message was sent or delivered; see `assert_message/3`.
 
-  It waits until the test's processes are quiet. It fails as undecided when events are missing in the time of the test, and when neither end is watched.
+  It waits until the test's processes are quiet. It fails as undecided when events are missing in the time of the test, and when neither end is watched, or
+  only from its midst on: when such a process was at work before that in the test, or nobody knows, since none of its calls is recorded. `ElixirScope.watch(self(), spawned: true)`
+  as the first thing of a test watches its process and all that it makes.
 
       refute_message _ ~> cart, :clear
   """
