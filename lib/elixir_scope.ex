@@ -26,7 +26,7 @@ defmodule ElixirScope do
 
   ## What was its state then?
 
-  A time is what `now/0` gave, a `DateTime`, `{:ago, 5, :second}`, or a thing that happened: an event, a call, a change.
+  A time is what `now/0` gave, a `DateTime`, `{:ago, 5, :second}`, or a thing that happened: an event, a call, a change, a line of the log, a span.
 
       iex> alias ElixirScope.Doctest.Stock
       iex> {:ok, stock} = Stock.start_link(%{cup: 5, tea: 3})
@@ -942,7 +942,11 @@ defmodule ElixirScope do
 
       ElixirScope.spans(kind: :query, matching: "orders", order: :newest, limit: 5)
 
-  What began and did not end is told too, with the outcome `:open`, or `:unknown` where events are missing since.
+  What began and did not end is told too: with the outcome `:exit` where its process has ended since, as far as that was recorded (`watch/2`), `:open`
+  where nothing says so, and `:unknown` where events are missing since.
+
+  Beginnings and ends are paired from `since:` on to the end of the recording, `until:` ends the answer alone, and without `since:` all events of
+  frameworks are read. In a long recording give it.
 
   Raises `ElixirScope.Error` for filters that are not of this form, and with the reason `:no_telemetry` where nothing could have been
   recorded: the application `:telemetry` does not run, or the recording was begun with `telemetry: false`.
@@ -1117,7 +1121,7 @@ defmodule ElixirScope do
   What led to an event directly, nearest first, as `ElixirScope.Causes`: the message that its process was working on and who sent it, the
   call around it, what the process did before, the spawn of the process, the exit that ended it.
 
-  `event` is an `ElixirScope.Event`, a call, a change, a message or a cursor that stands on an event.
+  `event` is an `ElixirScope.Event`, a call, a change, a message, a line of the log, a span (its `:telemetry` event) or a cursor that stands on an event.
 
   | option | default | meaning |
   |---|---|---|

@@ -106,8 +106,12 @@ defmodule ElixirScope.Assertions do
   @doc """
   Asserts that a message was sent or delivered, and returns its event (`ElixirScope.Event`, `:send` or `:receive`).
 
-      assert_message self() ~> cart, {:"$gen_cast", :clear}
-      assert_message _ ~> Stock, {:"$gen_call", _, {:take, id, _}} when id > 0
+      assert_message self() ~> cart, :clear
+      assert_message _ ~> Stock, {:take, id, _} when id > 0
+      assert_message _ ~> Stock, {:"$gen_call", _from, {:take, _, _}}
+
+  The pattern is held against the message as it was sent, and, where that is a call or cast of a server or the answer to a call, against what was asked or
+  answered: `{:take, id, _}` finds a plain message, a cast and a call. So it does in `message(...)` of `assert_flow/2`.
 
   Both ends are a pid, a registered name, or `_` for anybody; one of them must be a process of the test. Messages are those that the VM tells
   of, so one of the two must be watched: `ElixirScope.watch(pid)`. Since OTP 27 processes that run instrumented code are.
@@ -125,9 +129,11 @@ defmodule ElixirScope.Assertions do
   @doc """
   Asserts that no such message was sent or delivered; see `assert_message/3`.
 
-  It waits until the test's processes are quiet. It fails as undecided when events are missing in the time of the test, and when neither end is watched.
+  It waits until the test's processes are quiet. It fails as undecided when events are missing in the time of the test, and when neither end is watched, or
+  only from its midst on: when such a process was at work before that in the test, or nobody knows, since none of its calls is recorded. `ElixirScope.watch(self(), spawned: true)`
+  as the first thing of a test watches its process and all that it makes.
 
-      refute_message _ ~> cart, {:"$gen_cast", :clear}
+      refute_message _ ~> cart, :clear
   """
   defmacro refute_message(route, pattern, options \\ []) do
     {asked, _variables} = MessageForm.parse(route, pattern, options, __CALLER__, "refute_message")
@@ -169,7 +175,7 @@ defmodule ElixirScope.Assertions do
   | `Mod.fun(args)` | a call begins |
   | `returned(Mod.fun(args), pattern)` | it returns |
   | `raised(Mod.fun(args), pattern)` | it raises, throws or exits; the pattern is of the exception, or what was thrown. The name of an exception stands for any of its kind |
-  | `message(from ~> to, pattern)` | a message is sent. Of a call or cast the pattern is of the request, or of all of it |
+  | `message(from ~> to, pattern)` | a message is sent. The pattern is as in `assert_message/3`: of all of it, or of the request of a call or cast, or of the answer |
   | `state(server, pattern)` | a server's state becomes another one |
   | `exited(process, pattern)` | a process ends with a reason |
   | `any_order do ... end` | the steps within come in any order, behind those before and before those behind |

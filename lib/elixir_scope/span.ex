@@ -7,9 +7,9 @@ defmodule ElixirScope.Span do
   | `kind` | `:request`, `:query`, `:job`, `:http`, `:live_view`, `:live_component`, `:channel`, `:socket`, `:template`, `:custom`, or what an `ElixirScope.Framework` of your own says |
   | `name` | `"GET /users/:id"`, `"SELECT users"`, `"Shop.Mailer"` |
   | `pid` | the process that did it |
-  | `started`, `finished`, `duration` | in nanoseconds of system time; `nil` when it has not ended |
-  | `outcome` | what came of it, such as the status `200`; `:ok` or `:raised` where the framework says no more; `:open` when its end was not recorded, and `:unknown` when events are missing since it began |
-  | `exception` | `%{kind:, reason:, stack:}` when one ended it, or the part of it that the framework tells |
+  | `started`, `finished`, `duration` | in nanoseconds of system time; `nil` when its end was not recorded; of the outcome `:exit` it is the end of its process |
+  | `outcome` | what came of it, such as the status `200`; `:ok` or `:raised` where the framework says no more; `:exit` when its process ended before it; `:open` when its end was not recorded, and `:unknown` when events are missing since it began |
+  | `exception` | `%{kind:, reason:, stack:}` when one ended it, or its process ended, or the part of it that the framework tells |
   | `attributes` | what else the framework says, as a keyword list |
   | `call` | the innermost recorded call around its beginning, an `ElixirScope.Call`; `nil` where there is none |
   | `id` | of the event of `:telemetry` that began it, or was all of it |

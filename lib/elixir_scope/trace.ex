@@ -77,6 +77,15 @@ defmodule ElixirScope.Trace do
     )
   end
 
+  @doc "What frameworks did: see `ElixirScope.spans/1`."
+  @spec spans(t, keyword) :: [ElixirScope.Span.t()]
+  def spans(%__MODULE__{} = trace, filters \\ []),
+    do: trace |> within(filters) |> Query.Spans.spans() |> bang()
+
+  @doc "Lines of the log: see `ElixirScope.logs/1`."
+  @spec logs(t, keyword) :: [ElixirScope.Log.t()]
+  def logs(%__MODULE__{} = trace, filters \\ []), do: trace |> within(filters) |> Query.Logs.logs() |> bang()
+
   @doc "Who said what to whom, as a diagram: see `ElixirScope.sequence/1`."
   @spec sequence(t, keyword) :: Sequence.t()
   def sequence(%__MODULE__{} = trace, options \\ []),

@@ -114,15 +114,35 @@ defmodule ElixirScope.AssertStateTest do
   describe "assert_message" do
     test "finds what was sent, by both ends and its content" do
       stock = stock()
-      {:ok, _} = ElixirScope.watch(stock)
+      {:ok, _} = ElixirScope.watch([self(), stock])
       Stock.take(stock, 2)
       event = assert_message _ ~> stock, {:"$gen_cast", {:take, count}}
-      assert {count, event.kind, event.pid} == {2, :receive, stock}
+      assert {count, event.kind, event.pid} == {2, :send, self()}
       assert_message _ ~> ^stock, {:"$gen_cast", _} when true
       assert Stock.count(stock) == 3
       assert_message stock ~> self(), {_ref, 3}
       refute_message stock ~> self(), {_ref, 4}
       refute_message _ ~> stock, {:"$gen_cast", {:take, n}} when n > 2
+    end
+
+    test "is of all that was sent, or of what a cast, a call and an answer carry" do
+      stock = stock()
+      {:ok, _} = ElixirScope.watch([self(), stock])
+      Stock.take(stock, 2)
+      send(stock, {:take, 1})
+      assert Stock.count(stock) == 2
+      assert %{data: %{message: {:"$gen_cast", _}}} = assert_message(_ ~> stock, {:take, 2})
+      assert %{data: %{message: {:take, 1}}} = assert_message(_ ~> stock, {:take, count} when count < 2)
+      assert %{data: %{message: {:"$gen_call", {from, _}, _}}} = assert_message(_ ~> stock, :count)
+      assert {from, count} == {self(), 1}
+      assert_message stock ~> self(), 2
+      refute_message stock ~> self(), 3
+
+      assert failure(fn -> refute_message _ ~> stock, :count end) =~ "Expected no message that matches"
+      message = failure(fn -> assert_message _ ~> stock, {:take, 7} end)
+      assert message =~ ~r/There are \d messages between these:/
+      # What comes nearest is shown as it was held against the pattern.
+      assert message =~ ~r/\n      {:take, 2}\n +\^\n      at \{1\}: expected 7, got 2\n/
     end
 
     test "fails with the messages between the two" do
@@ -151,6 +171,46 @@ defmodule ElixirScope.AssertStateTest do
         assert message =~ "The question cannot be answered: the messages of"
         assert message =~ "Say ElixirScope.watch(pid)"
       end
+    end
+
+    test "of a process that is watched only from the midst of the test on nobody knows what came before" do
+      stock = stock()
+      Stock.take(stock, 2)
+      assert_state stock, %{count: 3}
+      {:ok, _} = ElixirScope.watch(stock)
+      Stock.take(stock, 1)
+      # What was seen is an answer.
+      assert_message _ ~> stock, {:take, 1}
+      assert failure(fn -> refute_message _ ~> stock, {:take, 1} end) =~ "but this one was recorded"
+
+      for check <- [
+            fn -> refute_message _ ~> stock, {:take, 2} end,
+            fn -> refute_message stock ~> _, :anything end,
+            fn -> assert_never message(_ ~> stock, {:take, 2}) end
+          ] do
+        message = failure(check)
+
+        assert message =~
+                 "Undecided: none was recorded, but the messages of #{inspect(stock)} are recorded only since "
+
+        assert message =~ "ElixirScope.watch(self(), spawned: true)"
+      end
+
+      message = failure(fn -> assert_message _ ~> stock, {:take, 2} end)
+      assert message =~ "It may have been there: the messages of #{inspect(stock)} are recorded only since "
+    end
+
+    test "one that is watched before it works was heard from the beginning, until it is watched no more" do
+      stock = stock()
+      {:ok, _} = ElixirScope.watch(stock)
+      Stock.take(stock, 2)
+      refute_message _ ~> stock, {:take, 1}
+      :ok = ElixirScope.unwatch(stock)
+      Stock.take(stock, 1)
+      assert_state stock, %{count: 2}
+
+      assert failure(fn -> refute_message _ ~> stock, {:take, 1} end) =~
+               ~r/Undecided: none was recorded, but the messages of .* were recorded only until /
     end
 
     test "what is no message is refused" do

@@ -310,7 +310,7 @@ defmodule ElixirScope.CausalityTest do
     {:ok, account} = Account.start_link()
     [init] = ElixirScope.calls({Account, :init}, pid: account)
     assert {:error, %Error{reason: :bad_option, message: message}} = ElixirScope.causes(7)
-    assert message =~ "an event, a call, a change, a message, or a cursor"
+    assert message =~ "an event, a call, a change, a message, a line of the log, a span, or a cursor"
     assert {:error, %Error{reason: :bad_option}} = ElixirScope.causes(init, limit: 0)
     assert {:error, %Error{reason: :bad_option}} = ElixirScope.effects(init, since: 0)
     assert {:error, %Error{reason: :bad_option}} = ElixirScope.causal_path(init, init, limit: 1)

@@ -23,8 +23,18 @@ defmodule ElixirScope.HelpTest do
 
   test "names no task that is not there" do
     for {_title, questions} <- Help.groups(), {_question, "mix " <> task} <- questions do
-      assert Mix.Task.get(task), "mix #{task} is not there"
+      assert Mix.Task.get(task |> String.split() |> hd()), "mix #{task} is not there"
     end
+  end
+
+  test "names no module that is not there, and the tools of tests, spans and logs" do
+    text = Help.text()
+
+    for [name] <- Regex.scan(~r/ElixirScope(?:\.[A-Z]\w*)+/, text),
+        do: assert(Code.ensure_loaded?(Module.concat([name])), name)
+
+    for name <- ["mix scope.open", "ElixirScope.Formatter", "ElixirScope.Assertions", "spans(", "logs("],
+        do: assert(text =~ name)
   end
 
   test "is aligned, and coloured only when asked" do
@@ -45,6 +55,8 @@ defmodule ElixirScope.HelpTest do
   end
 
   defp calls("mix " <> _task), do: []
+  defp calls("use " <> _module), do: []
+  defp calls("h " <> _module), do: []
 
   defp calls(text) do
     {:ok, calls} = Code.string_to_quoted("[#{text}]")

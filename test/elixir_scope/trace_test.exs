@@ -2,6 +2,10 @@ defmodule ElixirScope.TraceTest do
   # A slice of the recording, and the questions that are put to it.
   use ElixirScope.Case, async: true
 
+  require Logger
+
+  @moduletag :capture_log
+
   alias ElixirScope.{Call, Error, Message, Trace}
   alias ElixirScope.Traced.{Echo, Store}
 
@@ -39,6 +43,33 @@ defmodule ElixirScope.TraceTest do
 
     assert Trace.stats(trace).functions |> Enum.map(& &1.calls) |> Enum.sum() == 4
     assert %ElixirScope.FlameGraph{} = Trace.flame_graph(trace)
+  end
+
+  test "lines of the log, and what frameworks did, are those of its processes and time" do
+    log = fn text -> Logger.error(text) end
+    log.("before")
+
+    trace =
+      record(fn ->
+        Task.await(Task.async(fn -> log.("within") end))
+        Echo.echo(1)
+      end)
+
+    log.("behind")
+    assert [%ElixirScope.Log{message: "within"}] = Trace.logs(trace)
+    assert [] = Trace.logs(trace, matching: "behind")
+    assert_raise Error, ~r/unknown filter :kind/, fn -> Trace.logs(trace, kind: :log) end
+    assert Enum.all?(spans(trace), &(&1.pid in trace.pids))
+    assert_raise Error, ~r/unknown filter :level/, fn -> Trace.spans(trace, level: :error) end
+  end
+
+  # Where the VM has no :telemetry there are none, with that reason.
+  defp spans(trace) do
+    Trace.spans(trace)
+  rescue
+    error in Error ->
+      assert error.reason == :no_telemetry
+      []
   end
 
   test "its processes are a tree, in the order in which they were made" do

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Candidates do
   # What was recorded and comes near to what was expected, the nearest first: two lines each, and one for each part that differs.
 
   alias ElixirScope.{Call, Change, Event, Message, Path, Text}
-  alias ElixirScope.Case.{Marked, Mismatch, Parts}
+  alias ElixirScope.Case.{Marked, Mismatch, Parts, Said}
 
   @shown 5
   # So many are held against the pattern, the newest.
@@ -39,6 +39,14 @@ defmodule ElixirScope.Case.Candidates do
   defp held(candidate, pattern), do: held(candidate, pattern, :value)
 
   defp held(candidate, nil, _which), do: {candidate, []}
+
+  # Of a message that is shown which comes nearer: without what OTP puts around it, or all of it.
+  defp held(%Message{content: content} = message, %{value: _expected} = pattern, _which) do
+    for(said <- Enum.reverse(Said.all(content)), do: %{message | content: said})
+    |> Enum.map(&{&1, differences(&1, pattern)})
+    |> Enum.min_by(fn {_message, differences} -> distance(differences) end)
+  end
+
   defp held(candidate, pattern, _which), do: {candidate, differences(candidate, pattern)}
 
   defp differences(%Call{} = call, pattern) do

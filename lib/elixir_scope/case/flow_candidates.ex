@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.FlowCandidates do
   # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.FlowSearch` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.{FlowMessages, Scope, Seen}
+  alias ElixirScope.Case.{FlowMessages, Said, Scope, Seen}
   alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
   alias ElixirScope.Query.{FirstCut, Messages, Processes}
 
@@ -149,7 +149,7 @@ defmodule ElixirScope.Case.FlowCandidates do
   end
 
   defp of_message(%{event: event, from: from, to: to}) do
-    said = FlowMessages.said(event.data.message)
+    said = Said.all(event.data.message)
 
     %{
       key: {:message, event.id},

@@ -207,13 +207,12 @@ defmodule ElixirScope.Case.FlowFailure do
     end
   end
 
-  # With what it says, without what OTP puts around it.
   defp near(%{subject: {{from, to}, values}, at: {time, id}}) do
     %Message{
       from: from,
       to: if(is_pid(to), do: to),
       target: to,
-      content: List.last(values),
+      content: List.first(values),
       sent: %{id: id, time: time}
     }
   end

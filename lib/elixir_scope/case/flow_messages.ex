@@ -3,9 +3,9 @@ defmodule ElixirScope.Case.FlowMessages do
   # Messages of the test's time between processes, one each: the event of its sending, or where that was not seen of its delivery. They are made of
   # the events of these processes and this time alone, so they cost no more after many tests.
 
-  alias ElixirScope.Case.Scope
-  alias ElixirScope.{Error, Event, Message, Native}
-  alias ElixirScope.Query.{Processes, Server}
+  alias ElixirScope.Case.{Heard, Scope}
+  alias ElixirScope.{Error, Event, Native}
+  alias ElixirScope.Query.Server
 
   @forever 0xFFFFFFFFFFFFFFFF
 
@@ -33,7 +33,7 @@ defmodule ElixirScope.Case.FlowMessages do
       else: {:ok, messages}
   end
 
-  defp may_be_seen?(family, from, to), do: Enum.any?(asked(family, from, to), &told?(family, &1))
+  defp may_be_seen?(family, from, to), do: Enum.any?(asked(family, from, to), &Heard.ever?(family, &1))
 
   defp asked(family, :any, :any), do: family.pids
   defp asked(_family, from, to), do: for(pids <- [from, to], pids != :any, pid <- pids, do: pid)
@@ -115,40 +115,18 @@ defmodule ElixirScope.Case.FlowMessages do
   defp sender(pid) when is_pid(pid), do: pid
   defp sender(_name_or_nobody), do: nil
 
-  @doc "What a message says: all of it, and without what OTP puts around it."
-  @spec said(term) :: [term]
-  def said(content) do
-    case {Message.about(content), content} do
-      {{:call, _ref}, {_, _, request}} -> [content, request]
-      {{kind, _ref}, {_, said}} when kind in [:cast, :reply] -> [content, said]
-      _info -> [content]
-    end
-  end
-
-  @doc "Why there may have been messages that nobody told; `nil`: there were none. A message is told by either of its ends."
+  @doc "Why there may have been messages that were not recorded; `nil`: there were none."
   @spec unheard(Scope.t(), ends, ends) :: String.t() | nil
   def unheard(family, from, to) do
-    if told_all?(family, from) or told_all?(family, to) do
-      nil
-    else
-      silent = Enum.reject(asked(family, from, to), &told?(family, &1))
+    case Heard.doubt(family, from, to) do
+      nil ->
+        nil
 
-      "the messages of #{list(silent)} are not recorded. Watch them before: ElixirScope.watch([self(), server], spawned: true)."
+      {:late, text} ->
+        text <> "."
+
+      {:never, pids} ->
+        "the messages of #{list(pids)} are not recorded. Watch them before: ElixirScope.watch([self(), server], spawned: true)."
     end
-  end
-
-  # Without a name each process of the test may be an end.
-  defp told_all?(family, :any), do: Enum.all?(family.pids, &told?(family, &1))
-  defp told_all?(_family, []), do: false
-  defp told_all?(family, pids), do: Enum.all?(pids, &told?(family, &1))
-
-  # A process says so when it begins to be watched; of one that was made by such a one what was told shows it.
-  defp told?(family, pid) do
-    family.recording
-    |> Processes.stream(["process", "send", "receive"], numbers([pid]), 0, @forever)
-    |> Enum.any?(fn
-      %Event{kind: :process, data: data} -> is_map_key(data || %{}, :watched)
-      _message -> true
-    end)
   end
 end

@@ -281,12 +281,10 @@ defmodule ElixirScope.Case.FlowParse do
         unquote(before(step, variables)) = elixir_scope_bound
 
         if ElixirScope.Case.Flow.of?(elixir_scope_pids, unquote(pins)) do
-          Enum.find_value(elixir_scope_values, :error, fn elixir_scope_value ->
-            case unquote(step.matcher).(elixir_scope_value) do
-              {:ok, unquote({:{}, [], new})} -> {:ok, unquote(put)}
-              :error -> nil
-            end
-          end)
+          case ElixirScope.Case.Said.match(elixir_scope_values, unquote(step.matcher)) do
+            {:ok, unquote({:{}, [], new})} -> {:ok, unquote(put)}
+            :error -> :error
+          end
         else
           :error
         end

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Messaged do
   # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
   # depends on all that was on the way since the recording began, which would cost more with each test.
 
-  alias ElixirScope.Case.{Failure, Parts, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Heard, Parts, Quiet, Said, Scope}
   alias ElixirScope.{Event, Message, Native}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -68,7 +68,7 @@ defmodule ElixirScope.Case.Messaged do
       between = messages(family, ends, asked)
 
       Enum.find_value(between, {:not_yet, %{family: family, ends: ends, messages: between}}, fn message ->
-        case asked.matcher.(message.event.data.message) do
+        case message.event.data.message |> Said.all() |> Said.match(asked.matcher) do
           {:ok, bound} -> {:ok, {message, bound}}
           :error -> nil
         end
@@ -150,21 +150,27 @@ defmodule ElixirScope.Case.Messaged do
     end
   end
 
-  defp none(seen, asked) do
-    case untold(seen) do
-      [] ->
+  defp none(%{family: family, ends: ends} = seen, asked) do
+    case Heard.doubt(family, some(ends.from), some(ends.to)) do
+      {:never, pids} ->
+        not_watched(pids, seen)
+
+      doubt ->
         Failure.fail(%{
           expected: "Expected a message that matches\n\n    #{asked.text}\n\nin this test's processes.",
-          found: found(seen.messages),
-          family: seen.family,
+          found: found(seen.messages) <> late(doubt),
+          family: family,
           candidates: Enum.map(seen.messages, &shown/1),
           pattern: %{value: asked.expected}
         })
-
-      untold ->
-        not_watched(untold, seen)
     end
   end
+
+  defp some(:_), do: :any
+  defp some(pids), do: pids
+
+  defp late({:late, text}), do: "\nIt may have been there: #{text}."
+  defp late(nil), do: ""
 
   defp found([]), do: "No message between these was recorded."
   defp found([_]), do: "There is 1 message between these:"
@@ -188,61 +194,39 @@ defmodule ElixirScope.Case.Messaged do
     })
   end
 
-  defp decided(seen, asked) do
-    case {untold(seen), Scope.gaps(seen.family)} do
-      {[], []} ->
+  defp decided(%{family: family, ends: ends} = seen, asked) do
+    case {Heard.doubt(family, some(ends.from), some(ends.to)), Scope.gaps(family)} do
+      {nil, []} ->
         true
 
-      {[_ | _] = untold, _gaps} ->
-        not_watched(untold, seen)
+      {{:never, pids}, _gaps} ->
+        not_watched(pids, seen)
 
-      {[], gaps} ->
-        Failure.fail(%{
-          expected: "Expected no message that matches\n\n    #{asked.text}",
-          found:
-            "Undecided: none was recorded, but events are missing in the time of this test.\n" <>
-              Enum.map_join(gaps, "\n", &Parts.gap/1),
-          family: seen.family
-        })
+      {{:late, text}, _gaps} ->
+        undecided("none was recorded, but #{text}.", seen, asked)
+
+      {nil, gaps} ->
+        undecided(
+          "none was recorded, but events are missing in the time of this test.\n" <>
+            Enum.map_join(gaps, "\n", &Parts.gap/1),
+          seen,
+          asked
+        )
     end
   end
 
-  # Those whose messages nobody told, where that leaves the question open: a message is told by either of its ends.
-  defp untold(%{family: family, ends: ends}) do
-    cond do
-      ends.from != :_ and told_all?(family, ends.from) -> []
-      ends.to != :_ and told_all?(family, ends.to) -> []
-      ends.from != :_ or ends.to != :_ -> Enum.uniq(named_ends(ends))
-      # The test's process sends to the others and is sent by them.
-      true -> Enum.reject(family.pids -- [family.test], &told?(family, &1)) |> none_at_all(family)
-    end
+  defp undecided(why, seen, asked) do
+    Failure.fail(%{
+      expected: "Expected no message that matches\n\n    #{asked.text}",
+      found: "Undecided: " <> why,
+      family: seen.family
+    })
   end
 
-  defp named_ends(ends), do: for({_end, pids} <- ends, pids != :_, pid <- pids, do: pid)
-
-  defp none_at_all([], family), do: if(Enum.any?(family.pids, &told?(family, &1)), do: [], else: family.pids)
-  defp none_at_all(untold, _family), do: untold
-
-  defp told_all?(_family, []), do: false
-  defp told_all?(family, pids), do: Enum.all?(pids, &told?(family, &1))
-
-  # It says so when it is watched; and what was told shows it.
-  defp told?(family, pid) do
-    {:ok, process} = Server.numbers(pid)
-
-    family.recording
-    |> Processes.stream(["process", "send", "receive"], [process], 0, @forever)
-    |> Enum.any?(fn
-      %Event{kind: :process, data: %{watched: _since}} -> true
-      %Event{kind: :process} -> false
-      _message -> true
-    end)
-  end
-
-  defp not_watched(untold, seen) do
+  defp not_watched(pids, seen) do
     Failure.fail(%{
       expected:
-        "The question cannot be answered: the messages of #{Enum.map_join(Enum.take(untold, 5), ", ", &inspect/1)} are not recorded. " <>
+        "The question cannot be answered: the messages of #{Enum.map_join(Enum.take(pids, 5), ", ", &inspect/1)} are not recorded. " <>
           "Say ElixirScope.watch(pid) for one of the two ends before what is asked for happens.",
       family: seen.family
     })

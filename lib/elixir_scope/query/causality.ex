@@ -3,10 +3,10 @@ defmodule ElixirScope.Query.Causality do
   # What happened before what, and by which way. `ElixirScope.Query.Causality.Search` searches, `Causality.Steps` knows what is next to an
   # event; here questions are checked and answers made.
 
-  alias ElixirScope.{Call, Causes, Change, Cursor, Error, Event, Message, Query}
+  alias ElixirScope.{Call, Causes, Change, Cursor, Error, Event, Log, Message, Query, Span}
   alias ElixirScope.Query.{Causality, Gaps, Past, Stack}
 
-  @type place :: Event.t() | Call.t() | Message.t() | Cursor.t() | Change.t()
+  @type place :: Event.t() | Call.t() | Message.t() | Cursor.t() | Change.t() | Log.t() | Span.t()
 
   @limit 100
 
@@ -143,7 +143,10 @@ defmodule ElixirScope.Query.Causality do
   # Where something begins to have effects, or where its causes meet in it.
   defp event(past, %Event{id: id, time: time, pid: pid}, _role), do: known(past, id, time, pid)
   defp event(past, %Call{id: id, started: time, pid: pid}, _role), do: known(past, id, time, pid)
-  defp event(past, %Change{id: id, time: time, pid: pid}, _role), do: known(past, id, time, pid)
+
+  defp event(past, %module{id: id, time: time, pid: pid}, _role) when module in [Change, Log, Span],
+    do: known(past, id, time, pid)
+
   defp event(past, %Cursor{event: %Event{} = event}, role), do: event(past, event, role)
 
   defp event(past, %Message{sent: %{} = sent} = message, :effect),
@@ -161,7 +164,7 @@ defmodule ElixirScope.Query.Causality do
   defp event(_past, other, _role) do
     Error.new(
       :bad_option,
-      "expected something that happened in a process: an event, a call, a change, a message, or a cursor that stands on an event; got: " <>
+      "expected something that happened in a process: an event, a call, a change, a message, a line of the log, a span, or a cursor that stands on an event; got: " <>
         inspect(other, limit: 5, printable_limit: 50)
     )
   end

@@ -65,6 +65,9 @@ defmodule ElixirScope.Query.Cursor do
          do: {:ok, :erlang.list_to_pid(~c"<0.#{id}.#{serial}>")}
   end
 
+  # That one began before its event, which tells its end.
+  defp stand(cursor, %Span{time: time}) when time != cursor.time, do: stand(cursor, cursor.time)
+
   # On the very event, where one was given.
   defp stand(cursor, %module{id: id}) when module in [Event, Call, Mark, Log, Span] and is_integer(id) do
     case Stack.event(cursor.recording, id) do

@@ -7,7 +7,7 @@ defmodule ElixirScope.Query.Spans do
   # response of a request is sent within the router's dispatch.
 
   alias ElixirScope.{Error, Event, Framework, Frameworks, Native, Query, Span}
-  alias ElixirScope.Query.Around
+  alias ElixirScope.Query.{Around, Processes, Server}
 
   @filters [:in, :kind, :pid, :since, :until, :limit, :order, :matching]
   @ends [:stop, :exception, :error]
@@ -264,14 +264,29 @@ defmodule ElixirScope.Query.Spans do
   # Not given, or a limit has cut it.
   defp map(_other), do: %{}
 
-  # Where events are missing its end may be among them.
+  # With its process it ended too. Where events are missing its end may be among them.
   defp unended(%Span{outcome: :open} = span, recording) do
-    if Native.gaps(recording.handle, span.started, @forever) == [],
-      do: span,
-      else: %{span | outcome: :unknown}
+    case {exit_of(span, recording), Native.gaps(recording.handle, span.started, @forever)} do
+      {%Event{} = exit, []} -> exited(span, exit)
+      {nil, []} -> span
+      _missing -> %{span | outcome: :unknown}
+    end
   end
 
   defp unended(span, _recording), do: span
+
+  defp exited(span, %Event{time: time, data: data}) do
+    exception = if data, do: %{kind: :exit, reason: data.reason, stack: []}
+    %{span | outcome: :exit, finished: time, duration: max(time - span.started, 0), exception: exception}
+  end
+
+  # Of the process that began it: a pid may be given anew.
+  defp exit_of(%Span{pid: pid, time: time}, recording) do
+    with {:ok, process} <- Server.numbers(pid),
+         [exit] <- recording |> Processes.stream(["exit"], [process], time, @forever) |> Enum.take(1),
+         do: exit,
+         else: (_none -> nil)
+  end
 
   # None is an answer where spans could have been seen.
   defp answer([], recording) do

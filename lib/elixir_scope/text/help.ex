@@ -81,12 +81,20 @@ defmodule ElixirScope.Text.Help do
      [
        {"Which requests, queries and jobs were there?", "spans(kind: :request, since: {:ago, 1, :minute})"},
        {"What was logged; take me to that moment", "logs(level: :warning), at(log)"},
+       {"What led to that line; what did that span lead to?", "causes(log), effects(span)"},
        {"Record more events of :telemetry", "telemetry([[:shop, :order, :paid]])"}
      ]},
     {"Figures",
      [
        {"What was called how often, and how long did it take?", "stats(since: {:ago, 10, :second})"},
        {"Where did the time go, by stacks of calls?", "flame_graph(since: {:ago, 10, :second})"}
+     ]},
+    {"Tests",
+     [
+       {"Assert what was called, sent, changed; golden traces", "use ElixirScope.Case"},
+       {"What can be asserted?", "h ElixirScope.Assertions"},
+       {"The trace of each test that fails", "mix test --formatter ElixirScope.Formatter"},
+       {"Open a recording in IEx, also at the moment of a failure", "mix scope.open"}
      ]},
     {"Recording",
      [
@@ -104,7 +112,7 @@ defmodule ElixirScope.Text.Help do
 
   @hints [
     "server   a pid, a registered name, {:via, module, name} or \"#PID<0.123.0>\"",
-    "time     now(), {:ago, 5, :second}, a DateTime, an event, a call, a log, a cursor, the label of a mark",
+    "time     now(), {:ago, 5, :second}, a DateTime, an event, a call, a log, a span, a cursor, the label of a mark",
     "in:      every question takes in: recording, for one that open/1 opened"
   ]
 

@@ -6,6 +6,11 @@ defmodule ElixirScope.Text.Span do
 
   @doc "What came of it."
   @spec outcome(Span.t(), keyword) :: String.t()
+  def outcome(%Span{outcome: :exit, exception: nil}, _options), do: "its process ended"
+
+  def outcome(%Span{outcome: :exit, exception: %{reason: reason}}, options),
+    do: "its process ended: #{Text.short(reason, options)}"
+
   def outcome(%Span{exception: %{kind: kind, reason: reason}} = span, options) do
     raised = Text.exception(kind, reason, options)
     if span.outcome == :raised, do: raised, else: "#{term(span.outcome, options)}  #{raised}"

@@ -53,6 +53,18 @@ defmodule ElixirScope.LogsTest do
     assert inspect(cursor.event) =~ "warning: no tea left"
   end
 
+  test "a line can be asked for its causes" do
+    {:ok, _} = ElixirScope.watch(self(), kinds: [:messages])
+    send(self(), :seen)
+    assert_receive :seen
+    Shop.sell("cup", -1)
+    [log] = logs(matching: "no cup")
+    {:ok, causes} = ElixirScope.causes(log)
+    assert {causes.event.id, causes.event.kind} == {log.id, :log}
+    assert ElixirScope.happened_before?(log.call, log)
+    assert ElixirScope.happened_before?(log, log.call) == false
+  end
+
   test "filters", %{recording: recording} do
     Logger.debug("one 1")
     time = ElixirScope.now()

@@ -23,6 +23,13 @@ defmodule ElixirScope.SpansTest do
   end
 
   defp spans(filters \\ []), do: ElixirScope.spans([pid: self()] ++ filters)
+  # What has causes has them over messages too.
+  defp watched do
+    {:ok, _} = ElixirScope.watch(self(), kinds: [:messages])
+    send(self(), :seen)
+    assert_receive :seen
+  end
+
   defp told, do: Enum.to_list(ElixirScope.events(pid: self(), kind: :telemetry))
 
   test "a request of Phoenix is one span, with the route of its router and the status of its response" do
@@ -88,6 +95,55 @@ defmodule ElixirScope.SpansTest do
     assert [%{outcome: :unknown}, %{outcome: :open, duration: nil}] = spans()
     StandIn.emit([:phoenix, :endpoint, :stop], %{duration: 5}, %{conn: StandIn.conn(%{status: 200})})
     assert [%{outcome: :unknown}, %{outcome: 200}] = spans()
+  end
+
+  test "a span whose process has ended within it ended with that, where the end was recorded" do
+    begin = fn -> StandIn.emit([:phoenix, :endpoint, :start], %{}, %{conn: StandIn.conn()}) end
+
+    within = fn pid ->
+      ref = Process.monitor(pid)
+      send(pid, :go)
+      assert_receive {:DOWN, ^ref, _, _, _}
+      ElixirScope.spans(pid: pid)
+    end
+
+    work = fn ->
+      receive do
+        :go -> begin.()
+      end
+
+      exit({:shutdown, :gone})
+    end
+
+    watched = spawn(work)
+    {:ok, _} = ElixirScope.watch(watched, kinds: [:life])
+
+    assert [%Span{kind: :request, outcome: :exit, finished: finished, duration: duration} = span] =
+             within.(watched)
+
+    assert finished - span.started == duration
+    assert [%Event{time: ^finished}] = Enum.to_list(ElixirScope.events(pid: watched, kind: :exit))
+    assert %{kind: :exit, reason: {:shutdown, :gone}} = span.exception
+    assert inspect(span) =~ "its process ended: {:shutdown, :gone}"
+  end
+
+  test "what began and what was logged can be asked for its causes, and leads to its moment" do
+    watched()
+    StandIn.request(200)
+    StandIn.query(@repo)
+    [request] = spans(kind: :request)
+    assert %{event: %{id: id}} = ElixirScope.at(request)
+    assert id == request.id
+    # A query is told by its end alone; its moment is its beginning.
+    [query] = spans(kind: :query)
+    assert query.time > query.started
+    assert ElixirScope.at(query).time == query.started
+    {:ok, causes} = ElixirScope.causes(query)
+    assert {causes.event.id, causes.event.kind} == {query.id, :telemetry}
+    {:ok, effects} = ElixirScope.effects(request)
+    assert effects.event.id == request.id
+    assert ElixirScope.happened_before?(request, query)
+    assert {:ok, %ElixirScope.Causes.Way{}} = ElixirScope.causal_path(request, query)
   end
 
   test "a query has its source, rows and times, and began as long ago as it took" do
