@@ -36,7 +36,7 @@ defmodule ElixirScope.LayeringTest do
       {~w(query.ex query/*.ex query/*/*.ex events.ex history.ex cursor.ex where.ex replay.ex mark.ex),
        [:error, :trace, :native, :recorder, :instrument, :text, :capture, :frameworks]},
     case:
-      {~w(case.ex assertions.ex formatter.ex case/*.ex trace.ex trace/*.ex),
+      {~w(case.ex assertions.ex formatter.ex case/*.ex case/*/*.ex trace.ex trace/*.ex),
        [:error, :trace, :native, :query, :recorder, :text]},
     front:
       {~w(../elixir_scope.ex),

@@ -27,7 +27,7 @@ defmodule ElixirScope.Assertions do
   makes `refute_called`, `times:`, `refute_message` and `:always` undecided, which fails and says why.
   """
 
-  alias ElixirScope.Case.{CallForm, Called, Exited, FlowParse, Form, MessageForm, Messaged, StateForm, Stated}
+  alias ElixirScope.Case.{Called, Exited, Flow, Form, Messaged, Stated}
 
   @doc """
   Asserts that a function was called in this test's processes with arguments that match, and returns the
@@ -53,7 +53,7 @@ defmodule ElixirScope.Assertions do
   """
   defmacro assert_called(call, options \\ []) do
     allowed = [:times, :within, :returning, :raising]
-    {asked, variables} = CallForm.parse(call, options, allowed, __CALLER__, "assert_called")
+    {asked, variables} = Form.Call.parse(call, options, allowed, __CALLER__, "assert_called")
 
     quote do
       {elixir_scope_found, unquote(variables)} = unquote(Called).assert(unquote(asked))
@@ -73,7 +73,7 @@ defmodule ElixirScope.Assertions do
   """
   defmacro refute_called(call, options \\ []) do
     allowed = [:within, :returning, :raising]
-    {asked, _variables} = CallForm.parse(call, options, allowed, __CALLER__, "refute_called")
+    {asked, _variables} = Form.Call.parse(call, options, allowed, __CALLER__, "refute_called")
     quote(do: unquote(Called).refute(unquote(asked)))
   end
 
@@ -95,7 +95,7 @@ defmodule ElixirScope.Assertions do
   module is instrumented have states. `within: milliseconds` may be given as well.
   """
   defmacro assert_state(server, pattern, options \\ []) do
-    {asked, variables} = StateForm.parse(server, pattern, options, __CALLER__)
+    {asked, variables} = Form.State.parse(server, pattern, options, __CALLER__)
 
     quote do
       {elixir_scope_state, unquote(variables)} = unquote(Stated).assert(unquote(asked))
@@ -118,7 +118,7 @@ defmodule ElixirScope.Assertions do
   `within: milliseconds` may follow.
   """
   defmacro assert_message(route, pattern, options \\ []) do
-    {asked, variables} = MessageForm.parse(route, pattern, options, __CALLER__, "assert_message")
+    {asked, variables} = Form.Message.parse(route, pattern, options, __CALLER__, "assert_message")
 
     quote do
       {elixir_scope_message, unquote(variables)} = unquote(Messaged).assert(unquote(asked))
@@ -136,7 +136,7 @@ defmodule ElixirScope.Assertions do
       refute_message _ ~> cart, :clear
   """
   defmacro refute_message(route, pattern, options \\ []) do
-    {asked, _variables} = MessageForm.parse(route, pattern, options, __CALLER__, "refute_message")
+    {asked, _variables} = Form.Message.parse(route, pattern, options, __CALLER__, "refute_message")
     quote(do: unquote(Messaged).refute(unquote(asked)))
   end
 
@@ -150,7 +150,7 @@ defmodule ElixirScope.Assertions do
   process is, where the recording watches anything. `within: milliseconds` may follow.
   """
   defmacro assert_exited(process, pattern, options \\ []) do
-    {asked, variables} = MessageForm.exited(process, pattern, options, __CALLER__)
+    {asked, variables} = Form.Message.exited(process, pattern, options, __CALLER__)
 
     quote do
       {elixir_scope_exit, unquote(variables)} = unquote(Exited).assert(unquote(asked))
@@ -198,11 +198,11 @@ defmodule ElixirScope.Assertions do
   failure shows which steps were found with what, and what came nearest to the one that was not.
   """
   defmacro assert_flow(options \\ [], block) do
-    {block, options} = FlowParse.block(options, block, __CALLER__, "assert_flow")
-    {steps, variables} = FlowParse.parse(block, __CALLER__, "assert_flow")
+    {block, options} = Flow.Parse.block(options, block, __CALLER__, "assert_flow")
+    {steps, variables} = Flow.Parse.parse(block, __CALLER__, "assert_flow")
 
     quote do
-      {elixir_scope_flow, unquote({:{}, [], FlowParse.quiet(variables)})} =
+      {elixir_scope_flow, unquote({:{}, [], Flow.Parse.quiet(variables)})} =
         ElixirScope.Case.Flow.assert(unquote(steps), unquote(length(variables)), unquote(options))
 
       elixir_scope_flow
@@ -222,8 +222,8 @@ defmodule ElixirScope.Assertions do
       end
   """
   defmacro refute_flow(options \\ [], block) do
-    {block, options} = FlowParse.block(options, block, __CALLER__, "refute_flow")
-    {steps, variables} = FlowParse.parse(block, __CALLER__, "refute_flow")
+    {block, options} = Flow.Parse.block(options, block, __CALLER__, "refute_flow")
+    {steps, variables} = Flow.Parse.parse(block, __CALLER__, "refute_flow")
 
     quote do
       ElixirScope.Case.Flow.refute(
@@ -245,7 +245,7 @@ defmodule ElixirScope.Assertions do
   """
   defmacro assert_never(step, options \\ []) do
     options = Form.options(options, [:within], __CALLER__, "assert_never")
-    {steps, variables} = FlowParse.step(step, __CALLER__, "assert_never")
+    {steps, variables} = Flow.Parse.step(step, __CALLER__, "assert_never")
 
     quote do
       ElixirScope.Case.Flow.refute(

@@ -130,7 +130,7 @@ defmodule ElixirScope.Capture do
   any other.
   """
   def test_of(parent) do
-    with true <- is_pid(parent) and node(parent) == node() and :erlang.whereis(ExUnit.Server) != :undefined,
+    with true <- is_pid(parent) and node(parent) == node() and asked_for_tests?(),
          {:dictionary, noted} <- :erlang.process_info(parent, :dictionary),
          {_key, %{__struct__: ExUnit.Test, module: module, name: name}} <-
            :lists.keyfind(ExUnit.Runner, 1, noted) do
@@ -139,6 +139,9 @@ defmodule ElixirScope.Capture do
       _no_test -> nil
     end
   end
+
+  # The answer of another process is a message, which those that are watched show, and its dictionary may be large.
+  defp asked_for_tests?, do: :erlang.whereis(ElixirScope.Formatter) != :undefined
 
   defp noted(key, default) do
     case :erlang.get(key) do

@@ -30,7 +30,7 @@ defmodule ElixirScope.Case do
           end
         end
 
-        setup do: ElixirScope.Case.begin()
+        setup context, do: ElixirScope.Case.begin(context)
       end
 
   Without that `setup` the assertions work too. Then the test begins when its process was made, if the VM has told that (it does since OTP 27,
@@ -63,15 +63,16 @@ defmodule ElixirScope.Case do
       use ExUnit.Case, unquote(options)
       import ElixirScope.Assertions
 
-      setup do: ElixirScope.Case.begin()
+      setup context, do: ElixirScope.Case.begin(context)
     end
   end
 
   @doc """
-  Notes that a test begins, for `setup do: ElixirScope.Case.begin()` of another case template.
+  Notes that a test begins, for `setup context, do: ElixirScope.Case.begin(context)` of another case template. With the context of
+  the test its process is called by the test's name, as ExUnit does it since Elixir 1.19.
   """
-  @spec begin() :: :ok
-  def begin, do: Scope.begin()
+  @spec begin(map) :: :ok
+  def begin(context \\ %{}), do: Scope.begin(context)
 
   @doc """
   Counts a process among those of the calling test, from its first event in the test's time on, with the processes that it makes.

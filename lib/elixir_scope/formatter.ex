@@ -19,7 +19,7 @@ defmodule ElixirScope.Formatter do
 
   use GenServer
 
-  alias ElixirScope.Case.Parts
+  alias ElixirScope.Case.Failure
   alias ElixirScope.{Event, Native, Query}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -33,6 +33,8 @@ defmodule ElixirScope.Formatter do
   def init(options) do
     # What it asks and prints is no doing of the program.
     Native.own()
+    # Under this name it is known that tests are asked about (`ElixirScope.Capture.test_of/1`).
+    if Process.whereis(__MODULE__) == nil, do: Process.register(self(), __MODULE__)
     {:ok, %{inner: inner(options), since: Native.now(), failed: 0}}
   end
 
@@ -88,7 +90,7 @@ defmodule ElixirScope.Formatter do
   @doc false
   # The lines that are shown of a failing test.
   def trace(test, failures, since) do
-    Parts.guarded("its trace", fn ->
+    Failure.Parts.guarded("its trace", fn ->
       with {:ok, recording} <- Query.recording([]),
            {:ok, family} <- family(recording, test, since) do
         family
@@ -109,21 +111,21 @@ defmodule ElixirScope.Formatter do
   end
 
   # The failure of an assertion on the trace has shown the rest.
-  defp parts(family, true), do: [calls(family), Parts.exceptions(family)]
+  defp parts(family, true), do: [calls(family), Failure.Parts.exceptions(family)]
 
   defp parts(family, false) do
     [
       calls(family),
-      Parts.exceptions(family),
-      Parts.processes(family, family.until),
-      Parts.messages(family, family.until),
-      Parts.missing(family),
-      Parts.place(family, family.until)
+      Failure.Parts.exceptions(family),
+      Failure.Parts.processes(family, family.until),
+      Failure.Parts.messages(family, family.until),
+      Failure.Parts.missing(family),
+      Failure.Parts.place(family, family.until)
     ]
   end
 
   defp calls(family) do
-    with [] <- Parts.calls(family), do: ["Calls: none of its processes ran instrumented code"]
+    with [] <- Failure.Parts.calls(family), do: ["Calls: none of its processes ran instrumented code"]
   end
 
   defp reported?(failures) do

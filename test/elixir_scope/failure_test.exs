@@ -2,11 +2,11 @@ defmodule ElixirScope.FailureTest do
   # What a failed assertion shows.
   use ElixirScope.Case, async: true
 
-  alias ElixirScope.Case.{Candidates, Expected, Failure, Marked, Mismatch}
+  alias ElixirScope.Case.Failure
   alias ElixirScope.{Recorder, Text}
   alias ElixirScope.Traced.{Echo, Store}
 
-  defmacrop pattern(patterns, guard \\ true), do: Expected.quoted(patterns, guard, __CALLER__)
+  defmacrop pattern(patterns, guard \\ true), do: Failure.Expected.quoted(patterns, guard, __CALLER__)
 
   describe "what differs" do
     test "is each part that is not as the pattern says, with its path" do
@@ -54,7 +54,7 @@ defmodule ElixirScope.FailureTest do
       Echo.pair(2, %{id: 7, name: "cup"})
       calls = ElixirScope.calls(&Echo.pair/2, pid: self())
       two = 2
-      lines = Candidates.lines(calls, %{args: pattern([^two, %{id: 8, name: "cup"}])}, nil)
+      lines = Failure.Candidates.lines(calls, %{args: pattern([^two, %{id: 8, name: "cup"}])}, nil)
 
       assert [who, call, marks, difference, "", _who, other | _] = lines
       assert who =~ inspect(self())
@@ -70,14 +70,14 @@ defmodule ElixirScope.FailureTest do
       [echo] = ElixirScope.calls(&Echo.echo/1, pid: self())
       [fail] = ElixirScope.calls(&Echo.fail/1, pid: self())
 
-      lines = Candidates.lines([echo], %{args: pattern([_]), return: pattern([{:ok, 2}])}, nil)
+      lines = Failure.Candidates.lines([echo], %{args: pattern([_]), return: pattern([{:ok, 2}])}, nil)
       assert "      what it returned at {1}: expected 2, got 1" in lines
 
-      lines = Candidates.lines([fail], %{args: pattern([_]), return: pattern([:ok])}, nil)
+      lines = Failure.Candidates.lines([fail], %{args: pattern([_]), return: pattern([:ok])}, nil)
       assert "      expected it to return :ok" in lines
       assert Enum.any?(lines, &(&1 =~ "^^^^^"))
 
-      lines = Candidates.lines([fail], %{raised: pattern([%ArgumentError{message: "no"}])}, nil)
+      lines = Failure.Candidates.lines([fail], %{raised: pattern([%ArgumentError{message: "no"}])}, nil)
       assert ~s|      what it raised at .message: expected "no", got "failed: so"| in lines
     end
 
@@ -86,20 +86,26 @@ defmodule ElixirScope.FailureTest do
       for n <- 1..50, do: Echo.pair(n, large)
       calls = ElixirScope.calls(&Echo.pair/2, pid: self())
       expected = pattern([0, %{key250: 1, key400: [_], gone: 2}])
-      lines = Candidates.lines(calls, %{args: expected}, nil)
+      lines = Failure.Candidates.lines(calls, %{args: expected}, nil)
       assert length(lines) < 50
       assert List.last(lines) == "    and 45 more"
       for line <- lines, do: assert(Text.width(line) < 200, line)
     end
 
     test "with colours are not marked below: what came is green" do
-      pieces = Marked.value(%{a: 1, b: 2}, [[:b]], 80)
-      assert Marked.lines(pieces, "", false) == ["%{a: 1, b: 2}", "           ^"]
-      assert Marked.lines(pieces, "", true) == ["%{a: 1, b: \e[32m2\e[0m}"]
+      pieces = Failure.Marked.value(%{a: 1, b: 2}, [[:b]], 80)
+      assert Failure.Marked.lines(pieces, "", false) == ["%{a: 1, b: 2}", "           ^"]
+      assert Failure.Marked.lines(pieces, "", true) == ["%{a: 1, b: \e[32m2\e[0m}"]
       # A key that is not there has its mark at the end.
-      assert Marked.lines(Marked.value(%{a: 1}, [[:c]], 80), "", false) == ["%{a: 1}", "      ^"]
+      assert Failure.Marked.lines(Failure.Marked.value(%{a: 1}, [[:c]], 80), "", false) == [
+               "%{a: 1}",
+               "      ^"
+             ]
+
       # Of a long list what differs, and what stands first.
-      [line, marks] = Marked.lines(Marked.value(Enum.to_list(1..90), [[{:at, 80}]], 80), "", false)
+      [line, marks] =
+        Failure.Marked.lines(Failure.Marked.value(Enum.to_list(1..90), [[{:at, 80}]], 80), "", false)
+
       assert {line, at(line, marks)} == {"[1, 2, 3, ..., 81, ...]", "81"}
     end
   end
@@ -112,7 +118,7 @@ defmodule ElixirScope.FailureTest do
       Store.put(server, 7)
       message = report(%{server: server})
 
-      assert message =~ "Expected this"
+      assert message =~ "Failure.Expected this"
       assert message =~ ~r/^Processes of the test:\n    the test #{inspect(self())}\n    └─ /m
       assert message =~ ~r/    └─ ElixirScope.Traced.Store #{inspect(server)} +\(GenServer\)/
       assert message =~ ~r/^States of ElixirScope.Traced.Store #{inspect(server)}:\n.*init 0 .*-> 0\n/m
@@ -157,7 +163,7 @@ defmodule ElixirScope.FailureTest do
 
     test "is raised by the line of the test, not by what asks for it" do
       failure = fn ->
-        Enum.each([1], fn _ -> apply(Failure, :fail, [%{expected: "Expected this"}]) |> is_nil() end)
+        Enum.each([1], fn _ -> apply(Failure, :fail, [%{expected: "Failure.Expected this"}]) |> is_nil() end)
       end
 
       stack =
@@ -174,10 +180,10 @@ defmodule ElixirScope.FailureTest do
     test "without a recording shows what was expected" do
       error =
         assert_raise ExUnit.AssertionError, fn ->
-          Failure.fail(%{expected: "Expected this", found: "Not that"})
+          Failure.fail(%{expected: "Failure.Expected this", found: "Not that"})
         end
 
-      assert error.message == "Expected this\n\nNot that"
+      assert error.message == "Failure.Expected this\n\nNot that"
     end
   end
 
@@ -201,7 +207,7 @@ defmodule ElixirScope.FailureTest do
       pids: pids(recording)
     }
 
-    failure = Map.merge(%{expected: "Expected this", family: family}, more)
+    failure = Map.merge(%{expected: "Failure.Expected this", family: family}, more)
     assert_raise(ExUnit.AssertionError, fn -> Failure.fail(failure) end).message
   end
 
@@ -217,7 +223,8 @@ defmodule ElixirScope.FailureTest do
   end
 
   defp paths(expected, value) do
-    for %{path: path, expected: text, got: got} <- Mismatch.value(expected, value), do: {path, text, got}
+    for %{path: path, expected: text, got: got} <- Failure.Mismatch.value(expected, value),
+        do: {path, text, got}
   end
 
   # What stands above the marks.

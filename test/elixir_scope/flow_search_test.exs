@@ -2,7 +2,7 @@ defmodule ElixirScope.FlowSearchTest do
   # The search for the steps of a flow, against a model that tries every combination.
   use ExUnit.Case, async: true
 
-  alias ElixirScope.Case.FlowSearch
+  alias ElixirScope.Case.Flow
 
   # Variables of a flow in these tests.
   @variables 3
@@ -19,7 +19,7 @@ defmodule ElixirScope.FlowSearchTest do
   defp is(value), do: fn subject, bound -> if subject == value, do: {:ok, bound}, else: :error end
 
   defp run(steps, linked \\ fn _, _ -> true end, options \\ []),
-    do: FlowSearch.run(steps, {nil, nil, nil}, linked, options)
+    do: Flow.Search.run(steps, {nil, nil, nil}, linked, options)
 
   defp keys(answer), do: Enum.map(answer.matched, & &1.key)
 
@@ -76,12 +76,12 @@ defmodule ElixirScope.FlowSearchTest do
 
     [a, b] = all
 
-    assert FlowSearch.refusal(steps, 1, [a], {nil, nil, nil}, b, fn _, _ -> :unknown end) ==
+    assert Flow.Search.refusal(steps, 1, [a], {nil, nil, nil}, b, fn _, _ -> :unknown end) ==
              {:perhaps_caused, 0}
 
-    assert FlowSearch.refusal(steps, 1, [a], {nil, nil, nil}, b, fn _, _ -> false end) == {:not_caused, 0}
-    assert FlowSearch.refusal(steps, 1, [a], {nil, nil, nil}, a, fn _, _ -> true end) == :other
-    assert FlowSearch.refusal(steps, 1, [a], {nil, nil, nil}, b, fn _, _ -> true end) == nil
+    assert Flow.Search.refusal(steps, 1, [a], {nil, nil, nil}, b, fn _, _ -> false end) == {:not_caused, 0}
+    assert Flow.Search.refusal(steps, 1, [a], {nil, nil, nil}, a, fn _, _ -> true end) == :other
+    assert Flow.Search.refusal(steps, 1, [a], {nil, nil, nil}, b, fn _, _ -> true end) == nil
   end
 
   test "steps that do not depend on each other take no time that grows with their combinations" do
@@ -115,7 +115,7 @@ defmodule ElixirScope.FlowSearchTest do
 
         for lenient <- [false, true] do
           expected = model(steps, bound, linked, lenient)
-          answer = FlowSearch.run(steps, bound, linked, lenient: lenient)
+          answer = Flow.Search.run(steps, bound, linked, lenient: lenient)
 
           found =
             if answer.outcome == :found,
@@ -160,7 +160,7 @@ defmodule ElixirScope.FlowSearchTest do
       for place <- 0..(count - 1)//1, do: steps |> List.keyfind!(place, 0) |> elem(1)
     end
 
-    # As `FlowParse` makes them: what was led to is not asked for its time.
+    # As `Flow.Parse` makes them: what was led to is not asked for its time.
     defp order(:causal, place, [first | _], before) when place > first, do: {before, [place - 1]}
 
     defp order(_kind, _place, _places, before), do: {before, []}

@@ -2,10 +2,10 @@ defmodule ElixirScope.SnapshotTest do
   # Golden traces. The text is the same on all versions, whatever is watched.
   use ElixirScope.Case, async: true
 
-  alias ElixirScope.Case.{Snapshot, SnapshotTerms, SnapshotText}
+  alias ElixirScope.Case.Snapshot
   alias ElixirScope.Traced.{Echo, Store}
 
-  doctest ElixirScope.Case.SnapshotDiff
+  doctest ElixirScope.Case.Snapshot.Diff
 
   defp store(state) do
     {:ok, store} = start_supervised({Store, state}, id: make_ref())
@@ -13,7 +13,7 @@ defmodule ElixirScope.SnapshotTest do
   end
 
   defp text(trace, shown \\ [:calls, :states]) do
-    {:ok, lines} = SnapshotText.lines(trace, shown)
+    {:ok, lines} = Snapshot.Text.lines(trace, shown)
     Enum.join(lines, "\n")
   end
 
@@ -204,8 +204,8 @@ defmodule ElixirScope.SnapshotTest do
   end
 
   describe "terms" do
-    defp plain(term, names \\ %SnapshotTerms{since: 0, until: 0}),
-      do: term |> SnapshotTerms.text(names) |> elem(0)
+    defp plain(term, names \\ %Snapshot.Terms{since: 0, until: 0}),
+      do: term |> Snapshot.Terms.text(names) |> elem(0)
 
     test "are numbered as they appear, also within texts" do
       [one, other] = [self(), spawn(fn -> :ok end)]
@@ -226,7 +226,7 @@ defmodule ElixirScope.SnapshotTest do
 
     test "that are moments of the trace are one" do
       now = ElixirScope.now()
-      names = %SnapshotTerms{since: now, until: now}
+      names = %Snapshot.Terms{since: now, until: now}
       seconds = div(now, 1_000_000_000)
 
       assert plain({now, div(now, 1_000_000), seconds, DateTime.from_unix!(seconds)}, names) ==

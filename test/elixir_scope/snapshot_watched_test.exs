@@ -3,7 +3,7 @@ defmodule ElixirScope.SnapshotWatchedTest do
   use ElixirScope.Recorded, watch: false
   import ElixirScope.Assertions
 
-  alias ElixirScope.Case.{Scope, SnapshotText}
+  alias ElixirScope.Case.{Scope, Snapshot}
   alias ElixirScope.Traced.{Echo, Store}
 
   defp text do
@@ -28,7 +28,7 @@ defmodule ElixirScope.SnapshotWatchedTest do
         Supervisor.stop(supervisor)
       end)
 
-    {:ok, lines} = SnapshotText.lines(trace, [:calls, :states])
+    {:ok, lines} = Snapshot.Text.lines(trace, [:calls, :states])
     Enum.join(lines, "\n")
   end
 

@@ -5,7 +5,7 @@ defmodule ElixirScope.Case.Called do
   # A call matches, or does not, or nobody knows: its arguments were not recorded, a limit or the redaction kept a part of them out, or the
   # event of its end is missing. What nobody knows is no match, and none that can be denied.
 
-  alias ElixirScope.Case.{Failure, Parts, Quiet, Scope, Seen}
+  alias ElixirScope.Case.{Failure, Quiet, Scope, Seen}
   alias ElixirScope.Call
   alias ElixirScope.Query.FirstCut
 
@@ -226,7 +226,7 @@ defmodule ElixirScope.Case.Called do
 
   defp doubt(_unknown, lost) do
     "events are missing in the time of this test.\n" <>
-      Enum.map_join(lost, "\n", &Parts.gap/1) <> "\n" <> advice(lost)
+      Enum.map_join(lost, "\n", &Failure.Parts.gap/1) <> "\n" <> advice(lost)
   end
 
   defp count([_]), do: "1 call"

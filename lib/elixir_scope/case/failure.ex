@@ -8,13 +8,13 @@ defmodule ElixirScope.Case.Failure do
   # | `:found` | what was found instead: a text |
   # | `:family` | `%{recording:, pids:, since:, test:}` of `ElixirScope.Case.Scope`, or `nil` where nothing is recorded |
   # | `:candidates` | what comes near: calls, messages, changes, events, `{time, value}`, or texts; `{candidate, expected}` where each has its own |
-  # | `:pattern` | what candidates are held against: `%{args:, return:, raised:, value:}`, each of `ElixirScope.Case.Expected`, or missing |
+  # | `:pattern` | what candidates are held against: `%{args:, return:, raised:, value:}`, each of `ElixirScope.Case.Failure.Expected`, or missing |
   # | `:server` | whose state was asked: its history is shown |
   # | `:at` | the moment of the failure; now, if it is not said |
   #
   # The report is bounded: a part that is long is cut, a part that fails says so, and none keeps the others from being shown.
 
-  alias ElixirScope.Case.{Candidates, Parts}
+  alias ElixirScope.Case.Failure
   alias ElixirScope.Native
 
   @spec fail(map) :: no_return
@@ -26,8 +26,8 @@ defmodule ElixirScope.Case.Failure do
     parts = [
       expected,
       Map.get(failure, :found, ""),
-      Parts.guarded("candidates", fn ->
-        Candidates.lines(Map.get(failure, :candidates, []), failure[:pattern], family)
+      Failure.Parts.guarded("candidates", fn ->
+        Failure.Candidates.lines(Map.get(failure, :candidates, []), failure[:pattern], family)
       end)
       | around(family, failure)
     ]
@@ -53,11 +53,11 @@ defmodule ElixirScope.Case.Failure do
 
   defp around(family, failure) do
     [
-      Parts.missing(family),
-      if(failure[:server], do: Parts.states(family, failure.server), else: []),
-      Parts.processes(family),
-      Parts.messages(family, failure[:at] || failure.now),
-      Parts.place(family, failure[:at] || failure.now)
+      Failure.Parts.missing(family),
+      if(failure[:server], do: Failure.Parts.states(family, failure.server), else: []),
+      Failure.Parts.processes(family),
+      Failure.Parts.messages(family, failure[:at] || failure.now),
+      Failure.Parts.place(family, failure[:at] || failure.now)
     ]
   end
 

@@ -1,9 +1,9 @@
 defmodule ElixirScope.Case.Flow do
   @moduledoc false
-  # Flows against the recording: `ElixirScope.Case.FlowParse` has made the steps, `FlowCandidates` finds what each may be, `FlowSearch` which
-  # of them fit together, and `FlowFailure` says what did not.
+  # Flows against the recording: `ElixirScope.Case.Flow.Parse` has made the steps, `Flow.Candidates` finds what each may be, `Flow.Search` which
+  # of them fit together, and `Flow.Failure` says what did not.
 
-  alias ElixirScope.Case.{FlowCandidates, FlowFailure, FlowSearch, Lost, Quiet, Scope}
+  alias ElixirScope.Case.{Flow, Lost, Quiet, Scope}
   alias ElixirScope.Query.{Causality, Past}
 
   # What was read of messages while one assertion runs.
@@ -20,8 +20,8 @@ defmodule ElixirScope.Case.Flow do
   def assert(steps, variables, options) do
     case last(steps, variables, options) do
       {:ok, %{answer: answer}} -> {Enum.map(answer.matched, & &1.thing), answer.bound}
-      {_why, {:error, message}} -> FlowFailure.impossible(message)
-      {_why, seen} -> FlowFailure.not_found(seen.answer, seen.steps, seen.family, seen.linked)
+      {_why, {:error, message}} -> Flow.Failure.impossible(message)
+      {_why, seen} -> Flow.Failure.not_found(seen.answer, seen.steps, seen.family, seen.linked)
     end
   after
     Process.delete(@messages)
@@ -31,8 +31,8 @@ defmodule ElixirScope.Case.Flow do
   @spec refute([map], non_neg_integer, String.t(), keyword) :: true
   def refute(steps, variables, what, options) do
     case last(steps, variables, options) do
-      {:ok, seen} -> FlowFailure.found(what, seen.answer, seen.steps, seen.family)
-      {_why, {:error, message}} -> FlowFailure.impossible(message)
+      {:ok, seen} -> Flow.Failure.found(what, seen.answer, seen.steps, seen.family)
+      {_why, {:error, message}} -> Flow.Failure.impossible(message)
       {_why, seen} -> decided(seen, Tuple.duplicate(nil, variables), what)
     end
   after
@@ -63,15 +63,15 @@ defmodule ElixirScope.Case.Flow do
   defp decided(seen, bound, what) do
     case doubt(seen, bound) do
       nil -> true
-      reason -> FlowFailure.undecided(what, seen.steps, seen.family, reason)
+      reason -> Flow.Failure.undecided(what, seen.steps, seen.family, reason)
     end
   end
 
-  defp doubt(%{answer: %{outcome: :gave_up}}, _bound), do: FlowFailure.too_many()
+  defp doubt(%{answer: %{outcome: :gave_up}}, _bound), do: Flow.Failure.too_many()
 
   defp doubt(seen, bound) do
     Lost.text(seen.family) ||
-      Enum.find_value(seen.steps, &FlowCandidates.unseen(&1, &1.candidates, seen.family, bound)) ||
+      Enum.find_value(seen.steps, &Flow.Candidates.unseen(&1, &1.candidates, seen.family, bound)) ||
       perhaps(seen, bound)
   end
 
@@ -79,10 +79,10 @@ defmodule ElixirScope.Case.Flow do
   defp perhaps(%{answer: %{doubtful: false}}, _bound), do: nil
 
   defp perhaps(seen, bound) do
-    case FlowSearch.run(seen.steps, bound, seen.linked, lenient: true) do
+    case Flow.Search.run(seen.steps, bound, seen.linked, lenient: true) do
       %{outcome: :none} -> nil
-      %{outcome: :gave_up} -> FlowFailure.too_many()
-      %{outcome: :found} = answer -> FlowFailure.perhaps(answer, seen.steps, seen.family, seen.linked)
+      %{outcome: :gave_up} -> Flow.Failure.too_many()
+      %{outcome: :found} = answer -> Flow.Failure.perhaps(answer, seen.steps, seen.family, seen.linked)
     end
   end
 
@@ -90,7 +90,7 @@ defmodule ElixirScope.Case.Flow do
     with {:ok, family} <- Scope.family(),
          {:ok, steps} <- with_candidates(steps, family) do
       linked = linked(family)
-      answer = FlowSearch.run(steps, bound, linked)
+      answer = Flow.Search.run(steps, bound, linked)
       seen = %{answer: answer, steps: steps, family: family, linked: linked}
       if answer.outcome == :found, do: {:ok, seen}, else: {:not_yet, seen}
     else
@@ -104,7 +104,7 @@ defmodule ElixirScope.Case.Flow do
     Enum.reduce_while(steps, {:ok, [], %{}}, fn step, {:ok, done, asked} ->
       question = {step.kind, step.mfa, step.processes}
 
-      case Map.get_lazy(asked, question, fn -> FlowCandidates.of(step, family) end) do
+      case Map.get_lazy(asked, question, fn -> Flow.Candidates.of(step, family) end) do
         {:ok, candidates} = answer ->
           {:cont, {:ok, [Map.put(step, :candidates, candidates) | done], Map.put(asked, question, answer)}}
 

@@ -2,14 +2,14 @@ defmodule ElixirScope.Case.Form do
   @moduledoc false
   # What the forms of all assertions have in common: a pattern with its guard, and options.
 
-  alias ElixirScope.Case.{Expected, Pattern}
+  alias ElixirScope.Case.{Failure, Pattern}
 
   @doc "`{matcher, variables, expected, text}` of a pattern that may have a guard."
   @spec pattern(Macro.t(), Macro.Env.t()) :: {Macro.t(), Macro.t(), Macro.t(), String.t()}
   def pattern(form, caller) do
     {pattern, guard} = Pattern.guarded(form)
     {matcher, variables} = Pattern.parse(pattern, guard, caller)
-    {matcher, variables, Expected.quoted([pattern], guard, caller), Macro.to_string(form)}
+    {matcher, variables, Failure.Expected.quoted([pattern], guard, caller), Macro.to_string(form)}
   end
 
   @doc "Checks options as they are written."

@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Lost do
   @moduledoc false
   # Events that are missing in the time of a test: then nobody knows what did not happen.
 
-  alias ElixirScope.Case.Parts
+  alias ElixirScope.Case.Failure
   alias ElixirScope.Native
 
   @shown 5
@@ -21,7 +21,7 @@ defmodule ElixirScope.Case.Lost do
     gaps
     |> Enum.take(@shown)
     |> Enum.map_join("\n", fn {cause, count, from, to} ->
-      Parts.gap(%{cause: cause, count: count, from: from, to: to})
+      Failure.Parts.gap(%{cause: cause, count: count, from: from, to: to})
     end)
   end
 

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Messaged do
   # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
   # depends on all that was on the way since the recording began, which would cost more with each test.
 
-  alias ElixirScope.Case.{Failure, Heard, Parts, Quiet, Said, Scope}
+  alias ElixirScope.Case.{Failure, Heard, Quiet, Said, Scope}
   alias ElixirScope.{Event, Message, Native}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -208,7 +208,7 @@ defmodule ElixirScope.Case.Messaged do
       {nil, gaps} ->
         undecided(
           "none was recorded, but events are missing in the time of this test.\n" <>
-            Enum.map_join(gaps, "\n", &Parts.gap/1),
+            Enum.map_join(gaps, "\n", &Failure.Parts.gap/1),
           seen,
           asked
         )

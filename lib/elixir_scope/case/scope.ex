@@ -28,12 +28,18 @@ defmodule ElixirScope.Case.Scope do
         }
 
   @about :"$elixir_scope_test"
+  # Where `Process.set_label/1` of Elixir 1.17 puts it.
+  @label :"$process_label"
   @allowed :"$elixir_scope_allowed"
   @makers :"$elixir_scope_makers"
 
   @doc "Remembers that the test of the calling process begins."
-  @spec begin() :: :ok
-  def begin do
+  @spec begin(map) :: :ok
+  def begin(context \\ %{}) do
+    with %{module: module, test: name} <- context, nil <- Process.get(@label) do
+      Process.put(@label, {module, name})
+    end
+
     Process.put(@about, %{test: self(), since: Native.now()})
     :ok
   end

@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Snapshot do
   @moduledoc false
   # A trace against the text of an earlier one that somebody has looked at.
 
-  alias ElixirScope.Case.{Failure, Lost, SnapshotDiff, SnapshotText}
+  alias ElixirScope.Case.{Failure, Lost, Snapshot}
   alias ElixirScope.Trace
 
   @variable "ELIXIR_SCOPE_UPDATE"
@@ -61,7 +61,7 @@ defmodule ElixirScope.Case.Snapshot do
   end
 
   defp text(trace, shown) do
-    case SnapshotText.lines(trace, shown) do
+    case Snapshot.Text.lines(trace, shown) do
       {:ok, lines} ->
         Enum.join(lines, "\n") <> "\n"
 
@@ -91,7 +91,7 @@ defmodule ElixirScope.Case.Snapshot do
 
   defp compare(golden, text, file, trace) do
     # A checkout may have written other ends of lines.
-    case SnapshotDiff.lines(String.split(golden, ~r/\r?\n/), String.split(text, "\n")) do
+    case Snapshot.Diff.lines(String.split(golden, ~r/\r?\n/), String.split(text, "\n")) do
       [] ->
         true
 

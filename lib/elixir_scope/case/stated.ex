@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Stated do
   @moduledoc false
   # `assert_state` when a test runs.
 
-  alias ElixirScope.Case.{Failure, Living, Parts, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Living, Quiet, Scope}
   alias ElixirScope.{Error, Event, Native, Query}
   alias ElixirScope.Query.{FirstCut, Server, States}
 
@@ -189,7 +189,7 @@ defmodule ElixirScope.Case.Stated do
             "Expected all states of a server to match\n\n    #{asked.text}, :always\n\nsince the test began.",
           found:
             "Undecided: all of #{count(states)} that are known do, but events are missing in the time of this test.\n" <>
-              Enum.map_join(gaps, "\n", &Parts.gap/1),
+              Enum.map_join(gaps, "\n", &Failure.Parts.gap/1),
           family: family,
           server: pid(family, asked.server)
         })
@@ -222,8 +222,11 @@ defmodule ElixirScope.Case.Stated do
 
   defp lost(family) do
     case Scope.gaps(family) do
-      [] -> ":"
-      gaps -> ", but events are missing, so one may have:\n" <> Enum.map_join(gaps, "\n", &Parts.gap/1)
+      [] ->
+        ":"
+
+      gaps ->
+        ", but events are missing, so one may have:\n" <> Enum.map_join(gaps, "\n", &Failure.Parts.gap/1)
     end
   end
 end

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.Keep do
+defmodule ElixirScope.Case.Failure.Keep do
   @moduledoc false
   # A recording that a failed test has named is kept for a day: the store passes over folders with this file, whose age says since when
   # (`native/store/src/run.rs`).

@@ -1,10 +1,10 @@
-defmodule ElixirScope.Case.Parts do
+defmodule ElixirScope.Case.Failure.Parts do
   @moduledoc false
   # What a report shows of a test besides what was asserted: its processes, their messages and calls, states, what is missing, and how to
   # look further. Each part is lines, bounded in number and width, and costs what is shown, not what is recorded.
 
   alias ElixirScope.{Call, Event, Message, Native, Query, Text}
-  alias ElixirScope.Case.Keep
+  alias ElixirScope.Case.Failure
   alias ElixirScope.Query.{History, Processes, Sequence, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -378,7 +378,7 @@ defmodule ElixirScope.Case.Parts do
 
   def place(%{recording: %{live?: true} = recording} = family, time) do
     guarded("where the recording is", fn ->
-      :ok = Keep.failed(recording)
+      :ok = Failure.Keep.failed(recording)
       label = label(recording, family.test)
       path = Path.relative_to_cwd(recording.path)
       at = if Query.Mark.set(label, marked(recording, time)) == :ok, do: " --at \"#{label}\"", else: ""

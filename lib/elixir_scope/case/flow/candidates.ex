@@ -1,9 +1,9 @@
-defmodule ElixirScope.Case.FlowCandidates do
+defmodule ElixirScope.Case.Flow.Candidates do
   @moduledoc false
-  # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.FlowSearch` takes
+  # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.Flow.Search` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.{FlowMessages, Said, Scope, Seen}
+  alias ElixirScope.Case.{Flow, Said, Scope, Seen}
   alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
   alias ElixirScope.Query.{FirstCut, Messages, Processes}
 
@@ -62,7 +62,7 @@ defmodule ElixirScope.Case.FlowCandidates do
   defp candidates(%{kind: :message, processes: [from, to]}, family) do
     with {:ok, from} <- named(from, family),
          {:ok, to} <- named(to, family),
-         {:ok, messages} <- FlowMessages.between(family, from, to) do
+         {:ok, messages} <- Flow.Messages.between(family, from, to) do
       {:ok, Enum.map(messages, &of_message/1)}
     end
   end
@@ -163,7 +163,7 @@ defmodule ElixirScope.Case.FlowCandidates do
 
   defp events(kind, process, family) do
     with {:ok, pids} <- named(process, family) do
-      processes = if pids == :any, do: family.processes, else: FlowMessages.numbers(pids)
+      processes = if pids == :any, do: family.processes, else: Flow.Messages.numbers(pids)
 
       {:ok,
        if(processes == [],
@@ -207,7 +207,7 @@ defmodule ElixirScope.Case.FlowCandidates do
 
       step.kind == :message ->
         [from, to] = for {:ok, pids} <- Enum.map(step.processes, &named(&1, family)), do: pids
-        FlowMessages.unheard(family, from, to)
+        Flow.Messages.unheard(family, from, to)
 
       step.kind == :exited ->
         unwatched(step.processes, family)
@@ -247,7 +247,7 @@ defmodule ElixirScope.Case.FlowCandidates do
 
   defp told?(recording, pid) do
     recording
-    |> Processes.stream(["spawned", "exit"], FlowMessages.numbers([pid]), 0, @forever)
+    |> Processes.stream(["spawned", "exit"], Flow.Messages.numbers([pid]), 0, @forever)
     |> Enum.any?()
   end
 end

@@ -1,8 +1,8 @@
-defmodule ElixirScope.Case.FlowFailure do
+defmodule ElixirScope.Case.Flow.Failure do
   @moduledoc false
   # What a flow that was not as expected says: how far it came, which step was not found, and what came nearest to that one.
 
-  alias ElixirScope.Case.{Failure, FlowSearch}
+  alias ElixirScope.Case.{Failure, Flow}
   alias ElixirScope.{Call, Event, Message, Query, Text}
   alias ElixirScope.Text.Sentence
 
@@ -10,7 +10,7 @@ defmodule ElixirScope.Case.FlowFailure do
   @looked 200
   @width 60
 
-  @spec not_found(FlowSearch.answer(), [map], map, function) :: no_return
+  @spec not_found(Flow.Search.answer(), [map], map, function) :: no_return
   def not_found(answer, steps, family, linked) do
     number = length(answer.matched)
     refused = refused(steps, number, answer, linked)
@@ -37,7 +37,7 @@ defmodule ElixirScope.Case.FlowFailure do
   defp came_to(1, _count), do: "Step 1 was found, step 2 behind it was not."
   defp came_to(number, _count), do: "Steps 1 to #{number} were found, step #{number + 1} with them was not."
 
-  @spec found(String.t(), FlowSearch.answer(), [map], map) :: no_return
+  @spec found(String.t(), Flow.Search.answer(), [map], map) :: no_return
   def found(what, answer, steps, family) do
     found = ["It was recorded:", "", listed(steps, answer.matched, family)]
     fail("Expected #{what} in the processes of this test:", steps, found, family)
@@ -64,7 +64,7 @@ defmodule ElixirScope.Case.FlowFailure do
         "pin what is known, and put steps with few matches first."
 
   @doc "Of a flow that is there if something unknown is so."
-  @spec perhaps(FlowSearch.answer(), [map], map, function) :: String.t()
+  @spec perhaps(Flow.Search.answer(), [map], map, function) :: String.t()
   def perhaps(answer, steps, family, linked) do
     by_place = List.to_tuple(answer.matched)
 
@@ -164,7 +164,7 @@ defmodule ElixirScope.Case.FlowFailure do
   # The newest candidates of the step that was not found, and why each is none.
   defp refused(steps, number, answer, linked) do
     for candidate <- Enum.take(Enum.at(steps, number).candidates, -@looked),
-        refusal = FlowSearch.refusal(steps, number, answer.matched, answer.bound, candidate, linked),
+        refusal = Flow.Search.refusal(steps, number, answer.matched, answer.bound, candidate, linked),
         do: {candidate, refusal}
   end
 

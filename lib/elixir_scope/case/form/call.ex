@@ -1,9 +1,9 @@
-defmodule ElixirScope.Case.CallForm do
+defmodule ElixirScope.Case.Form.Call do
   @moduledoc false
   # Calls as assertions write them, `Mod.fun(pattern) when guard` and options, to what `ElixirScope.Case.Called` is given. What is wrong
   # with them is said when the test is compiled.
 
-  alias ElixirScope.Case.{Expected, Form, Pattern, Seen}
+  alias ElixirScope.Case.{Failure, Form, Pattern, Seen}
 
   @typedoc "The forms of what is asked for, and of the variables that a match binds."
   @type t :: {asked :: Macro.t(), variables :: Macro.t()}
@@ -26,7 +26,7 @@ defmodule ElixirScope.Case.CallForm do
           possible: unquote(Enum.map(patterns, &Pattern.test/1)),
           outcome: unquote(Pattern.test(outcome)),
           bare?: unquote(both(guard, ends_with) == true and Enum.all?(patterns, &bare?/1)),
-          pattern: %{unquote_splicing([args: Expected.quoted(patterns, guard, caller)] ++ ending)},
+          pattern: %{unquote_splicing([args: Failure.Expected.quoted(patterns, guard, caller)] ++ ending)},
           text: unquote(text(form, options)),
           times: unquote(options[:times]),
           within: unquote(options[:within])
@@ -79,12 +79,12 @@ defmodule ElixirScope.Case.CallForm do
     case {Keyword.fetch(options, :returning), Keyword.fetch(options, :raising)} do
       {{:ok, form}, _} ->
         {pattern, guard} = Pattern.guarded(form)
-        {{:returned, pattern}, guard, [return: Expected.quoted([pattern], guard, caller)]}
+        {{:returned, pattern}, guard, [return: Failure.Expected.quoted([pattern], guard, caller)]}
 
       {_, {:ok, form}} ->
         {pattern, guard} = Pattern.guarded(form)
         pattern = exception(pattern)
-        {{:raised, pattern}, guard, [raised: Expected.quoted([pattern], guard, caller)]}
+        {{:raised, pattern}, guard, [raised: Failure.Expected.quoted([pattern], guard, caller)]}
 
       _neither ->
         {quote(do: _), true, []}

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.Marked do
+defmodule ElixirScope.Case.Failure.Marked do
   @moduledoc false
   # A value as text of which some parts are marked. Parts that are not marked are shortened; what is marked is shown even if much stands
   # before it.

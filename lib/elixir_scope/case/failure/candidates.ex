@@ -1,9 +1,9 @@
-defmodule ElixirScope.Case.Candidates do
+defmodule ElixirScope.Case.Failure.Candidates do
   @moduledoc false
   # What was recorded and comes near to what was expected, the nearest first: two lines each, and one for each part that differs.
 
   alias ElixirScope.{Call, Change, Event, Message, Path, Text}
-  alias ElixirScope.Case.{Marked, Mismatch, Parts, Said}
+  alias ElixirScope.Case.{Failure, Said}
 
   @shown 5
   # So many are held against the pattern, the newest.
@@ -50,13 +50,15 @@ defmodule ElixirScope.Case.Candidates do
   defp held(candidate, pattern, _which), do: {candidate, differences(candidate, pattern)}
 
   defp differences(%Call{} = call, pattern) do
-    in_args = if pattern[:args] && call.args, do: Mismatch.arguments(pattern.args, call.args), else: []
+    in_args =
+      if pattern[:args] && call.args, do: Failure.Mismatch.arguments(pattern.args, call.args), else: []
+
     in_args ++ ending(call, pattern)
   end
 
   defp differences(candidate, %{value: expected}) do
     case value(candidate) do
-      {:ok, value} -> Mismatch.value(expected, value)
+      {:ok, value} -> Failure.Mismatch.value(expected, value)
       :none -> []
     end
   end
@@ -64,12 +66,12 @@ defmodule ElixirScope.Case.Candidates do
   defp differences(_candidate, _pattern), do: []
 
   defp ending(%{outcome: :returned} = call, %{return: expected}),
-    do: beneath(Mismatch.value(expected, call.return), :return)
+    do: beneath(Failure.Mismatch.value(expected, call.return), :return)
 
   # An error of the VM is known by its reason and as an exception.
   defp ending(%{outcome: :raised, exception: %{kind: kind, reason: reason, stack: stack}}, %{raised: expected}) do
     [reason, Exception.normalize(kind, reason, stack || [])]
-    |> Enum.map(&Mismatch.value(expected, &1))
+    |> Enum.map(&Failure.Mismatch.value(expected, &1))
     |> Enum.min_by(&distance/1)
     |> beneath(:raised)
   end
@@ -81,7 +83,13 @@ defmodule ElixirScope.Case.Candidates do
   defp beneath(differences, step), do: for(one <- differences, do: %{one | path: [step | one.path]})
 
   defp otherwise(_call, %{patterns: [pattern], pins: pins}, what),
-    do: [%Mismatch{path: [:ending], expected: "#{what} #{Mismatch.text(pattern, pins)}", got: :none}]
+    do: [
+      %Failure.Mismatch{
+        path: [:ending],
+        expected: "#{what} #{Failure.Mismatch.text(pattern, pins)}",
+        got: :none
+      }
+    ]
 
   defp value({_time, value}), do: {:ok, value}
   defp value(%Change{state: state}), do: {:ok, state}
@@ -110,15 +118,16 @@ defmodule ElixirScope.Case.Candidates do
   defp who({_time, _value}, _family), do: ""
 
   defp who(%Message{to: nil} = message, family),
-    do: "#{Parts.name(family, message.from, Message.time(message))} -> #{Text.Message.to(message, nil)}"
+    do:
+      "#{Failure.Parts.name(family, message.from, Message.time(message))} -> #{Text.Message.to(message, nil)}"
 
   defp who(%Message{} = message, family) do
     time = Message.time(message)
-    "#{Parts.name(family, message.from, time)} -> #{Parts.name(family, message.to, time)}"
+    "#{Failure.Parts.name(family, message.from, time)} -> #{Failure.Parts.name(family, message.to, time)}"
   end
 
-  defp who(%Call{pid: pid, started: time}, family), do: Parts.name(family, pid, time)
-  defp who(%{pid: pid, time: time}, family), do: Parts.name(family, pid, time)
+  defp who(%Call{pid: pid, started: time}, family), do: Failure.Parts.name(family, pid, time)
+  defp who(%{pid: pid, time: time}, family), do: Failure.Parts.name(family, pid, time)
 
   # The outcome goes on a line of its own where the call is long, or where a part of it is marked.
   defp shown(%Call{} = call, differences, colors?) do
@@ -126,17 +135,19 @@ defmodule ElixirScope.Case.Candidates do
     ended = ended(call, differences)
     line = called ++ [{" ", false}] ++ ended
 
-    if line |> Marked.plain() |> Text.width() <= @width,
-      do: Marked.lines(line, @indent <> "  ", colors?),
-      else: Marked.lines(called, @indent <> "  ", colors?) ++ Marked.lines(ended, @indent <> "  ", colors?)
+    if line |> Failure.Marked.plain() |> Text.width() <= @width,
+      do: Failure.Marked.lines(line, @indent <> "  ", colors?),
+      else:
+        Failure.Marked.lines(called, @indent <> "  ", colors?) ++
+          Failure.Marked.lines(ended, @indent <> "  ", colors?)
   end
 
   defp shown(candidate, differences, colors?) do
     case value(candidate) do
       {:ok, value} ->
         value
-        |> Marked.value(Enum.map(differences, & &1.path), @width)
-        |> Marked.lines(@indent <> "  ", colors?)
+        |> Failure.Marked.value(Enum.map(differences, & &1.path), @width)
+        |> Failure.Marked.lines(@indent <> "  ", colors?)
 
       :none ->
         [@indent <> "  " <> Text.short(candidate, width: @width)]
@@ -146,10 +157,10 @@ defmodule ElixirScope.Case.Candidates do
   defp called(%{args: nil, mfa: {module, function, _}}, _paths),
     do: [{"#{inspect(module)}.#{function}(arguments not recorded)", false}]
 
-  defp called(%{args: args, mfa: mfa}, paths), do: Marked.call(mfa, args, paths, @width)
+  defp called(%{args: args, mfa: mfa}, paths), do: Failure.Marked.call(mfa, args, paths, @width)
 
   defp ended(%{outcome: :returned, return: return}, differences),
-    do: [{"-> ", false} | Marked.value(return, inner(differences, :return), div(@width, 2))]
+    do: [{"-> ", false} | Failure.Marked.value(return, inner(differences, :return), div(@width, 2))]
 
   defp ended(%{outcome: :raised, exception: %{kind: kind, reason: reason, stack: stack}}, differences) do
     marked? = inner(differences, :raised) != [] or Enum.any?(differences, &(&1.path == [:ending]))
@@ -164,10 +175,10 @@ defmodule ElixirScope.Case.Candidates do
   defp difference(more, _colors?) when is_integer(more),
     do: @indent <> "  and #{more} more that #{if more == 1, do: "differs", else: "differ"}"
 
-  defp difference(%Mismatch{path: [:ending], expected: expected}, _colors?),
+  defp difference(%Failure.Mismatch{path: [:ending], expected: expected}, _colors?),
     do: @indent <> "  expected it #{expected}"
 
-  defp difference(%Mismatch{path: path, expected: expected, got: got}, colors?) do
+  defp difference(%Failure.Mismatch{path: path, expected: expected, got: got}, colors?) do
     @indent <>
       "  #{place(path)}expected #{Text.paint(expected, :red, color: colors?)}#{got(got, colors?)}"
   end

@@ -1,8 +1,8 @@
-defmodule ElixirScope.Case.FlowParse do
+defmodule ElixirScope.Case.Flow.Parse do
   @moduledoc false
   # Steps of a flow as tests write them, to the steps that `ElixirScope.Case.Flow` runs. What is wrong is said when the test is compiled.
 
-  alias ElixirScope.Case.{CallForm, Expected, Form, Pattern}
+  alias ElixirScope.Case.{Failure, Form, Pattern}
 
   @forms "Mod.fun(args), returned(Mod.fun(args), pattern), raised(Mod.fun(args), pattern), message(from ~> to, pattern), " <>
            "state(server, pattern), exited(pid, pattern), each with `when guard` if need be, any_order do ... end, " <>
@@ -83,7 +83,7 @@ defmodule ElixirScope.Case.FlowParse do
 
   defp about_what({kind, _, [call, pattern]}, about) when kind in [:returned, :raised] do
     %{kind: :call, mfa: mfa, pattern: args} = about_what(call, about)
-    pattern = if kind == :raised, do: CallForm.exception(pattern), else: pattern
+    pattern = if kind == :raised, do: Form.Call.exception(pattern), else: pattern
     %{kind: kind, mfa: mfa, processes: [], pattern: {args, pattern}}
   end
 
@@ -94,7 +94,7 @@ defmodule ElixirScope.Case.FlowParse do
     do: %{kind: kind, mfa: nil, processes: [process], pattern: pattern}
 
   defp about_what({{:., _, [module, function]}, _, args}, about) when is_atom(function) do
-    CallForm.refuse_unseen(module, function, length(args), about.caller, about.macro)
+    Form.Call.refuse_unseen(module, function, length(args), about.caller, about.macro)
     mfa = quote do: {unquote(module), unquote(function), unquote(length(args))}
     %{kind: :call, mfa: mfa, processes: [], pattern: args}
   end
@@ -155,23 +155,23 @@ defmodule ElixirScope.Case.FlowParse do
     {Map.put(step, :expected, expected(step, about.caller)), earlier ++ new}
   end
 
-  # What a failure holds candidates against, see `ElixirScope.Case.Candidates`.
+  # What a failure holds candidates against, see `ElixirScope.Case.Failure.Candidates`.
   defp expected(%{kind: :call} = step, caller),
-    do: quote(do: %{args: unquote(Expected.quoted(step.pattern, step.guard, caller))})
+    do: quote(do: %{args: unquote(Failure.Expected.quoted(step.pattern, step.guard, caller))})
 
   defp expected(%{kind: kind, pattern: {args, ending}} = step, caller) when kind in [:returned, :raised] do
     key = if kind == :returned, do: :return, else: :raised
 
     quote do
       %{
-        :args => unquote(Expected.quoted(args, step.guard, caller)),
-        unquote(key) => unquote(Expected.quoted([ending], nil, caller))
+        :args => unquote(Failure.Expected.quoted(args, step.guard, caller)),
+        unquote(key) => unquote(Failure.Expected.quoted([ending], nil, caller))
       }
     end
   end
 
   defp expected(step, caller),
-    do: quote(do: %{value: unquote(Expected.quoted([step.pattern], step.guard, caller))})
+    do: quote(do: %{value: unquote(Failure.Expected.quoted([step.pattern], step.guard, caller))})
 
   # Pins, all of the guard, and sizes in binaries.
   defp looked_at(step) do

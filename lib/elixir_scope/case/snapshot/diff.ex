@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.SnapshotDiff do
+defmodule ElixirScope.Case.Snapshot.Diff do
   @moduledoc false
   # Two texts by their lines, as `diff -u` shows them.
 
@@ -8,9 +8,9 @@ defmodule ElixirScope.Case.SnapshotDiff do
   @doc """
   The lines that differ, with some around them.
 
-      iex> ElixirScope.Case.SnapshotDiff.lines(~w(a b c), ~w(a x c))
+      iex> ElixirScope.Case.Snapshot.Diff.lines(~w(a b c), ~w(a x c))
       ["  a", "- b", "+ x", "  c"]
-      iex> ElixirScope.Case.SnapshotDiff.lines(~w(a b), ~w(a b))
+      iex> ElixirScope.Case.Snapshot.Diff.lines(~w(a b), ~w(a b))
       []
   """
   @spec lines([String.t()], [String.t()]) :: [String.t()]

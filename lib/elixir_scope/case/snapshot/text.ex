@@ -1,9 +1,9 @@
-defmodule ElixirScope.Case.SnapshotText do
+defmodule ElixirScope.Case.Snapshot.Text do
   @moduledoc false
   # A trace as text that is the same in each run: a section for each process, in the order of who made whom, with its calls and states
   # in its own order. What two processes do at once stands in two sections, so who was first does not show.
 
-  alias ElixirScope.Case.SnapshotTerms
+  alias ElixirScope.Case.Snapshot
   alias ElixirScope.{Call, Event, Message, Native, Query, Trace}
   alias ElixirScope.Trace.Lineage
 
@@ -31,8 +31,8 @@ defmodule ElixirScope.Case.SnapshotText do
   # Numbers first, so that they are those of the sections.
   defp sections(trace, by_pid) do
     pids = trace.recording |> Lineage.parents(Map.keys(by_pid)) |> Lineage.in_order(trace.test)
-    names = %SnapshotTerms{since: trace.since, until: trace.until}
-    names = Enum.reduce(pids, names, fn pid, names -> names |> SnapshotTerms.number(pid) |> elem(1) end)
+    names = %Snapshot.Terms{since: trace.since, until: trace.until}
+    names = Enum.reduce(pids, names, fn pid, names -> names |> Snapshot.Terms.number(pid) |> elem(1) end)
 
     {sections, _names} =
       Enum.map_reduce(pids, names, fn pid, names ->
@@ -45,15 +45,15 @@ defmodule ElixirScope.Case.SnapshotText do
   end
 
   defp head(%{test: pid}, pid, names) do
-    {number, names} = SnapshotTerms.number(names, pid)
+    {number, names} = Snapshot.Terms.number(names, pid)
     {"== #{number} the test", names}
   end
 
   # What the process said of itself: the VM tells more, but only where it is asked.
   defp head(trace, pid, names) do
-    {number, names} = SnapshotTerms.number(names, pid)
+    {number, names} = Snapshot.Terms.number(names, pid)
     who = trace.recording |> Lineage.told(pid) |> Enum.find_value("", &called/1)
-    {text, names} = SnapshotTerms.plain(who, names)
+    {text, names} = Snapshot.Terms.plain(who, names)
     {String.trim_trailing("== #{number} #{text}"), names}
   end
 
@@ -158,18 +158,18 @@ defmodule ElixirScope.Case.SnapshotText do
     do: {indented("state that cannot be told", length(open)), {names, open}}
 
   defp line(%{kind: :state, about: data}, {names, open}) do
-    {text, names} = SnapshotTerms.text(data.state, names)
+    {text, names} = Snapshot.Terms.text(data.state, names)
     {indented("state #{hanging(text, 6)}", length(open)), {names, open}}
   end
 
   defp line(%{kind: :message, about: message}, {names, open}) do
-    {to, names} = SnapshotTerms.text(message.to || message.target, names)
-    {text, names} = SnapshotTerms.text(message.content, names)
+    {to, names} = Snapshot.Terms.text(message.to || message.target, names)
+    {text, names} = Snapshot.Terms.text(message.content, names)
     {indented("sends #{to} #{hanging(text, 6)}", length(open)), {names, open}}
   end
 
   defp line(%{kind: :exit, about: data}, {names, open}) do
-    {text, names} = SnapshotTerms.text(data && data.reason, names)
+    {text, names} = Snapshot.Terms.text(data && data.reason, names)
     {indented("exits #{hanging(text, 6)}", length(open)), {names, open}}
   end
 
@@ -179,7 +179,7 @@ defmodule ElixirScope.Case.SnapshotText do
   defp called(%{args: nil} = call, names), do: {ElixirScope.Text.mfa(call.mfa), names}
 
   defp called(%{mfa: {module, function, arity}} = call, names) do
-    {args, names} = Enum.map_reduce(call.args, names, &SnapshotTerms.text/2)
+    {args, names} = Enum.map_reduce(call.args, names, &Snapshot.Terms.text/2)
     args = Enum.map_join(args, ", ", &hanging(&1, 2))
 
     if Atom.to_string(function) =~ ~r/\/\d+-fn-\d+/,
@@ -190,12 +190,12 @@ defmodule ElixirScope.Case.SnapshotText do
   end
 
   defp ending(%{outcome: :returned, return: value}, names) do
-    {text, names} = SnapshotTerms.text(value, names)
+    {text, names} = Snapshot.Terms.text(value, names)
     {" -> " <> hanging(text, 3), names}
   end
 
   defp ending(%{outcome: :raised, exception: %{kind: kind, reason: reason}}, names) do
-    {text, names} = SnapshotTerms.text(reason, names)
+    {text, names} = Snapshot.Terms.text(reason, names)
     {" #{raises(kind)} #{hanging(text, 2)}", names}
   end
 

@@ -1,9 +1,9 @@
-defmodule ElixirScope.Case.Mismatch do
+defmodule ElixirScope.Case.Failure.Mismatch do
   @moduledoc false
   # Where a value is not what a pattern asks for: the paths to the parts that differ, each with what was expected there.
   # Steps of paths are those of `ElixirScope.Path`, and `{:arg, n}` in front for the n-th argument of a call.
 
-  alias ElixirScope.Case.Expected
+  alias ElixirScope.Case.Failure
   alias ElixirScope.Text
 
   @enforce_keys [:path, :expected, :got]
@@ -17,7 +17,7 @@ defmodule ElixirScope.Case.Mismatch do
   @width 60
 
   @doc "What differs between the arguments of a call and their patterns."
-  @spec arguments(Expected.t(), [term]) :: [t]
+  @spec arguments(Failure.Expected.t(), [term]) :: [t]
   def arguments(%{patterns: patterns, pins: pins}, args) when length(patterns) == length(args) do
     patterns
     |> Enum.zip(args)
@@ -29,12 +29,12 @@ defmodule ElixirScope.Case.Mismatch do
     do: [%__MODULE__{path: [], expected: "#{length(patterns)} arguments", got: {:ok, args}}]
 
   @doc "What differs between one value and its pattern."
-  @spec value(Expected.t(), term) :: [t]
+  @spec value(Failure.Expected.t(), term) :: [t]
   def value(%{patterns: [pattern], pins: pins}, value), do: walk(pattern, value, [], pins)
 
   # Paths grow at their front.
   defp walk({:^, _, [variable]}, value, path, pins) do
-    case Map.fetch(pins, Expected.key(variable)) do
+    case Map.fetch(pins, Failure.Expected.key(variable)) do
       {:ok, ^value} -> []
       {:ok, pinned} -> differs(path, Text.short(pinned, width: @width), value)
       :error -> []
@@ -117,7 +117,7 @@ defmodule ElixirScope.Case.Mismatch do
   end
 
   defp key({:^, _, [variable]}, pins) do
-    with :error <- Map.fetch(pins, Expected.key(variable)), do: :unknown
+    with :error <- Map.fetch(pins, Failure.Expected.key(variable)), do: :unknown
   end
 
   defp key({:-, _, [number]}, _pins) when is_number(number), do: {:ok, -number}
@@ -195,7 +195,7 @@ defmodule ElixirScope.Case.Mismatch do
     name = :"pin#{length(bound)}"
 
     {{:^, meta, [Macro.var(name, __MODULE__)]},
-     [{{name, __MODULE__}, Map.get(pins, Expected.key(variable))} | bound]}
+     [{{name, __MODULE__}, Map.get(pins, Failure.Expected.key(variable))} | bound]}
   end
 
   defp bind(form, bound, _pins), do: {form, bound}
@@ -205,7 +205,7 @@ defmodule ElixirScope.Case.Mismatch do
   def text(pattern, pins) do
     pattern
     |> Macro.prewalk(fn
-      {:^, _, [variable]} = pin -> pinned(pin, Map.fetch(pins, Expected.key(variable)))
+      {:^, _, [variable]} = pin -> pinned(pin, Map.fetch(pins, Failure.Expected.key(variable)))
       form -> form
     end)
     |> Macro.to_string()

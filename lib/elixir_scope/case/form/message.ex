@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.MessageForm do
+defmodule ElixirScope.Case.Form.Message do
   @moduledoc false
   # `assert_message` and `assert_exited` as they are written, to what `ElixirScope.Case.Messaged` and `ElixirScope.Case.Exited` are given.
 

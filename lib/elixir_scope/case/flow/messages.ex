@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.FlowMessages do
+defmodule ElixirScope.Case.Flow.Messages do
   @moduledoc false
   # Messages of the test's time between processes, one each: the event of its sending, or where that was not seen of its delivery. They are made of
   # the events of these processes and this time alone, so they cost no more after many tests.

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.StateForm do
+defmodule ElixirScope.Case.Form.State do
   @moduledoc false
   # `assert_state` as it is written, to what `ElixirScope.Case.Stated` is given.
 

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.SnapshotTerms do
+defmodule ElixirScope.Case.Snapshot.Terms do
   @moduledoc false
   # Terms as text that is the same in each run: pids, references and ports are numbered in the order in which they appear, functions are
   # called after where they stand, and moments of the time of the trace are one. Also within texts, where somebody has inspected them.

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.FlowSearch do
+defmodule ElixirScope.Case.Flow.Search do
   @moduledoc false
   # Which candidate each step of a flow is, so that all fit together: an exact search, by backtracking.
   #

@@ -1,4 +1,4 @@
-defmodule ElixirScope.Case.Expected do
+defmodule ElixirScope.Case.Failure.Expected do
   @moduledoc false
   # Patterns of an assertion as data, for its failure: a matcher only says that something does not match, and people want to know where.
   # A map of `patterns` (their forms, with aliases and attributes resolved), `guard` (its text) and `pins` (the values of pinned variables).
