@@ -205,6 +205,7 @@ defmodule ElixirScope.AssertStateTest do
       {:ok, _} = ElixirScope.watch(stock)
       Stock.take(stock, 2)
       refute_message _ ~> stock, {:take, 1}
+      refute_message _ ~> :a_name_that_nobody_has, _
       :ok = ElixirScope.unwatch(stock)
       Stock.take(stock, 1)
       assert_state stock, %{count: 2}

@@ -3,7 +3,8 @@ defmodule ElixirScope.Case.Heard do
   # Whether all messages of a test's time between two ends would have been recorded: they are told by either end, while that is watched.
   #
   # A process that is watched only from some time of the test on was not heard before. That leaves a question open where it was at work by then.
-  # Recorded calls show that, and messages that were waiting for it; one of which no call is recorded at all may always have been. Of the test's own process only recorded calls count: what else it did is in the test.
+  # Recorded calls show that, and messages that were waiting for it; one of which no call is recorded at all may always have been.
+  # Of the test's own process only recorded calls count: what else it did is in the test.
 
   alias ElixirScope.{Call, Event, Native, Text}
   alias ElixirScope.Case.Scope
@@ -42,7 +43,7 @@ defmodule ElixirScope.Case.Heard do
   defp because(unheard) do
     case for({pid, %{} = hole} <- unheard, do: {pid, hole}) do
       [] ->
-        {:never, for({pid, :never} <- unheard, pid != nil, uniq: true, do: pid)}
+        {:never, for({pid, :never} <- unheard, uniq: true, do: pid)}
 
       late ->
         {:late,
@@ -54,9 +55,8 @@ defmodule ElixirScope.Case.Heard do
   @spec ever?(Scope.t(), pid) :: boolean
   def ever?(family, pid), do: holes(family, pid) != :never
 
-  # Those of one end of which not all was heard, each with why. Without a name each process of the test may be it; of a name that nobody had
-  # nobody knows.
-  defp unheard(_family, [], _end), do: [{nil, :never}]
+  # Those of one end of which not all was heard, each with why. Without a name each process of the test may be it. To a name that
+  # nobody had nothing was sent.
   defp unheard(family, :any, _end), do: unheard(family, family.pids, :from)
 
   defp unheard(family, pids, end_),
