@@ -141,7 +141,8 @@ defmodule ElixirScope.Capture do
   end
 
   # The answer of another process is a message, which those that are watched show, and its dictionary may be large.
-  defp asked_for_tests?, do: :erlang.whereis(ElixirScope.Formatter) != :undefined
+  # `ElixirScope.Formatter` has this name.
+  defp asked_for_tests?, do: :erlang.whereis(:elixir_scope_formatter) != :undefined
 
   defp noted(key, default) do
     case :erlang.get(key) do

@@ -23,6 +23,7 @@ defmodule ElixirScope.Formatter do
   alias ElixirScope.{Event, Native, Query}
   alias ElixirScope.Query.{Processes, Server}
 
+  @name :elixir_scope_formatter
   # Tests whose traces are shown.
   @shown 10
   @forever 0xFFFFFFFFFFFFFFFF
@@ -34,7 +35,7 @@ defmodule ElixirScope.Formatter do
     # What it asks and prints is no doing of the program.
     Native.own()
     # Under this name it is known that tests are asked about (`ElixirScope.Capture.test_of/1`).
-    if Process.whereis(__MODULE__) == nil, do: Process.register(self(), __MODULE__)
+    if Process.whereis(@name) == nil, do: Process.register(self(), @name)
     {:ok, %{inner: inner(options), since: Native.now(), failed: 0}}
   end
 

@@ -146,16 +146,16 @@ defmodule ElixirScope.AssertCalledTest do
 
   describe "what nobody knows" do
     test "arguments that are not recorded match what asks for nothing" do
-      Till.secret("word")
-      assert_called Till.secret(_), returning: {:kept, "word"}
-      assert failure(fn -> refute_called Till.secret(_) end) =~ "but this one was recorded"
-      message = failure(fn -> refute_called Till.secret("other") end)
+      Till.unseen("word")
+      assert_called Till.unseen(_), returning: {:kept, "word"}
+      assert failure(fn -> refute_called Till.unseen(_) end) =~ "but this one was recorded"
+      message = failure(fn -> refute_called Till.unseen("other") end)
       assert message =~ "Undecided: none was recorded, but nobody knows of 1 call."
 
-      assert failure(fn -> assert_called Till.secret("word") end) =~
+      assert failure(fn -> assert_called Till.unseen("word") end) =~
                "Of 1 call nobody knows whether it matches"
 
-      assert failure(fn -> assert_called Till.secret("word"), times: 1 end) =~ "Undecided: 0 were recorded"
+      assert failure(fn -> assert_called Till.unseen("word"), times: 1 end) =~ "Undecided: 0 were recorded"
     end
 
     test "a part that a limit kept out may match, what stands beside it decides all the same" do

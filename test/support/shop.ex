@@ -19,7 +19,7 @@ defmodule ElixirScope.Shop do
     def counted(id), do: id
     def hidden(id), do: id
     @scope args: false
-    def secret(word), do: {:kept, word}
+    def unseen(word), do: {:kept, word}
 
     defmacro twice(code), do: quote(do: {unquote(code), unquote(code)})
   end
