@@ -15,6 +15,7 @@ defmodule ElixirScope.Capture do
 
   @chain :"$elixir_scope_chain"
   @state :"$elixir_scope_state"
+  @probe :"$elixir_scope_probe"
 
   # What is known of a server of which nothing was recorded: no state is equal to it.
   @unknown {:"$elixir_scope_unknown"}
@@ -71,9 +72,20 @@ defmodule ElixirScope.Capture do
   def flagged([flag, value]), do: flagged(flag, value)
   def flagged(_other), do: :ok
 
-  # Nothing tells whether the flag is set but what it was before. It is on while it is looked at, never off.
+  # A process with the flag shows nothing of its dictionary. Setting the flag says what it was before, but as long as it is set, the VM
+  # tells nothing of the process, and what is sent to it just then would be lost.
   defp sensitive? do
-    :erlang.process_flag(:sensitive, true) or (:erlang.process_flag(:sensitive, false) and false)
+    :erlang.put(@probe, true)
+    hidden? = hidden?()
+    :erlang.erase(@probe)
+    hidden?
+  end
+
+  if List.to_integer(:erlang.system_info(:otp_release)) >= 27 do
+    defp hidden?, do: :erlang.process_info(self(), {:dictionary, @probe}) != {{:dictionary, @probe}, true}
+  else
+    # One key alone cannot be asked for; all are copied.
+    defp hidden?, do: :erlang.process_info(self(), :dictionary) == {:dictionary, []}
   end
 
   # Since when its messages are recorded, and how many there were.
