@@ -2,9 +2,15 @@
 defmodule ElixirScope.Program.PlainTerm do
   @moduledoc false
 
-  @doc "The value with every function in it replaced by its arity."
+  alias ElixirScope.Cut
+
+  @doc """
+  The value with every function in it replaced by a word. One that closes over a text is recorded by its name alone, as nobody knows what
+  the text is called.
+  """
   @spec of(term()) :: term()
-  def of(fun) when is_function(fun), do: {:a_function, Function.info(fun, :arity) |> elem(1)}
+  def of(fun) when is_function(fun), do: :a_function
+  def of(%Cut{kind: :redacted, kept: "#Fun<" <> _name}), do: :a_function
   def of([head | tail]), do: [of(head) | of(tail)]
   def of(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> Enum.map(&of/1) |> List.to_tuple()
   # Probes move the clauses of a function into one with another name.
