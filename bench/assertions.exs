@@ -41,6 +41,8 @@ end
 defmodule Bench.Assertions do
   @moduledoc false
 
+  import ElixirScope.Assertions
+
   alias Bench.Assertions.Shop
   alias Bench.Table
 
@@ -59,7 +61,8 @@ defmodule Bench.Assertions do
       # The first run is of all that was defined, and does what is done once.
       recorded([], 2 * @modules * @tests, dir)
       tests = @modules * @tests
-      report(for _ <- 1..@rounds, do: {time(plain, tests), recorded(traced, tests, dir)})
+      rounds = for _ <- 1..@rounds, do: {time(plain, tests), recorded(traced, tests, dir)}
+      report(rounds, questions(traced, dir))
     after
       File.rm_rf!(dir)
     end
@@ -73,6 +76,29 @@ defmodule Bench.Assertions do
     if status.lost > 0, do: raise("#{status.lost} events were lost")
     :ok = ElixirScope.stop()
     took
+  end
+
+  # Microseconds of one `assert_called` of a process that knows two calls of its own: where little else is recorded, and behind all tests.
+  defp questions(modules, dir) do
+    {:ok, _} = ElixirScope.start(dir: dir, keep: 1)
+    first = question()
+    time(modules, @modules * @tests)
+    last = question()
+    :ok = ElixirScope.stop()
+    {first, last}
+  end
+
+  defp question do
+    asked = fn -> elem(:timer.tc(fn -> assert_called(Shop.price(1, 1)) end), 0) end
+
+    fn ->
+      for _ <- 1..2, do: Shop.price(1, 1)
+      # What is new is read once.
+      asked.()
+      Enum.at(Enum.sort(for _ <- 1..201, do: asked.()), 100)
+    end
+    |> Task.async()
+    |> Task.await(:infinity)
   end
 
   defp time(modules, tests) do
@@ -132,7 +158,7 @@ defmodule Bench.Assertions do
     end
   end
 
-  defp report(rounds) do
+  defp report(rounds, {first, last}) do
     median = fn which -> rounds |> Enum.map(which) |> Enum.sort() |> Enum.at(div(length(rounds), 2)) end
     {time, processor} = {&elem(&1, 0), &elem(&1, 1)}
     ratio = fn of -> median.(fn {plain, traced} -> of.(traced) / of.(plain) end) end
@@ -162,6 +188,11 @@ defmodule Bench.Assertions do
     |---|---|---|
     #{Enum.join(rows, "\n")}
     | ratio | #{Table.number(ratio.(time))} | #{Table.number(ratio.(processor))} |
+
+    | one `assert_called` of a process with two calls, median | µs | |
+    |---|---|---|
+    | where nothing else was recorded | #{first} | |
+    | behind #{tests} tests that have ended | #{last} | #{Table.number(last / first)} x |
     """
   end
 end

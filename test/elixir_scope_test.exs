@@ -5,7 +5,7 @@ defmodule ElixirScopeTest do
   import ElixirScope.Assertions
 
   alias ElixirScope.Error
-  alias ElixirScope.Traced.{Echo, Silent, Store}
+  alias ElixirScope.Traced.{Echo, Empty, Silent, Store}
 
   describe "terms" do
     test "of every kind come back equal, as arguments, values and states" do
@@ -145,6 +145,10 @@ defmodule ElixirScopeTest do
 
       assert_raise Error, ~r/Echo.echo\/9 does not exist; there is .*Echo.echo\/1/, fn ->
         ElixirScope.calls({Echo, :echo, 9})
+      end
+
+      assert_raise Error, ~r/expected a module with functions, and .*Empty defines none/, fn ->
+        ElixirScope.calls(Empty)
       end
 
       assert_raise Error, ~r/expected a module that this VM knows/, fn -> ElixirScope.calls(NoSuchModule) end

@@ -28,7 +28,8 @@ defmodule ElixirScope.LayeringTest do
     # The Elixir half of the capture, because what emits or logs may be a process that is not known yet.
     frameworks: {~w(framework.ex frameworks.ex frameworks/*.ex), [:error, :native, :gate, :capture]},
     recorder: {~w(recorder.ex), [:error, :trace, :options, :redaction, :native, :gate, :watch, :frameworks]},
-    application: {~w(application.ex), [:native, :options, :recorder, :instrument]},
+    # The assertions, because a process of theirs is there from the beginning.
+    application: {~w(application.ex), [:native, :options, :recorder, :instrument, :case]},
     # The native library and the recorder, because it looks up who a process was.
     text: {~w(text.ex text/*.ex text/*/*.ex), [:error, :trace, :native, :recorder]},
     # The Elixir half of the capture, because a mark is an event of the process that sets it.

@@ -5,6 +5,7 @@ defmodule ElixirScope.Application do
   use Application
   use Supervisor
 
+  alias ElixirScope.Case.Looker
   alias ElixirScope.Instrument.Attach
   alias ElixirScope.{Native, Options, Recorder}
 
@@ -15,6 +16,6 @@ defmodule ElixirScope.Application do
   @impl Supervisor
   def init([]) do
     Native.own()
-    Supervisor.init([{Recorder, Options.enabled?()}, Attach], strategy: :one_for_one)
+    Supervisor.init([{Recorder, Options.enabled?()}, Attach, Looker], strategy: :one_for_one)
   end
 end

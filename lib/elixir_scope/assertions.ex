@@ -6,11 +6,18 @@ defmodule ElixirScope.Assertions do
 
   What was recorded is asked at once. Where that does not decide, an assertion waits until the processes of the test are quiet, and asks
   again whenever they may have gone on. They are quiet when each of them waits for a message that it has not got, and none of them waits for an answer
-  (of `GenServer.call/3`, of a task). Nobody has to sleep in a test. After 1,000 ms the answer is what is known then;
-  `config :elixir_scope, assert_timeout: milliseconds` sets another time.
+  (of `GenServer.call/3`, of a task, of the code server for a module that is loaded). Nobody has to sleep in a test. After 1,000 ms what was
+  recorded by then counts (`config :elixir_scope, assert_timeout: milliseconds` sets another time). What must not be is undecided where processes are
+  still at work then: `refute_*`, `times:`, `:always` and invariants fail, and name the processes.
+
+  Quiet is also who waits in a `receive` for what somebody else works on: a port (a program that runs outside of the VM), or a process that is none of the
+  test's and was asked by a plain message. Only functions of OTP and Elixir (`GenServer.call/3`, `Task.await/2`, `IO.puts/1`, `System.cmd/2`) tell that
+  an answer is waited for. There say `within:`, or
+  wait in the test for what is to come. Before OTP 27 a process whose maker had ended before it ran instrumented code is not known to
+  be the test's, see `ElixirScope.Case`; it is not waited for.
 
   Processes that wait for a timer are quiet, as nobody knows for how long. With `within: milliseconds` an assertion waits that long for what it
-  expects, also where all is quiet, and a `refute_*` waits that long for what must not come.
+  expects, also where all is quiet. A `refute_*` waits at least that long for what must not come, and then until all is quiet.
 
   ## Patterns
 
@@ -21,10 +28,16 @@ defmodule ElixirScope.Assertions do
   A question that the recording cannot answer is a failure, never a success: about a function that does not exist, is not instrumented, is
   counted or was inlined. Where the test names the module, and that is compiled, this is an error when the test is compiled. Of a module that
   is instrumented only while the test runs (`ElixirScope.instrument/2`) say so with a variable: `module = Cart`, then
-  `assert_called module.add(_, _)`; that is checked when it runs.
+  `assert_called module.add(_, _)`; that is checked when it runs. Instrument it before the test begins, as in `setup_all`: where that changes in
+  the midst of the test, `refute_called`, `times:` and flows that must not be are undecided, which fails.
 
-  What is missing in the recording in the time of the test (`ElixirScope.status/1`), and what limits or the redaction kept out,
-  makes `refute_called`, `times:`, `refute_message` and `:always` undecided, which fails and says why.
+  What is missing in the recording in the time of the test (`ElixirScope.status/1`) makes `refute_called`, `times:`, `refute_message` and
+  `:always` undecided, which fails and says why. So does for calls a process of the test that has set its flag `:sensitive`.
+
+  What limits or the redaction kept out (`ElixirScope.Cut`, and texts with `[redacted]` in them) decides nothing, neither that something was nor that it
+  was not: where a pattern or its guard looks at such a part, an assertion of any kind is undecided. `_` looks at nothing, nor does a variable that no guard
+  looks at, which is bound to what stands there: `assert_called Accounts.login(user, password) when user == "ann"` is decided. The pattern
+  `%ElixirScope.Cut{kind: :redacted}` asks whether a secret was kept out.
   """
 
   alias ElixirScope.Case.{Called, Exited, Flow, Form, Messaged, Stated}
@@ -43,7 +56,7 @@ defmodule ElixirScope.Assertions do
   |---|---|
   | `returning: pattern` | it must have returned, and the value matches |
   | `raising: pattern` | it must have ended with an exception, exit or throw whose reason matches. The name of an exception stands for any of its kind |
-  | `times: count` | exactly so many calls match, or as many as a range says (`1..3`); the answer is the list of them, and variables are bound by the first |
+  | `times: count` | exactly so many calls match, or as many as a range says (`1..3`, and `0..3` for at most 3); the answer is the list of them, and variables are bound by the first; where there is none they are `nil` |
   | `within: milliseconds` | wait so long, see the head of this module |
 
   Variables of all patterns are bound in the test, and the guard may use them all.
@@ -86,9 +99,11 @@ defmodule ElixirScope.Assertions do
       assert_state cart, %{locked?: true}, :ever
       assert_state Stock, %{count: count} when count >= 0, :always
 
-  Without more it is the state now, once the server has done what it was sent, and the assertion waits until it matches. `at: time` is the state at a moment: what
+  Without more it is the state now, once the server has done what it was sent, and the assertion waits until it matches. A server that has
+  ended has none now, whatever its last one was. `at: time` is the state at a moment: what
   `ElixirScope.get_state_at/3` takes, such as an event, a call or nanoseconds. `:ever` asks whether one state since the
-  test began matches, `:always` whether all do; both count the state that the server had when the test began. `:always` waits until the test's
+  test began matches, `:always` whether all do; both count the state that the server had when the test began, and of a name the states of all that
+  had it in turn. `:always` waits until the test's
   processes are quiet, and returns the newest state; where states are missing it is undecided, which fails.
 
   The server is a pid, a name, or what else `ElixirScope.get_state_at/3` takes. It need not be one of the test's processes. Only servers whose
@@ -216,6 +231,9 @@ defmodule ElixirScope.Assertions do
   It fails as undecided where events of the test's time are missing, where something may match of which a part is not recorded, or messages are not,
   and where it is unknown whether one thing led to another.
 
+  A flow that is not there is refuted whatever the reason: `refute_flow do leads_to(A.a(_), B.b(_)) end` passes also where neither was called. That both
+  happened is for `assert_called` to say.
+
       refute_flow do
         Cart.checkout(cart)
         Cart.add(^cart, _)
@@ -264,15 +282,26 @@ defmodule ElixirScope.Assertions do
       assert_invariant Stock, fn stock -> stock.left >= 0 end
 
   It waits until the test's processes are quiet. The failure shows the first state of which it was not so, and what had caused it. No state at
-  all fails too. It is undecided, which fails, where events of the test's time are missing, and where a limit kept out a part of a state.
+  all fails too. It is undecided, which fails, where events of the test's time are missing.
+
+  It is undecided as well where the function may look at what the redaction or a limit kept out of a state. A pattern says what it looks at: of a state
+  with a token in it, `fn stock -> stock.left >= 0 end` is undecided, as nobody knows what becomes of `stock`, and
+  `fn %{left: left} -> left >= 0 end` is not. Where no pattern can say it,
+
+      assert_invariant Orders, &Enum.all?(&1, fn order -> order.sum > 0 end), ignoring: :redacted
+
+  says that the function looks at nothing that is redacted, or left out by the view of a struct. It is given an `ElixirScope.Cut` there. What a limit kept
+  out is undecided all the same.
   """
-  defmacro assert_invariant(server, function) do
+  defmacro assert_invariant(server, function, options \\ []) do
+    {options, clauses} = Form.Invariant.parse(function, options, __CALLER__)
+
     quote do
-      ElixirScope.Case.Invariant.assert(
-        unquote(server),
-        unquote(function),
-        unquote(Macro.to_string(function))
-      )
+      ElixirScope.Case.Invariant.assert(unquote(server), unquote(function), %{
+        text: unquote(Macro.to_string(function)),
+        clauses: unquote(clauses),
+        ignoring: unquote(options[:ignoring])
+      })
     end
   end
 

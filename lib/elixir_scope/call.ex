@@ -85,6 +85,15 @@ defmodule ElixirScope.Call do
     )
   end
 
+  @doc false
+  # The arguments, `nil` where they were not recorded, and how it ended; of many calls nobody wants to know more.
+  def told({begin, _parent, _chain, _tail, ending}) do
+    {with(%{args: args} <- Event.data_from_native(begin), do: args), ending(ending)}
+  end
+
+  defp ending({outcome, native}), do: {outcome, Event.data_from_native(native)}
+  defp ending(open_or_unknown), do: open_or_unknown
+
   defp finish(call, ending) when ending in [:open, :unknown], do: %{call | outcome: ending}
 
   defp finish(call, {:returned, native}) do

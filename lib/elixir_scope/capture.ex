@@ -45,11 +45,10 @@ defmodule ElixirScope.Capture do
   end
 
   # The event that made a process known is held until it is known whether the process asks not to be looked at.
-  defp introduce(join), do: if(sensitive?(), do: Native.sensitive(true), else: say_who(join))
+  defp introduce(join), do: if(sensitive?(), do: leave_out(), else: say_who(join))
 
+  # What others are asked, they answer with messages. As long as the event is held, the tracer leaves those out.
   defp say_who(join) do
-    Native.speak()
-
     about = %{
       name: registered_name(),
       label: label(),
@@ -59,12 +58,14 @@ defmodule ElixirScope.Capture do
       parents: parents(self(), 16)
     }
 
+    Native.speak()
     about |> join.() |> Native.introduce()
   end
 
   @doc """
   Follows each call of `process_flag/2` in rewritten code that may be about the flag `sensitive`, and has not failed.
   """
+  def flagged(:sensitive, true), do: leave_out()
   def flagged(:sensitive, value), do: Native.sensitive(value)
   def flagged(_flag, _value), do: :ok
 
@@ -72,9 +73,31 @@ defmodule ElixirScope.Capture do
   def flagged([flag, value]), do: flagged(flag, value)
   def flagged(_other), do: :ok
 
+  defp leave_out do
+    left_out(self(), noted(:"$ancestors", []) ++ noted(:"$callers", []))
+    Native.sensitive(true)
+  end
+
+  # `{pid, since when, its relatives}` of processes of which nothing is recorded: of these nobody can say what they did not do. The recorder's
+  # process owns the table (`ElixirScope.Case.Silent` reads it).
+  @left_out :elixir_scope_left_out
+  # From so many on all are forgotten.
+  @most 10_000
+
+  @doc "Notes that nothing of a process is recorded from now on, since its flag `sensitive` is set."
+  def left_out(pid, relatives \\ []) do
+    if :ets.info(@left_out, :size) > @most, do: :ets.delete_all_objects(@left_out)
+    :ets.insert(@left_out, {pid, Native.now(), parents(pid, 16) ++ relatives})
+    :ok
+  rescue
+    # There is no such table while the recorder's process begins anew.
+    ArgumentError -> :ok
+  end
+
   # A process with the flag shows nothing of its dictionary. Setting the flag says what it was before, but as long as it is set, the VM
   # tells nothing of the process, and what is sent to it just then would be lost.
-  defp sensitive? do
+  @doc "Whether the calling process asks not to be looked at."
+  def sensitive? do
     :erlang.put(@probe, true)
     hidden? = hidden?()
     :erlang.erase(@probe)
@@ -360,7 +383,7 @@ defmodule ElixirScope.Capture do
       # It may be the first event of the process, and is written at once.
       _ ->
         if sensitive?(),
-          do: Native.sensitive(true),
+          do: leave_out(),
           else: remember(site, origin, @unknown, state, generation)
     end
   end

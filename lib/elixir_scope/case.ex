@@ -50,7 +50,13 @@ defmodule ElixirScope.Case do
       supervisor is not, nor is any server that lived before, whatever it is linked to; and two tests are never one because of a link;
     * the test says so: `ElixirScope.Case.allow/1`.
 
-  A process of plain `spawn` is known through the processes between it and the test that made events or were still alive at its first event.
+  A process of plain `spawn` is known through the processes between it and the test that made events or were still alive at its first event. Since OTP 27
+  the VM tells of each birth where the recording watches anything, so all are known. Before that, one whose maker has ended by its first event is lost for
+  good: it is waited for by nobody, `assert_called` does not find what it did, and `refute_called` does not see it. Where that may be, let the
+  maker wait for it, make it with `Task` or `start_supervised/1`, or name it: `ElixirScope.Case.allow/1`.
+
+  Who asserts is the test, a task of it, or a process of plain `spawn` whose makers up to the test live; in any other an assertion is refused,
+  since nobody knows of which test it is. (Without the `setup` above it is taken for a test of its own: assert in the test's process.)
 
   A process that several tests share (a server of the application, what `setup_all` starts, a connection pool) is none of them's, as nobody can
   say for whom it works. `assert_state` can ask for its state all the same; for its calls allow it, in tests that are not `async`.

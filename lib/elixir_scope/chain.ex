@@ -11,7 +11,7 @@ defmodule ElixirScope.Chain do
   | `:start_of_recording` | it was there already in the first state that is known |
   | `:never` | nothing stood there by then |
   | `:outside` | something outside of the recorded callbacks changed it |
-  | `:sender_unknown` | a message whose sender is not recorded: casts and infos |
+  | `:sender_unknown` | a message that does not say who sent it: casts and infos. Where messages are recorded, `ElixirScope.messages/1` may know |
   | `:not_instrumented` | what comes before is code that is not instrumented, or another node's |
   | `:not_recorded` | the callback's arguments are not recorded (`args: false`), and with them who sent the message |
   | `:lost` | events are missing there |

@@ -13,7 +13,7 @@ defmodule ElixirScope.Change do
   |---|---|
   | `kind` | `:init`, `:call`, `:cast`, `:info`, `:callback` for any other callback, `:outside` for a noticed change |
   | `message` | the message of the callback, of `:init` its argument; `nil` where it is not known |
-  | `from` | the process that sent a call. Who sent a cast or an info is not recorded |
+  | `from` | the process that sent a call. Who sent a cast or an info is not looked for here; where messages are recorded, `ElixirScope.messages/1` may know |
   | `call` | the call of the callback, as an `ElixirScope.Call` whose `parent` and `chain` are not looked for. `nil` for `:outside`, and where its events are missing |
   | `unknown` | why `message` or `from` is not known where it could be: `:lost` where the call's events are missing, and with them what caused the change, `:not_recorded` where the callback is recorded without its arguments, `:limit` where a limit kept out who had sent a call; else `nil` |
   | `event` | of a state machine, the type of an event that is no call, cast or info: `:enter`, `:internal`, `:timeout`, `:state_timeout`, `{:timeout, name}`; else `nil` |

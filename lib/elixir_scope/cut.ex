@@ -11,6 +11,9 @@ defmodule ElixirScope.Cut do
   `size` is the true size where it is known (bytes, elements or keys), else `nil`; `kept` holds the first bytes of a binary or of a charlist,
   and the name of a function. Of what was redacted or left out neither is recorded.
 
+  What ElixirScope itself shows copes with that. The `Inspect` of a struct may not: `inspect/1` of a recorded `%Plug.Conn{}`, whose `adapter` was left out,
+  is an `#Inspect.Error<...>`. `ElixirScope.Text.short(conn, width: :infinity)` shows it, and `inspect(conn, structs: false)`.
+
   A function is recorded with all that it closes over, or cut. Where that was far too much for a function of one place in the
   code, the next thousand from there are cut without being looked at: only the VM can take functions apart, and does not stop
   half way. The same holds for integers and bit strings of many kilobytes.

@@ -139,6 +139,10 @@ defmodule ElixirScope.Event do
     }
   end
 
+  @doc false
+  # What `from_native/1` gives as data, of events whose place adds nothing to that.
+  def data_from_native({_id, _time, kind, _pid, _site, number, values}), do: data(kind, number, values)
+
   defp known(0), do: nil
   defp known(number), do: number
 

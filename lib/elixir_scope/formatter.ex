@@ -27,6 +27,8 @@ defmodule ElixirScope.Formatter do
   # Tests whose traces are shown.
   @shown 10
   @forever 0xFFFFFFFFFFFFFFFF
+  # A millisecond.
+  @tick 1_000_000
   # As far as ExUnit moves in what belongs to a failure.
   @indent "     "
 
@@ -139,32 +141,74 @@ defmodule ElixirScope.Formatter do
     end)
   end
 
-  # Tests are shown soon after they ended, so the newest processes come first.
-  defp family(recording, %ExUnit.Test{module: module, name: name}, since) do
-    recording
-    |> Processes.newest(["process", "label"], nil, since, @forever)
-    |> Enum.find(&match?(%Event{data: %{label: {^module, ^name}}}, &1))
-    |> case do
-      %Event{pid: pid, data: about} ->
-        {:ok, numbers} = Server.numbers(pid)
-        [{first, last, _events}] = Native.seen(recording.handle, [numbers])
+  defp family(recording, %ExUnit.Test{} = test, since) do
+    case processes(recording, test, since) do
+      [%Event{pid: pid, data: about} | after_it] = found ->
+        seeds = for %Event{pid: pid} <- found, {:ok, numbers} <- [Server.numbers(pid)], do: numbers
+        seen = Native.seen(recording.handle, seeds)
         # Those that made the test have made others too.
         makers = for maker <- Map.get(about, :parents, []), {:ok, maker} <- [Server.numbers(maker)], do: maker
-        since = max(first, since)
-        {members, _born} = Native.family(recording.handle, [numbers], makers, since)
-        pids = Enum.uniq([pid | Enum.map(members, &elem(&1, 0))])
-
-        until =
-          ended(recording, numbers) || max(last, last_done(recording, Enum.map(members, &elem(&1, 1)), since))
-
+        since = Enum.max([begun(recording, seeds, seen), bound(recording, hd(seeds), test.time), since])
+        members = family(recording, seeds, makers, since)
+        pids = Enum.uniq(Enum.map(found, & &1.pid) ++ Enum.map(members, &elem(&1, 0)))
+        last = seen |> Enum.map(&elem(&1, 1)) |> Enum.max()
+        # With the process of the test the others end, but not what is done after it.
+        ended = if after_it == [], do: ended(recording, hd(seeds))
+        until = ended || max(last, last_done(recording, Enum.map(members, &elem(&1, 1)), since))
         {:ok, %{recording: recording, test: pid, since: since, until: until, pids: pids}}
 
-      nil ->
+      [] ->
         :unknown
     end
   end
 
-  # What happened before its process ended: with it the others end.
+  defp family(recording, seeds, makers, since) do
+    asked = %{seeds: seeds, makers: makers, since: since}
+    {_state, _until, {members, _born}, _gaps} = Native.family(recording.handle, asked)
+    members
+  end
+
+  # Its own first event may come late: before it, those that it made may have done something. Links are left out, as which of them count
+  # depends on what is asked here.
+  defp begun(recording, seeds, seen) do
+    members = family(recording, seeds, [], @forever)
+    made = Native.seen(recording.handle, Enum.map(members, &elem(&1, 1)))
+    for({first, _last, _count} <- seen ++ made, do: first) |> Enum.min()
+  end
+
+  # A server that lived before may count as made by the test, as it said so of itself when it worked for it; what it did for others is none of
+  # the test's. What the test did is within the time that ExUnit has taken, so that began no earlier than this. Of a test that was killed no time
+  # is known.
+  defp bound(_recording, _process, time) when time in [nil, 0], do: 0
+
+  defp bound(recording, process, time) do
+    case last_done(recording, [process], 0) do
+      0 -> 0
+      # The clocks of both may differ by a little.
+      last -> max(last - time * 1_000 - @tick, 0)
+    end
+  end
+
+  # What its `on_exit` took, at most, in nanoseconds.
+  @on_exit 120_000_000_000
+
+  # The process of the test, and those that ran its `on_exit`, which are called as it is: the first is the test's. Tests are shown soon after
+  # they ended, so the newest processes come first, and one that lived before the test could be is none of it.
+  defp processes(recording, %ExUnit.Test{module: module, name: name, time: time}, since) do
+    recording
+    |> Processes.newest(["process", "label"], nil, since, @forever)
+    |> Stream.transform(nil, fn event, last ->
+      cond do
+        last && event.time < last - (time || 0) * 1_000 - @on_exit -> {:halt, last}
+        match?(%Event{data: %{label: {^module, ^name}}}, event) -> {[event], last || event.time}
+        true -> {[], last}
+      end
+    end)
+    |> Enum.reverse()
+    |> Enum.uniq_by(& &1.pid)
+  end
+
+  # What happened before its process ended.
   defp ended(recording, process) do
     recording
     |> Processes.newest(["exit"], [process], 0, @forever)

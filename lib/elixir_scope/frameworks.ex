@@ -24,14 +24,15 @@ defmodule ElixirScope.Frameworks do
   @settings {__MODULE__, :settings}
   @failures {__MODULE__, :failures}
 
-  @type source :: {module, keyword, [Framework.name()] | :all}
-  @type request :: %{sources: [source], logs: atom | nil}
+  # What to attach to: the names of a module's events were asked where its failure ends nothing.
+  @type source :: {module, keyword, [Framework.name()]}
+  @type request :: %{sources: [source], logs: atom | nil, hidden: [mfa] | nil}
 
-  @doc "What the options `telemetry:` and `logs:` ask for."
-  @spec request(term, term) :: {:ok, request} | {:error, Error.t()}
-  def request(telemetry, logs) do
+  @doc "What the options `telemetry:` and `logs:` ask for; `hidden` are functions of which nothing is recorded, `nil` where secrets are no matter."
+  @spec request(term, term, [mfa] | nil) :: {:ok, request} | {:error, Error.t()}
+  def request(telemetry, logs, hidden) do
     with {:ok, sources} <- sources(telemetry), {:ok, level} <- level(logs) do
-      {:ok, %{sources: sources, logs: level}}
+      {:ok, %{sources: sources, logs: level, hidden: hidden}}
     end
   end
 
@@ -53,7 +54,7 @@ defmodule ElixirScope.Frameworks do
   @doc "What to attach to: the known frameworks, and what a list adds, changes or takes away."
   @spec sources(term) :: {:ok, [source]} | {:error, Error.t()}
   def sources(false), do: {:ok, []}
-  def sources(true), do: {:ok, for({_key, module} <- @known, do: {module, [], :all})}
+  def sources(true), do: {:ok, for({_key, module} <- @known, do: {module, [], module.events()})}
 
   def sources(given) when is_list(given) do
     {:ok, known} = sources(true)
@@ -83,18 +84,43 @@ defmodule ElixirScope.Frameworks do
   defp source({key, options} = one, sources) do
     case is_atom(key) && Keyword.keyword?(options) && @known[key] do
       module when module in [nil, false] -> {:halt, bad(one)}
-      module -> {:cont, {:ok, List.keystore(sources, module, 0, {module, options, :all})}}
+      module -> {:cont, {:ok, List.keystore(sources, module, 0, {module, options, module.events()})}}
     end
   end
 
   defp source(module, sources) when is_atom(module) and module not in [nil, true, false] do
-    if Code.ensure_loaded?(module) and function_exported?(module, :keep, 4),
-      do: {:cont, {:ok, sources ++ [{module, [], :all}]}},
-      else: {:halt, bad(module)}
+    with true <- Code.ensure_loaded?(module) and function_exported?(module, :keep, 4),
+         {:ok, names} <- names(module) do
+      {:cont, {:ok, sources ++ [{module, [], names}]}}
+    else
+      false -> {:halt, bad(module)}
+      {:error, got} -> {:halt, no_events(module, got)}
+    end
   end
 
   defp source(name, sources) do
     if name?(name), do: {:cont, {:ok, sources ++ [{Telemetry, [], [name]}]}}, else: {:halt, bad(name)}
+  end
+
+  # Code of the program. It may do anything.
+  defp names(module) do
+    names = module.events()
+
+    if list?(names, &name?/1),
+      do: {:ok, names},
+      else: {:error, inspect(names, limit: 20, printable_limit: 200)}
+  catch
+    kind, reason -> {:error, Exception.format_banner(kind, reason, __STACKTRACE__)}
+  end
+
+  defp list?(list, each?), do: is_list(list) and not List.improper?(list) and Enum.all?(list, each?)
+
+  defp no_events(module, got) do
+    Error.new(
+      :bad_option,
+      "expected events/0 of #{inspect(module)}, which :telemetry names, to answer a list of names of events such as " <>
+        "[[:shop, :order, :paid]], got: #{got}"
+    )
   end
 
   defp name?(name),
@@ -131,9 +157,9 @@ defmodule ElixirScope.Frameworks do
   @spec begin(request) :: :ok
   def begin(request) do
     _ = detach()
-    Logger.attach(request.logs)
+    Logger.attach(request.logs, request.hidden)
     :persistent_term.put(@failures, {:atomics.new(1, []), self()})
-    settings(%{logs: request.logs, telemetry: false, own: []})
+    settings(%{logs: request.logs, telemetry: false, own: [], late: request.sources != [] and not running?()})
     add(request.sources)
   end
 
@@ -142,7 +168,8 @@ defmodule ElixirScope.Frameworks do
   def add(sources) do
     if running?(), do: Enum.each(sources, &attach/1)
     now = settings()
-    own = for {module, _options, :all} <- sources, module not in Keyword.values(@known), do: module
+    theirs = [Telemetry | Keyword.values(@known)]
+    own = for {module, _options, _names} <- sources, module not in theirs, do: module
     settings(%{now | telemetry: attached() != [], own: Enum.uniq(now.own ++ own)})
   end
 
@@ -166,8 +193,9 @@ defmodule ElixirScope.Frameworks do
   end
 
   @doc "Whether lines and events are recorded in this VM, for answers that are empty; the frameworks of the program's own."
-  @spec settings() :: %{logs: atom | nil, telemetry: boolean, own: [module]}
-  def settings, do: :persistent_term.get(@settings, %{logs: nil, telemetry: false, own: []})
+  # `late`: it was asked for, but `:telemetry` was not there.
+  @spec settings() :: %{logs: atom | nil, telemetry: boolean, own: [module], late: boolean}
+  def settings, do: :persistent_term.get(@settings, %{logs: nil, telemetry: false, own: [], late: false})
 
   @doc "Ends."
   @spec finish() :: :ok
@@ -191,10 +219,7 @@ defmodule ElixirScope.Frameworks do
   defp stands_alone?, do: Application.load(:telemetry) not in [:ok, {:error, {:already_loaded, :telemetry}}]
 
   # One handler a name, so that names can be added.
-  defp attach({module, options, names}) do
-    names = if names == :all, do: module.events(), else: names
-    Enum.each(names, &attach(&1, {module, options}))
-  end
+  defp attach({module, options, names}), do: Enum.each(names, &attach(&1, {module, options}))
 
   defp attach(name, config),
     do: quietly(fn -> :telemetry.attach({__MODULE__, name}, name, &__MODULE__.handle/4, config) end)
@@ -269,5 +294,13 @@ defmodule ElixirScope.Frameworks do
   @doc "The modules by the names of their events."
   @spec table() :: %{Framework.name() => module}
   def table,
-    do: for(module <- known(), module != Ecto, name <- module.events(), into: %{}, do: {name, module})
+    do:
+      for(
+        module <- known(),
+        module != Ecto,
+        {:ok, names} <- [names(module)],
+        name <- names,
+        into: %{},
+        do: {name, module}
+      )
 end

@@ -11,6 +11,8 @@ defmodule ElixirScope.Recorder do
   require Logger
 
   @published {__MODULE__, :recording}
+  # What processes of ours answer is not recorded (`native/nif/src/tracer.rs`).
+  @ours :"$elixir_scope"
 
   def child_spec(begin?) do
     # Ending a recording drains what is left and must not be cut short.
@@ -28,7 +30,8 @@ defmodule ElixirScope.Recorder do
   defp read(options) do
     with {:ok, options} <- Options.read(options),
          {:ok, watch} <- Watch.request(options.watch),
-         {:ok, frameworks} <- Frameworks.request(options.telemetry, options.logs),
+         {:ok, frameworks} <-
+           Frameworks.request(options.telemetry, options.logs, options.redact && options.redact.functions),
          # Code of the program says which fields are secret, so it is asked where an error of it ends nothing.
          {:ok, rules} <- Redaction.rules(options.redact) do
       own = Map.drop(options, [:watch, :telemetry, :logs])
@@ -86,7 +89,8 @@ defmodule ElixirScope.Recorder do
   end
 
   defp call(request) do
-    GenServer.call(__MODULE__, request, :infinity)
+    {@ours, answer} = GenServer.call(__MODULE__, request, :infinity)
+    answer
   catch
     :exit, {reason, _} when reason in [:noproc, :normal, :shutdown] or is_tuple(reason) ->
       Error.new(
@@ -111,6 +115,8 @@ defmodule ElixirScope.Recorder do
     Watch.clear()
     # Assertions of many tests share it (`ElixirScope.Case.Living`).
     :ets.new(:elixir_scope_seen, [:named_table, :public, read_concurrency: true])
+    # Those that are not recorded (`ElixirScope.Capture`).
+    :ets.new(:elixir_scope_left_out, [:named_table, :public, read_concurrency: true])
     {:ok, if(begin?, do: begin_configured(), else: {running(), nil})}
   end
 
@@ -152,7 +158,12 @@ defmodule ElixirScope.Recorder do
   end
 
   @impl true
-  def handle_call({:start, options, {request, frameworks}}, _from, {recording, watch}) do
+  def handle_call(request, from, state) do
+    {:reply, answer, state} = answer(request, from, state)
+    {:reply, {@ours, answer}, state}
+  end
+
+  defp answer({:start, options, {request, frameworks}}, _from, {recording, watch}) do
     # The new one takes over before the old one ends; when it cannot begin, the old one goes on.
     case begin(options) do
       {:ok, new} ->
@@ -166,26 +177,26 @@ defmodule ElixirScope.Recorder do
     end
   end
 
-  def handle_call(_request, _from, {nil, nil}), do: {:reply, no_recording(), {nil, nil}}
+  defp answer(_request, _from, {nil, nil}), do: {:reply, no_recording(), {nil, nil}}
 
-  def handle_call(:stop, _from, state) do
+  defp answer(:stop, _from, state) do
     finish(state)
     {:reply, :ok, {nil, nil}}
   end
 
-  def handle_call(:pause, _from, {recording, _watch} = state) do
+  defp answer(:pause, _from, {recording, _watch} = state) do
     Native.pause(recording.handle)
     Switch.turn(:off)
     {:reply, :ok, state}
   end
 
-  def handle_call(:resume, _from, {recording, _watch} = state) do
+  defp answer(:resume, _from, {recording, _watch} = state) do
     Native.resume(recording.handle)
     Switch.turn(:on)
     {:reply, :ok, state}
   end
 
-  def handle_call({:watch, request}, _from, {recording, watch}) do
+  defp answer({:watch, request}, _from, {recording, watch}) do
     case Watch.add(watch || Watch.begin(), request) do
       {:ok, watch, found} ->
         # Who asks finds the processes known, unless there are very many.
@@ -197,9 +208,9 @@ defmodule ElixirScope.Recorder do
     end
   end
 
-  def handle_call({:unwatch, _who}, _from, {_recording, nil} = state), do: {:reply, :ok, state}
+  defp answer({:unwatch, _who}, _from, {_recording, nil} = state), do: {:reply, :ok, state}
 
-  def handle_call({:unwatch, who}, _from, {recording, watch} = state) do
+  defp answer({:unwatch, who}, _from, {recording, watch} = state) do
     told? = &Watch.Roll.told?(watch.tracing, &1)
     told = Enum.filter(:erlang.processes(), told?)
 
@@ -213,12 +224,12 @@ defmodule ElixirScope.Recorder do
     end
   end
 
-  def handle_call({:telemetry, sources}, _from, state) do
+  defp answer({:telemetry, sources}, _from, state) do
     Frameworks.add(sources)
     {:reply, :ok, state}
   end
 
-  def handle_call(:watched, _from, {_recording, watch} = state), do: {:reply, {:ok, watch}, state}
+  defp answer(:watched, _from, {_recording, watch} = state), do: {:reply, {:ok, watch}, state}
 
   @impl true
   def handle_info({:elixir_scope_stopped, path, why}, {%Recording{path: path}, _watch} = state) do

@@ -4,7 +4,8 @@ defmodule ElixirScope.Redaction do
 
   Where such a name stands, as the key of a map or struct, in a pair such as `{:password, value}` or `{"cookie", value}`, as the name
   of an argument or of a variable, or in a text such as `"token=value"`, an `ElixirScope.Cut` of the kind `:redacted` (in a
-  text: `[redacted]`) takes the place of the value before anything is written. Of a function with such a name a text that it returns,
+  text: `[redacted]`) takes the place of the value before anything is written. A secret field of a struct is kept out of texts that name the
+  struct, as `inspect/2` does. Of a function with such a name a text that it returns,
   or that is an element of a tuple that it returns, is kept out likewise. `docs/redaction.md` says where, and where not.
 
   The option `redact:` of `ElixirScope.start/1` and of the configuration changes the names:
@@ -21,8 +22,8 @@ defmodule ElixirScope.Redaction do
 
   `redact: false` records everything as it is, whatever `ElixirScope.Recordable` says.
 
-  Names are compared in lower case, with `_` for `-` and without a `!` at the end: `:set_cookie` is also `"Set-Cookie"`, and
-  `"accessToken"` is `"access_token"`. The defaults are
+  Names are compared in lower case, with `_` for `-` and for a blank, and without a `!` at the end: `:set_cookie` is also `"Set-Cookie"`, and
+  `"accessToken"` is `"access_token"`. Of `"user[token]"` each part counts, of `"auth.token"` the last one too. The defaults are
 
   #{ElixirScope.Redaction.Defaults.text()}
 
@@ -92,6 +93,10 @@ defmodule ElixirScope.Redaction do
       [true, true, true, false]
       iex> for name <- ["accessToken", "APIKey", :fetch_token!, :token?], do: ElixirScope.Redaction.secret?(name)
       [true, true, true, false]
+      iex> for name <- ["api key", :aws_secret_access_key, "X-Access-Key"], do: ElixirScope.Redaction.secret?(name)
+      [true, true, true]
+      iex> for name <- ["user[token]", "token[]", "auth.token", "Shop.Token"], do: ElixirScope.Redaction.secret?(name)
+      [true, true, true, false]
       iex> ElixirScope.Redaction.secret?(:iban, keys: [:iban])
       true
 
@@ -106,9 +111,24 @@ defmodule ElixirScope.Redaction do
     end
   end
 
-  # As it stands, and with its words apart where they begin with capitals.
+  # As it stands, and the parts of what stands for a place in something larger.
   defp forms(key) do
-    name = key |> to_string() |> String.replace_suffix("!", "")
+    key = to_string(key)
+    parts = String.split(key, ["[", "]"], trim: true)
+    Enum.flat_map([key | parts ++ Enum.flat_map(parts, &last/1)], &spellings/1)
+  end
+
+  # Of what begins with a capital, as `Shop.Token`, it is a module.
+  defp last(part) do
+    case part |> String.split(".") |> List.last() do
+      last when last in ["", part] -> []
+      last -> if part =~ ~r/\A[A-Z]/, do: [], else: [last]
+    end
+  end
+
+  # With its words together, and apart where they begin with capitals.
+  defp spellings(name) do
+    name = String.replace_suffix(name, "!", "")
 
     [
       normal(name),
@@ -138,7 +158,7 @@ defmodule ElixirScope.Redaction do
   end
 
   defp normal(name) when is_atom(name), do: name |> Atom.to_string() |> normal()
-  defp normal(name), do: name |> String.downcase(:ascii) |> String.replace("-", "_")
+  defp normal(name), do: name |> String.downcase(:ascii) |> String.replace(["-", " "], "_")
 
   defp keyword(given) do
     if Keyword.keyword?(given) do

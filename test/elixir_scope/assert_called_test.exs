@@ -27,6 +27,40 @@ defmodule ElixirScope.AssertCalledTest do
       assert message =~ "what it returned: expected 21, got 20"
     end
 
+    test "a failure looks at the newest of very many calls, and says how many there are" do
+      for n <- 1..1_100, do: Till.hold(n, n)
+      message = failure(fn -> assert_called Till.hold(_, 0) end)
+      assert message =~ "There are 1100 calls"
+      assert message =~ "and 1,095 more"
+      assert length(assert_called(Till.hold(n, n), times: 1_100)) == 1_100
+      assert n == 1
+    end
+
+    test "a failure says that the guard is not true, and of a variable that it stands for two values" do
+      Till.sell(3, 2)
+      Till.hold(%{id: 1}, [2, 3])
+      message = failure(fn -> assert_called Till.sell(id, _) when id > 3 end)
+      assert message =~ "Till.sell(3, 2) -> 60\n" <> String.duplicate(" ", 33) <> "^\n"
+      assert message =~ "argument 1: expected id > 3, got 3"
+
+      message = failure(fn -> assert_called Till.sell(id, _), returning: sum when sum < id end)
+      assert message =~ "argument 1: expected sum < id, got 3"
+      assert message =~ "what it returned: expected sum < id, got 60"
+
+      none = 0
+      message = failure(fn -> assert_called Till.sell(_, _) when none > 0 end)
+      assert message =~ "expected the guard to be true: none > 0"
+
+      message = failure(fn -> assert_called Till.hold(%{id: x}, [_, x]) end)
+      assert message =~ "argument 2 at [1]: expected 1, as x is before, got 3"
+
+      # Where others match too, those that do have no reason.
+      Till.sell(4, 2)
+      message = failure(fn -> assert_called Till.sell(id, _) when id > 3, times: 2 end)
+      assert message =~ "argument 1: expected id > 3, got 3"
+      refute message =~ "got 4"
+    end
+
     test "looks at what was raised: an exception by its name or its fields, an error of the VM, a throw" do
       assert_raise ArgumentError, fn -> Till.sell(7, 0) end
       assert_raise ArithmeticError, fn -> Till.divide(1, 0) end
@@ -59,9 +93,19 @@ defmodule ElixirScope.AssertCalledTest do
       assert failure(fn -> assert_called Till.sell(_, _), times: 4..5 end) =~
                "Expected 4 to 5 calls that match"
 
-      assert failure(fn -> assert_called Till.sell(9, _), times: 1 end) =~ "Expected 1 call that match"
+      assert failure(fn -> assert_called Till.sell(9, _), times: 1 end) =~ "Expected 1 call that matches\n"
 
-      for bad <- [0, -1, 1..0//-1, :many] do
+      assert [_, _, _] = assert_called(Till.sell(1, _), times: 0..3)
+      assert [] = assert_called(Till.sell(9, none), times: 0..2)
+      assert none == nil
+
+      assert failure(fn -> assert_called Till.sell(_, _), times: 0..2 end) =~
+               "Expected at most 2 calls that match"
+
+      assert failure(fn -> assert_called Till.sell(_, _), times: 0..1 end) =~
+               "Expected at most 1 call that matches\n"
+
+      for bad <- [0, -1, 1..0//-1, 0..0, -1..2, :many] do
         assert_raise ArgumentError, ~r/expected times: a number of calls such as 2, or a range/, fn ->
           assert_called Till.sell(_, _), times: bad
         end
@@ -113,6 +157,24 @@ defmodule ElixirScope.AssertCalledTest do
       assert_called Till.sell(6, 1)
     end
 
+    test "so long as a number of milliseconds says" do
+      for bad <- [:long, :infinity, -5, 1.5] do
+        for assertion <- [
+              fn -> assert_called Till.sell(_, _), within: bad end,
+              fn -> assert_called Till.sell(_, _), times: 0..1, within: bad end,
+              fn -> refute_called Till.sell(_, _), within: bad end,
+              fn -> assert_state self(), _, within: bad end,
+              fn -> assert_exited self(), _, within: bad end,
+              fn -> refute_message self() ~> self(), _, within: bad end,
+              fn -> assert_never Till.sell(_, _), within: bad end
+            ] do
+          assert_raise ArgumentError,
+                       ~r/expected within: milliseconds to wait, such as 500, got: #{inspect(bad)}/,
+                       assertion
+        end
+      end
+    end
+
     test "not for timers, unless it is said for how long" do
       stock = start_supervised!({Stock, 5})
       Stock.take_later(stock, 2, 60)
@@ -131,7 +193,8 @@ defmodule ElixirScope.AssertCalledTest do
 
     test "ends after its time where something always goes on" do
       {:ok, busy} = Task.start(fn -> Stream.repeatedly(fn -> :erlang.yield() end) |> Stream.run() end)
-      refute_called Till.sell(_, _)
+      message = failure(fn -> refute_called Till.sell(_, _) end)
+      assert message =~ "Undecided: none was recorded, but after 1,000 ms the test's processes were not quiet"
       Process.exit(busy, :kill)
     end
 
@@ -161,8 +224,11 @@ defmodule ElixirScope.AssertCalledTest do
     test "a part that a limit kept out may match, what stands beside it decides all the same" do
       long = String.duplicate("x", 100_000)
       Till.hold(1, long)
-      other = long <> "y"
+      other = String.duplicate("x", 99_999) <> "y"
+      longer = long <> "y"
       refute_called Till.hold(2, ^other)
+      # How long it was is known.
+      refute_called Till.hold(_, ^longer)
       assert failure(fn -> refute_called Till.hold(_, ^other) end) =~ "Undecided: none was recorded"
     end
   end
@@ -185,7 +251,11 @@ defmodule ElixirScope.AssertCalledTest do
             {"assert_called Till.sell(_, _), time: 2", ~r/assert_called has no option time:/},
             {"assert_called Till.sell(_, _), 2", ~r/expects options as a keyword list.*got: 2/},
             {"assert_called Till.sell(_, _), times: 0", ~r/that there was no call says refute_called/},
-            {"assert_called Till.sell(_, _), returning: 1, raising: 2", ~r/a call ends in one way/}
+            {"assert_called Till.sell(_, _), returning: 1, raising: 2", ~r/a call ends in one way/},
+            {"refute_called Till.sell(_, _), raising: ArgumentErorr", ~r/no module ArgumentErorr is there/},
+            {"refute_called Till.sell(_, _), raising: Till",
+             ~r/the module ElixirScope.Shop.Till is no exception/},
+            {"assert_never raised(Till.sell(_, _), ArgumentErorr)", ~r/no module ArgumentErorr is there/}
           ] do
         assert_raise CompileError, why, fn ->
           Code.eval_string("import ElixirScope.Assertions\n" <> alias_ <> code)
@@ -211,6 +281,16 @@ defmodule ElixirScope.AssertCalledTest do
 
       assert failure(fn -> refute_called till.counted(_) end) =~
                "are counted, not recorded: ElixirScope.counts()"
+    end
+
+    test "of a module that is none, in a variable" do
+      for module <- [%{a: 1}, nil, "Till", self()] do
+        why = "expected a module that this VM knows, got: #{inspect(module)}"
+        assert failure(fn -> assert_called module.sell(_, _) end) =~ why
+        assert failure(fn -> refute_called module.sell(_, _) end) =~ why
+        assert failure(fn -> assert_never module.sell(_, _) end) =~ why
+        assert failure(fn -> assert_flow(do: returned(module.sell(_, _), _)) end) =~ why
+      end
     end
 
     test "of what the compiler put into its callers: its calls are recorded, but where there is none nobody can say" do

@@ -3,6 +3,8 @@ defmodule ElixirScope.AssertLostTest do
   # recording of its own.
   use ElixirScope.Case, async: false
 
+  alias ElixirScope.Case.{Failure, Scope}
+  alias ElixirScope.Native
   alias ElixirScope.Shop.{Stock, Till}
 
   @moduletag :tmp_dir
@@ -42,13 +44,21 @@ defmodule ElixirScope.AssertLostTest do
       message = failure(check)
       assert message =~ "Undecided: "
       assert message =~ "events are missing in the time of this test.\n"
-      assert message =~ "lost (paused)"
+      assert message =~ ~r/^    recording paused from \d\d:/m
     end
 
     # More than were asked for are too many, whatever is missing.
     Till.sell(1, 2)
     assert failure(fn -> assert_called Till.sell(_, _), times: 1 end) =~ "There are 2."
     assert failure(fn -> assert_called Till.sell(7, _) end) =~ "Events are missing"
+  end
+
+  test "what was missing after a test had ended is not shown of it" do
+    {:ok, family} = Scope.family()
+    ended = Map.put(family, :until, Native.now())
+    lose()
+    assert ["Events are missing:" | _] = Failure.Parts.missing(family)
+    assert Failure.Parts.missing(ended) == []
   end
 
   test "what was missing before a test began is none of its business" do

@@ -28,6 +28,7 @@ defmodule ElixirScope.AssertStateTest do
       assert message =~ "Expected the state of a server to match\n\n    stock, %{count: count} when count > 3"
       assert message =~ "It does not:"
       assert message =~ "count: 3"
+      assert message =~ "at .count: expected count > 3, got 3"
       message = failure(fn -> assert_state stock, %{count: 4} end)
       assert message =~ "at .count: expected 4, got 3" or message =~ "expected 4, got 3"
       assert length(String.split(message, "\n")) < 100
@@ -84,6 +85,64 @@ defmodule ElixirScope.AssertStateTest do
       ElixirScope.Case.begin()
       assert failure(fn -> assert_state stock, %{count: 9}, :ever end) =~ "None of 1 state does"
       Process.exit(stock, :kill)
+    end
+
+    test "of a server that has ended: there is none now, and there was" do
+      for watch? <- [true, false] do
+        {:ok, stock} = Stock.start(5)
+        if watch?, do: {:ok, _} = ElixirScope.watch(stock)
+        Stock.take(stock, 1)
+        call = assert_called Stock.handle_cast({:take, 1}, _)
+        assert_state stock, %{count: 4}
+        GenServer.stop(stock)
+        message = failure(fn -> assert_state stock, %{count: 4} end)
+        assert message =~ "#{inspect(stock)} has ended"
+        assert not watch? or message =~ ~r/has ended at [\d:.]+, so it has no state now/
+        assert message =~ "%{count: 4}"
+        assert failure(fn -> assert_state stock, %{count: 7} end) =~ "at .count: expected 7, got 4"
+        assert_state stock, %{count: 4}, :ever
+        assert_state stock, %{count: 5}, at: call
+        ElixirScope.Case.begin()
+      end
+    end
+
+    test "of a name: of all servers that had it in turn, in the time of the test" do
+      name = :"#{__MODULE__}.in_turn"
+
+      in_turn = fn count ->
+        {:ok, stock} = GenServer.start(Stock, count, name: name)
+        Stock.take(stock, 1)
+        stock
+      end
+
+      GenServer.stop(in_turn.(100))
+      first = in_turn.(50)
+      # That it ended in the time of the test somebody has to tell: it does nothing else in it.
+      {:ok, _} = ElixirScope.watch(first)
+      assert_state name, %{count: 49}
+      ElixirScope.Case.begin()
+      GenServer.stop(first)
+      last = in_turn.(5)
+      assert_state name, %{count: 4}
+      assert_state name, %{count: 49}, :ever
+      assert_state name, %{count: 4}, :ever
+      assert %{count: 4} = assert_state(name, %{count: n} when n < 50, :always)
+      assert n == 4
+      message = failure(fn -> assert_state name, %{count: n} when n < 10, :always end)
+      assert message =~ "Of 3 states this one does not:"
+      # Those of the one whose state it was.
+      assert message =~ "init 50"
+      assert failure(fn -> assert_state name, %{count: 100}, :ever end) =~ "None of 3 states does:"
+      GenServer.stop(last)
+      assert_state name, %{count: 49}, :ever
+
+      # One of which no state is known may have had any.
+      {:ok, agent} = Agent.start_link(fn -> 70 end, name: name)
+      {:ok, _} = ElixirScope.watch(agent, kinds: [:life, :names])
+      assert_state name, %{count: 49}, :ever
+
+      assert failure(fn -> assert_state name, %{count: n} when n < 50, :always end) =~
+               "Undecided: all of 3 states that are known do, but no state of #{inspect(agent)} was recorded"
     end
 
     test "is refused where no state can be known" do
@@ -205,13 +264,38 @@ defmodule ElixirScope.AssertStateTest do
       {:ok, _} = ElixirScope.watch(stock)
       Stock.take(stock, 2)
       refute_message _ ~> stock, {:take, 1}
-      refute_message _ ~> :a_name_that_nobody_has, _
       :ok = ElixirScope.unwatch(stock)
       Stock.take(stock, 1)
       assert_state stock, %{count: 2}
 
       assert failure(fn -> refute_message _ ~> stock, {:take, 1} end) =~
                ~r/Undecided: none was recorded, but the messages of .* were recorded only until /
+    end
+
+    test "of a name that nobody has had cannot be denied" do
+      {:ok, _} = ElixirScope.watch(self())
+      name = :"#{__MODULE__}.nobody"
+
+      for check <- [
+            fn -> refute_message _ ~> name, _ end,
+            fn -> refute_message name ~> _, _ end,
+            fn -> refute_message self() ~> name, _ end
+          ] do
+        assert failure(check) =~
+                 "The question cannot be answered: nobody is known to have had the name #{inspect(name)}"
+      end
+
+      assert failure(fn -> assert_message _ ~> name, _ end) =~ "No message between these was recorded."
+
+      # What was sent to it is known all the same.
+      send({name, node()}, :lost)
+      assert_message _ ~> name, :lost
+      assert failure(fn -> refute_message _ ~> name, :lost end) =~ "but this one was recorded"
+
+      stock = stock()
+      Process.register(stock, name)
+      {:ok, _} = ElixirScope.watch(stock)
+      refute_message _ ~> name, :found
     end
 
     test "what is no message is refused" do

@@ -115,6 +115,41 @@ defmodule ElixirScope.CaseScopeTest do
     |> Task.await()
   end
 
+  test "so may one of plain spawn, as long as those live that made it" do
+    Echo.echo(:test)
+    test = self()
+
+    spawn(fn ->
+      spawn(fn ->
+        assert_called Echo.echo(:test)
+        send(test, {:refuted, failure(fn -> refute_called Echo.echo(:test) end)})
+      end)
+
+      receive(do: (:never -> :ok))
+    end)
+
+    assert_receive {:refuted, message}
+    assert message =~ "but this one was recorded"
+
+    {maker, ref} =
+      spawn_monitor(fn ->
+        spawn(fn ->
+          receive do: (:go -> send(test, {:refuted, failure(fn -> refute_called Echo.echo(:test) end)}))
+        end)
+        |> then(&send(test, {:made, &1}))
+      end)
+
+    assert_receive {:made, pid}
+    assert_receive {:DOWN, ^ref, :process, ^maker, :normal}
+    send(pid, :go)
+    assert_receive {:refuted, message}
+
+    assert message =~
+             "The question cannot be answered: it is asked in #{inspect(pid)}, which is no process of a test"
+
+    assert message =~ "#{inspect(maker)}, which made it or its maker, has ended"
+  end
+
   test "where nobody noted the beginning, the processes are the same", %{maker: maker} do
     pid =
       beside(maker, fn ->
@@ -130,6 +165,8 @@ defmodule ElixirScope.CaseScopeTest do
     assert reason in [:normal, :noproc]
   end
 
+  defp failure(fun), do: assert_raise(ExUnit.AssertionError, fun).message
+
   # Runs a function in a process that is to this test what another test is: the same made both.
   defp beside(maker, fun) do
     send(maker, {:make, self(), fun})
@@ -143,24 +180,5 @@ defmodule ElixirScope.CaseScopeTest do
         send(from, {:made, spawn(fun)})
         make()
     end
-  end
-
-  test "the cost of a question does not grow with tests that have ended" do
-    Echo.echo(:first)
-    first = cost()
-
-    for _ <- 1..500 do
-      {pid, ref} = spawn_monitor(fn -> Task.await(Task.async(fn -> Echo.echo(:passing) end)) end)
-      receive(do: ({:DOWN, ^ref, :process, ^pid, _} -> :ok))
-    end
-
-    # Reads what is new, once.
-    assert_called Echo.echo(:first)
-    assert cost() < 20 * first + 2_000
-  end
-
-  # Microseconds, the least of some.
-  defp cost do
-    Enum.min(for _ <- 1..20, do: elem(:timer.tc(fn -> assert_called Echo.echo(:first) end), 0))
   end
 end

@@ -3,7 +3,7 @@ defmodule ElixirScope.CausalityTest do
   use ElixirScope.Recorded, watch: :all
 
   alias ElixirScope.Causes.Way
-  alias ElixirScope.{Clocked, Error, ListedPast, Query}
+  alias ElixirScope.{Clocked, Error, Event, ListedPast, Query}
   alias ElixirScope.Ledger.{Account, Teller}
   alias ElixirScope.Query.Causality
 
@@ -304,6 +304,28 @@ defmodule ElixirScope.CausalityTest do
     assert Enum.any?(effects.steps, &(&1.event.id == answer.id))
     {:ok, effects} = ElixirScope.effects(second)
     assert Enum.any?(effects.steps, &(&1.event.id == exit.id))
+  end
+
+  test "what came before the earlier event is not read, unless another question of the same look begins there" do
+    [one, other] = for _ <- 1..2, do: spawn(fn -> :ok end)
+    event = fn id, pid -> %Event{id: id, time: id * 1_000_000_000, kind: :mark, pid: pid} end
+    asker = self()
+    past = ListedPast.of([event.(5, one), event.(9, other)], [])
+
+    past = %{
+      past
+      | messages: fn options ->
+          send(asker, {:read, options})
+          {:ok, []}
+        end
+    }
+
+    assert {:ok, _unknown} = Causality.Search.run(past, event.(5, one), event.(9, other), true)
+    assert_received {:read, [since: 4_999_000_000]}
+    past = %{past | since: 2_000_000_000}
+    assert {:ok, _unknown} = Causality.Search.run(past, event.(5, one), event.(9, other), true)
+    assert_received {:read, [since: 1_999_000_000]}
+    refute_received {:read, _more}
   end
 
   test "refuses what it does not understand, and says what is expected", %{tmp_dir: dir} do

@@ -191,7 +191,7 @@ defmodule ElixirScope.DifferenceTest do
   defp change(%MapSet{} = set),
     do: Enum.random([MapSet.put(set, Terms.leaf()), set |> Enum.drop(1) |> MapSet.new()])
 
-  defp change(%URI{} = uri), do: %{uri | Enum.random([:path, :port]) => Terms.leaf()}
+  defp change(%File.Stat{} = stat), do: %{stat | Enum.random([:size, :mode]) => Terms.leaf()}
 
   defp change(map) when is_map(map) and map_size(map) > 0 do
     key = map |> Map.keys() |> Enum.random()

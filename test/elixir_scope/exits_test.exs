@@ -415,11 +415,14 @@ defmodule ElixirScope.ExitsTest do
   end
 
   describe "a supervisor of which a child cannot be started" do
-    # That it ended may have been taken from the mailbox by who began it.
+    # That it ended may have been taken from the mailbox by who began it; and a child may end behind what it has answered.
     defp made_last do
-      %{data: %{child: pid}} = ElixirScope.events(pid: self(), kind: :spawn) |> Enum.to_list() |> List.last()
-      ended(pid)
+      top = self() |> made() |> List.last()
+      Enum.each(made(top), &ended/1)
+      ended(top)
     end
+
+    defp made(pid), do: for(event <- ElixirScope.events(pid: pid, kind: :spawn), do: event.data.child)
 
     test "ended because of the end of that child" do
       bad = %{id: :bad, start: {GenServer, :start_link, [Till, 7]}}
@@ -431,6 +434,34 @@ defmodule ElixirScope.ExitsTest do
 
       assert inspect(chain) =~
                "it could not start its child :bad: ElixirScope.Mortals.Till #{inspect(child)} had ended"
+    end
+
+    # Says that it fails, and ends when it is told to.
+    def refuse(test, trap?) do
+      Process.flag(:trap_exit, trap?)
+      :proc_lib.init_ack({:error, :no})
+      send(test, {:refused, self()})
+      receive(do: (:end -> exit(:no)))
+    end
+
+    test "also where that child has ended later" do
+      bad = %{id: :bad, start: {:proc_lib, :start_link, [__MODULE__, :refuse, [self(), true]]}}
+      {:error, _reason} = Supervisor.start_link([bad], strategy: :one_for_one)
+      assert_receive {:refused, child}
+      top = self() |> made() |> List.last() |> ended()
+      send(child, :end)
+      ended(child)
+      assert {chain, [:exit, :down, :exit | _]} = why(top)
+      assert [_exit, %Step{other: ^child}, %Step{pid: ^child, reason: :no} | _] = chain.steps
+    end
+
+    test "also where it has taken that child with it" do
+      bad = %{id: :bad, start: {:proc_lib, :start_link, [__MODULE__, :refuse, [self(), false]]}}
+      {:error, _reason} = Supervisor.start_link([bad], strategy: :one_for_one)
+      assert_receive {:refused, child}
+      ended(child)
+      assert {chain, [:exit, :down, :exit | _]} = self() |> made() |> List.last() |> ended() |> why()
+      assert [_exit, %Step{other: ^child}, %Step{pid: ^child, reason: :no} | _] = chain.steps
     end
 
     test "and that began no process ended for that alone" do

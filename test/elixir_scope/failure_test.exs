@@ -48,6 +48,17 @@ defmodule ElixirScope.FailureTest do
     end
   end
 
+  test "what a failure needs of a pattern is one literal for the compiler, however large the pattern is" do
+    size = fn pattern ->
+      quoted = Failure.Expected.quoted([pattern], true, __ENV__)
+      {_code, count} = Macro.prewalk(quoted, 0, &{&1, &2 + 1})
+      count
+    end
+
+    large = Macro.escape(Map.new(1..100, &{&1, [&1, {&1, %{}}]}))
+    assert size.(large) == size.(1)
+  end
+
   describe "candidates" do
     test "come nearest first, with a line of marks under what differs" do
       Echo.pair(3, "four")
@@ -139,6 +150,19 @@ defmodule ElixirScope.FailureTest do
       assert {:ok, 7} = ElixirScope.get_state_at(server, label)
       Store.put(server, 8)
       assert {:ok, 7} = ElixirScope.get_state_at(server, label)
+    end
+
+    test "does not show what reports before it have read and written" do
+      {:ok, server} = start_supervised({Store, 0})
+      {:ok, _watched} = ElixirScope.watch([self(), server])
+      Store.put(server, 5)
+      _first = report(%{server: server})
+      Store.put(server, 7)
+      second = report(%{server: server})
+      assert second =~ ~r/─ \{:put, 5\} ─+>│/u
+      assert second =~ ~r/─ \{:put, 7\} ─+>│/u
+      refute second =~ "_reply"
+      refute second =~ "#{inspect(to_charlist(File.cwd!()))}"
     end
 
     test "is bounded: a test with many processes, messages and states shows the last of them" do

@@ -148,6 +148,66 @@ defmodule ElixirScope.FlowMessagesTest do
       assert failure(fn -> assert_flow(do: exited(worker, _)) end) =~
                "was not recorded: processes tell it when they are watched"
     end
+
+    test "that nobody would have recorded cannot be denied" do
+      gone = spawn(fn -> exit(:boo) end)
+      ended(gone)
+
+      for check <- [
+            fn -> assert_never exited(gone, _) end,
+            fn ->
+              refute_flow do
+                Echo.echo(:first)
+                exited(gone, :boo)
+              end
+            end
+          ] do
+        message = failure(check)
+        assert message =~ "#{inspect(gone)} has ended, but its end was not recorded: it was not watched"
+        assert message =~ "ElixirScope.watch(pid)"
+      end
+
+      # Who lives has not ended, whether or not anybody would have told it.
+      worker = worker()
+      assert_never exited(worker, _)
+      {:ok, _} = ElixirScope.watch(worker, kinds: [:life])
+      assert_never exited(worker, _)
+      send(worker, {:exit, :normal})
+      ended(worker)
+      assert_never exited(worker, :boo)
+      assert failure(fn -> assert_never exited(worker, :normal) end) =~ "normal"
+    end
+
+    test "of a name are denied of all that are known to have had it" do
+      name = :"#{__MODULE__}.in_turn"
+      first = worker()
+      Process.register(first, name)
+
+      # Another one may have had it before, so far as anybody knows.
+      assert failure(fn -> assert_never exited(name, _) end) =~ "The question cannot be answered"
+      {:ok, _} = ElixirScope.watch(first, kinds: [:life, :names])
+      assert_never exited(name, _)
+      send(first, {:exit, :enough})
+      ended(first)
+      second = worker()
+      {:ok, _} = ElixirScope.watch(second, kinds: [:life, :names])
+      Process.register(second, name)
+      assert failure(fn -> assert_never exited(name, _) end) =~ "enough"
+      assert_never exited(name, :normal)
+    end
+
+    test "of nothing that is a process are refused" do
+      for check <- [
+            fn -> assert_never exited(Process.get(:none), _) end,
+            fn -> assert_never state(Process.get(:none), _) end,
+            fn -> assert_never message(_ ~> Process.get(:none), _) end,
+            fn -> refute_flow(do: message(Process.get(:none) ~> _, _)) end,
+            fn -> assert_never state(Process.get(:none, []), _) end,
+            fn -> assert_never exited(Process.get(:none, [self()]), _) end
+          ] do
+        assert failure(check) =~ "The question cannot be answered: expected a process as a pid"
+      end
+    end
   end
 
   describe "leads_to" do

@@ -169,6 +169,54 @@ defmodule ElixirScope.FlowTest do
     assert failure(fn -> assert_never(state(_, n) when n > 2) end) =~ "state 3"
   end
 
+  test "states of which none would have been recorded cannot be denied" do
+    {:ok, plain} = Agent.start_link(fn -> :idle end, name: :"#{__MODULE__}.plain")
+    Echo.echo(1)
+
+    for check <- [
+          fn -> assert_never state(plain, :broken) end,
+          fn -> assert_never state(self(), :broken) end,
+          fn -> assert_never state(spawn(fn -> :ok end), :broken) end,
+          fn ->
+            refute_flow do
+              Echo.echo(1)
+              state(plain, :broken)
+            end
+          end,
+          fn -> assert_never state(:"#{__MODULE__}.plain", :broken) end
+        ] do
+      assert failure(check) =~ "The question cannot be answered"
+    end
+
+    assert failure(fn -> assert_never state(self(), :broken) end) =~
+             "no state of #{inspect(self())} was recorded: states are those of servers"
+
+    assert failure(fn -> assert_never state(_, :broken) end) =~
+             "no state of a process of this test was recorded: states are those of servers"
+
+    {:ok, store} = start_supervised({Store, 0})
+    assert_never state(_, :broken)
+    assert_never state(store, :broken)
+    stop_supervised(Store)
+    assert_never state(store, :broken)
+  end
+
+  test "states are denied of all that had a name in turn" do
+    name = :"#{__MODULE__}.in_turn"
+    {:ok, store} = GenServer.start(Store, 0, name: name)
+    Store.put(store, 1)
+    assert_never state(name, :broken)
+    GenServer.stop(store)
+    {:ok, agent} = Agent.start_link(fn -> :idle end, name: name)
+    {:ok, _} = ElixirScope.watch(agent, kinds: [:life, :names])
+    assert_flow(do: state(name, 1))
+
+    assert failure(fn -> assert_never state(name, :broken) end) =~
+             "no state of #{inspect(agent)} was recorded"
+
+    assert failure(fn -> assert_never state(name, 1) end) =~ "state 1"
+  end
+
   test "it waits for what is done behind it" do
     {:ok, store} = start_supervised({Store, 0})
     test = self()
@@ -291,12 +339,15 @@ defmodule ElixirScope.FlowTest do
 
   test "of what a limit kept out nobody knows that it did not match" do
     Echo.pair(1, String.duplicate("x", 100_000))
-    message = failure(fn -> refute_flow(do: Echo.pair(_, "xxy")) end)
+    other = String.duplicate("x", 99_999) <> "y"
+    message = failure(fn -> refute_flow(do: Echo.pair(_, ^other)) end)
 
     assert message =~
-             ~s|Undecided: none was recorded, but of 1 that may match Echo.pair(_, "xxy") a part is not in the recording|
+             ~s|Undecided: none was recorded, but of 1 that may match Echo.pair(_, ^other) a part is not in the recording|
 
-    assert_never Echo.pair(2, "xxy")
+    assert_never Echo.pair(2, ^other)
+    # How long it was is known.
+    assert_never Echo.pair(_, "xxy")
   end
 
   test "what is no flow is refused when the test is compiled" do

@@ -23,7 +23,7 @@ defmodule ElixirScope.FormatterTest do
   end
   """
 
-  @tests """
+  @tests ~S"""
   defmodule Shop.StockTest do
     use ExUnit.Case, async: true
 
@@ -44,6 +44,15 @@ defmodule ElixirScope.FormatterTest do
     end
   end
 
+  defmodule Shop.CleanTest do
+    use ExUnit.Case, async: true
+
+    test "cleans up badly" do
+      on_exit(fn -> {:ok, %{tea: 0}} = Shop.Stock.init(%{tea: 6}) end)
+      {:ok, %{tea: 7}} = Shop.Stock.init(%{tea: 7})
+    end
+  end
+
   defmodule Shop.SilentTest do
     use ExUnit.Case, async: true
     test("is silent", do: flunk("nothing"))
@@ -57,6 +66,26 @@ defmodule ElixirScope.FormatterTest do
       {:ok, stock} = Shop.Stock.init(%{tea: 1})
       assert_called(Shop.Stock.init(%{tea: 2}))
       stock
+    end
+  end
+
+  defmodule Shop.LateTest do
+    use ExUnit.Case, async: true
+
+    setup_all do
+      {:ok, shared} = GenServer.start(Shop.Stock, %{cup: 5})
+      :ok = GenServer.call(shared, {:take, :cup, 1})
+      %{shared: shared}
+    end
+
+    for number <- 1..2 do
+      test "runs instrumented code late #{number}", %{shared: shared} do
+        {:ok, stock} = GenServer.start_link(Shop.Stock, %{pot: unquote(number)})
+        :ok = GenServer.call(stock, {:take, :pot, 5})
+        :ok = GenServer.call(shared, {:take, :cup, 2})
+        {:ok, _jugs} = Task.await(Task.async(fn -> Shop.Stock.init(%{jug: unquote(number)}) end))
+        {:ok, %{tea: 9}} = Shop.Stock.init(%{tea: 8})
+      end
     end
   end
   """
@@ -77,7 +106,7 @@ defmodule ElixirScope.FormatterTest do
   end
 
   test "each failing test has its trace below its failure, without asking for it", %{output: output} do
-    assert length(Regex.scan(~r/^  \d\) test /m, output)) == 4
+    assert length(Regex.scan(~r/^  \d\) test /m, output)) == 7
     # As ExUnit shows it, and then the trace.
     assert output =~
              ~r/\d\) test takes what is there \(Shop.StockTest\).*Trace of test takes what is there \(Shop.StockTest\):/s
@@ -96,6 +125,29 @@ defmodule ElixirScope.FormatterTest do
     # Nobody else's: the tests of a module follow each other, and those of others run beside them.
     assert length(Regex.scan(~r/Shop.Stock.take\(:tea, 1\)/, output)) == 1
     refute output =~ "Trace of test passes"
+  end
+
+  test "where what is done after a test fails, the test is shown all the same", %{output: output} do
+    trace = trace(output, "test cleans up badly")
+    assert [_, test] = Regex.run(~r/Processes of the test:\n +the test (#PID<[\d.]+>)\s/, trace)
+    assert trace =~ ~r/the test #{test}:\n +Shop.Stock.init\(%{tea: 7}\) -> {:ok, %{tea: 7}}\n/
+    assert trace =~ "Shop.Stock.init(%{tea: 6}) -> {:ok, %{tea: 6}}"
+  end
+
+  test "what the processes of a test did before its own first instrumented call is shown, and nobody else's",
+       %{
+         output: output
+       } do
+    for {number, other} <- [{1, 2}, {2, 1}] do
+      trace = trace(output, "test runs instrumented code late #{number}")
+      assert trace =~ "Shop.Stock.init(%{pot: #{number}}) -> {:ok, %{pot: #{number}}}"
+      assert trace =~ ~r/Shop.Stock.handle_call\({:take, :pot, 5}, {#PID<[\d.]+>, ...}, %{pot: #{number}}\)/
+      assert trace =~ "Shop.Stock.init(%{jug: #{number}})"
+      assert trace =~ "Shop.Stock.init(%{tea: 8})"
+      refute trace =~ "pot: #{other}"
+      refute trace =~ "jug: #{other}"
+      refute trace =~ "cup"
+    end
   end
 
   test "a test without a trace says so", %{output: output} do

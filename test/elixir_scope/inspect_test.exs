@@ -253,7 +253,7 @@ defmodule ElixirScope.InspectTest do
                ~r/\A#ElixirScope.Change<\d+  TIME, SPAN ago  :elixir_scope_changed  test.*traced.ex:\d+\n  init %{a: 1}\n  -> %{a: 1}>\z/
 
       assert called =~ "\n  call {:put, %{a: 2}} from :elixir_scope_changer\n  ~ .a  1  -> 2>"
-      assert cast =~ "\n  cast {:put, %{a: 3}}, sender not recorded\n  ~ .a  2  -> 3>"
+      assert cast =~ "\n  cast {:put, %{a: 3}}\n  ~ .a  2  -> 3>"
       assert outside =~ "\n  from outside of the callbacks, after TIME\n  ~ .a  3  -> 4>"
 
       assert ["#ElixirScope.History<:elixir_scope_changed, 4 changes, from TIME, SPAN ago", began, called | _] =

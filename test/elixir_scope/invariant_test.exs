@@ -46,6 +46,15 @@ defmodule ElixirScope.InvariantTest do
     assert failure(fn -> assert_invariant(name, &(&1 == 2)) end) =~ inspect(name)
   end
 
+  test "who had the name before the test began, and has ended, is none of its servers" do
+    name = :"store_#{System.unique_integer([:positive])}"
+    {:ok, before} = Store.start_link(-5, name: name)
+    :ok = GenServer.stop(before)
+    ElixirScope.Case.begin()
+    store(1, name: name)
+    assert_invariant(name, &(&1 > 0))
+  end
+
   test "a function that fails is no proof, and says on what" do
     store = store(1)
     Store.put(store, %{count: 1})
@@ -64,7 +73,14 @@ defmodule ElixirScope.InvariantTest do
     send(pid, :go)
 
     assert failure(fn -> assert_invariant(pid, fn _ -> true end) end) =~
-             "no proof. no state of #{inspect(pid)} was recorded"
+             "no proof: no state of #{inspect(pid)} was recorded"
+
+    store(1)
+    nobody = Process.whereis(:nobody_has_this_name)
+
+    assert_raise ArgumentError, ~r/assert_invariant expects a server or a module of servers, got: nil/, fn ->
+      assert_invariant nobody, &is_integer/1
+    end
 
     assert_raise ArgumentError, ~r/assert_invariant expects a server or a module/, fn ->
       assert_invariant(Store, true)
@@ -74,8 +90,55 @@ defmodule ElixirScope.InvariantTest do
   test "a state of which a limit kept out a part is undecided" do
     store = store(1)
     Store.put(store, String.duplicate("x", 600_000))
-    message = failure(fn -> assert_invariant(store, fn _ -> true end) end)
-    assert message =~ "Undecided: a limit kept out a part of it (#ElixirScope.Cut<binary of 600000 bytes"
+    message = failure(fn -> assert_invariant(store, fn state -> state != nil end) end)
+
+    assert message =~
+             "Undecided: a limit kept out a part of what the function may look at (#ElixirScope.Cut<binary of 600000 bytes"
+
+    assert failure(fn -> assert_invariant(store, &(&1 != nil), ignoring: :redacted) end) =~
+             "Undecided: a limit"
+
+    # This one looks at nothing.
+    assert_invariant(store, fn _ -> true end)
+  end
+
+  test "what redaction kept out decides nothing, and a pattern says what is looked at" do
+    store = store(%{token: "y", left: 2})
+    Store.put(store, %{token: "z", left: 1})
+
+    for check <- [
+          fn -> assert_invariant(store, fn state -> state.token != "y" end) end,
+          fn -> assert_invariant(store, &(&1.left > 0)) end,
+          fn -> assert_invariant(store, fn %{token: t} -> t != "y" end) end,
+          fn -> assert_invariant(store, fn %{token: t} when t != "y" -> true end) end,
+          fn -> assert_invariant(store, fn %{token: "y"} -> false end) end,
+          fn -> assert_invariant(store, fn state -> String.length(state.token) > 0 end) end
+        ] do
+      message = failure(check)
+      assert message =~ "Undecided: redaction kept out a part of what the function may look at (#Redacted<>)"
+      assert message =~ "ignoring: :redacted"
+    end
+
+    assert_invariant(store, fn %{left: left} -> left > 0 end)
+    assert_invariant(store, fn %{left: left, token: _} when left > 0 -> true end)
+
+    assert_invariant(store, fn
+      %{gone: state} -> state.token == 1
+      %{left: left} -> left > 0
+    end)
+
+    assert_invariant(store, &(&1.left > 0), ignoring: :redacted)
+
+    assert failure(fn -> assert_invariant(store, &(&1.left > 1), ignoring: :redacted) end) =~
+             "It was not so of this one"
+
+    assert failure(fn -> assert_invariant(store, fn %{left: left} -> left > 1 end) end) =~
+             "It was not so of this one"
+
+    Store.put(store, "a=1&token=hunter")
+
+    assert failure(fn -> assert_invariant(store, fn text when text != "" -> true end) end) =~
+             "Undecided: redaction"
   end
 
   defp failure(fun), do: assert_raise(ExUnit.AssertionError, fun).message

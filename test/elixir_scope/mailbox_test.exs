@@ -277,6 +277,17 @@ defmodule ElixirScope.MailboxTest do
     send(pid, :the_one)
   end
 
+  # The VM answers a process that asks about one at work with a message.
+  test "what a process was asked when it said who it is, is no message" do
+    {:ok, _} = ElixirScope.watch(self(), spawned: true)
+
+    pids = for _ <- 1..40, do: spawn_link(&Picky.loop/0)
+    Enum.each(1..10_000_000, & &1)
+    for pid <- pids, do: send(pid, :the_one)
+    wait(fn -> Enum.all?(pids, &(ElixirScope.messages(to: &1) != [])) end)
+    assert Enum.all?(pids, &match?([%Message{content: :the_one}], ElixirScope.messages(to: &1)))
+  end
+
   test "of an instrumented server between calls" do
     {:ok, store} = Store.start_link(%{})
     {:ok, _} = ElixirScope.watch([store, self()])

@@ -32,6 +32,16 @@ defmodule ElixirScope.PrintTest do
     assert values(device) == ["[1, 2]", "as it is"]
   end
 
+  test "what was kept out of a struct does not disturb its own Inspect", %{device: device} do
+    Echo.echo(:date)
+    [left_out, redacted] = for kind <- [:left_out, :redacted], do: %ElixirScope.Cut{kind: kind}
+    dates = [%{~D[2026-11-21] | month: left_out}, %{~D[2026-11-21] | month: redacted}, ~D[2026-11-21]]
+    assert ElixirScope.print(&Echo.echo/1, fn _call -> dates end, pid: self(), device: device) == :ok
+    text = device |> StringIO.contents() |> elem(1)
+    refute text =~ "Inspect.Error"
+    assert text =~ "1 left out}" and text =~ "month: #Redacted<>" and text =~ "~D[2026-11-21]]"
+  end
+
   test "a limit says how many more there are", %{device: device} do
     for n <- 1..120, do: Echo.echo(n)
     ElixirScope.print(&Echo.echo/1, & &1.return, pid: self(), limit: 2, device: device)

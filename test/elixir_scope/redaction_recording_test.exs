@@ -359,6 +359,11 @@ defmodule ElixirScope.RedactionRecordingTest do
       assert {:ok, %{user: "ann", token: @redacted, seen: 1}} = ElixirScope.get_state_at(session, now)
       assert {:ok, %Difference{entries: entries}} = ElixirScope.diff_state(session, before, now)
       assert entries == [{[:seen], :changed, 0, 1}, {[:token], :unknown, @redacted, @redacted}]
+      # Between these no state was recorded, so it is the same one.
+      later = ElixirScope.now()
+      assert {:ok, %Difference{entries: []}} = ElixirScope.diff_state(session, now, now)
+      assert {:ok, %Difference{entries: []}} = ElixirScope.diff_state(session, later, now)
+      assert {:ok, %Difference{entries: []}} = ElixirScope.diff_state(session, now, later, path: [:token])
 
       assert {:ok, %Chain{ends: :cut} = chain} = ElixirScope.who_set(session, [:token], now)
       assert inspect(chain) =~ "kept out by redaction (#Redacted<>)"

@@ -112,6 +112,7 @@ defmodule ElixirScope.RedactionTest do
            ~r/with fields of .*Wide \(:card, :huge, :id, :kept\), got: \[only: \[:nobody\]\]/},
           {[secrets: [:id]], ~r/got: \[secrets: \[:id\]\]/},
           {[secret: :id], ~r/got: \[secret: :id\]/},
+          {[secret: [:__struct__]], ~r/got: \[secret: \[:__struct__\]\]/},
           {:id, ~r/got: :id/}
         ] do
       error = assert_raise ArgumentError, fn -> Views.derived!(Wide, %Wide{}, options) end

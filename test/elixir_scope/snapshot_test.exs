@@ -189,6 +189,40 @@ defmodule ElixirScope.SnapshotTest do
     refute text(trace) =~ "exits :normal"
   end
 
+  test "the loading of code is not in it, as it happens in the first run only" do
+    {:ok, _} = ElixirScope.watch(self(), kinds: [:messages])
+
+    trace =
+      record(fn ->
+        # The code server is asked each time.
+        {:error, :nofile} = Code.ensure_loaded(ElixirScope.NoSuchModule)
+        send(self(), :sent)
+      end)
+
+    assert [_ | _] = for(%{target: :code_server} = asked <- ElixirScope.Trace.messages(trace), do: asked)
+    text = text(trace, [:messages])
+    assert text =~ "sends #PID<1> :sent"
+    refute text =~ "code_server"
+  end
+
+  test "what is kept by many pids is in an order that does not come from the pids" do
+    pids = for _ <- 1..40, do: spawn(fn -> :ok end)
+
+    [text, other] =
+      for pids <- [pids, Enum.reverse(pids)] do
+        by_pid = pids |> Enum.with_index() |> Map.new()
+
+        text(
+          record(fn ->
+            Echo.pair(by_pid, MapSet.new(pids))
+            Echo.echo({hd(pids), make_ref()})
+          end)
+        )
+      end
+
+    assert text == other
+  end
+
   test "what cannot be compared fails" do
     trace = record(fn -> :nothing end)
     assert failure(fn -> assert_snapshot(trace, "nothing") end) =~ "Nothing of the kind was recorded"

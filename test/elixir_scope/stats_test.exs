@@ -219,6 +219,7 @@ defmodule ElixirScope.StatsTest do
       GenServer.cast(server, {:hold, gate})
       until(fn -> :atomics.get(gate, 2) == 1 end)
       for _ <- 1..7, do: GenServer.cast(server, :add)
+      until(fn -> :atomics.get(gate, 2) == 8 end)
       full = ElixirScope.now()
       :atomics.put(gate, 1, 1)
       7 = GenServer.call(server, :get)

@@ -121,20 +121,46 @@ defmodule ElixirScope.Golden do
     end
   end
 
-  @doc "Compiles a source without loading it for good: its modules with their object code, and the warnings."
+  @doc """
+  Compiles a source without loading it for good: its modules with their object code, and the warnings. A `CompileError` says what is wrong
+  with it, or how the compiler itself failed.
+  """
   @spec build(String.t() | Macro.t()) :: {[{module(), binary()}], String.t()}
   def build(source) do
-    parent = self()
+    case ExUnit.CaptureIO.with_io(:stderr, fn -> apart(fn -> compile(source) end) end) do
+      {{:ok, modules}, told} ->
+        for {module, _} <- modules, do: unload(module)
+        {modules, told}
 
-    warnings =
-      ExUnit.CaptureIO.capture_io(:stderr, fn ->
-        send(parent, {:built, compile(source)})
+      # Newer compilers say what is wrong beside the exception.
+      {{:error, %CompileError{description: text} = error, stack}, told} ->
+        reraise %{error | description: "#{text}\n#{told}"}, stack
+
+      {{:error, error, stack}, _told} ->
+        reraise error, stack
+
+      {{:exit, reason}, _told} ->
+        raise CompileError, file: @file_name, description: "the compiler ended: #{inspect(reason, limit: 50)}"
+    end
+  end
+
+  # Newer compilers check types in processes that are linked to the one that compiles.
+  defp apart(fun) do
+    {pid, monitor} =
+      spawn_monitor(fn ->
+        exit(
+          try do
+            {:ok, fun.()}
+          rescue
+            error -> {:error, error, __STACKTRACE__}
+          end
+        )
       end)
 
     receive do
-      {:built, modules} ->
-        for {module, _} <- modules, do: unload(module)
-        {modules, warnings}
+      {:DOWN, ^monitor, :process, ^pid, {:ok, _modules} = built} -> built
+      {:DOWN, ^monitor, :process, ^pid, {:error, %_{}, _stack} = error} -> error
+      {:DOWN, ^monitor, :process, ^pid, reason} -> {:exit, reason}
     end
   end
 

@@ -159,12 +159,17 @@ defmodule ElixirScope.Program do
     ])
   end
 
-  # A name that is compared in a head cannot be the size of a part of a binary in the same head.
+  # A name that is compared in a head cannot be the size of a part of a binary in the same head, nor can it be that of two
+  # parameters as a whole, which may depend on each other then.
   defp heads(params, make) do
     {patterns, names} = params |> Enum.map(make) |> Enum.unzip()
     names = names |> Enum.concat()
-    twice? = Enum.uniq_by(names, &elem(&1, 0)) != names
-    if twice? and Macro.to_string(patterns) =~ "size(", do: heads(params, make), else: {patterns, names}
+    twice = names -- Enum.uniq_by(names, &elem(&1, 0))
+    wholes? = Enum.any?(twice, fn {name, _type} -> name in Shape.wholes() end)
+
+    if wholes? or (twice != [] and Macro.to_string(patterns) =~ "size("),
+      do: heads(params, make),
+      else: {patterns, names}
   end
 
   defp define(callee, patterns, nil, body), do: {callee.kind, [], [{callee.name, [], patterns}, body]}
@@ -194,9 +199,10 @@ defmodule ElixirScope.Program do
     end)
   end
 
-  @doc "The source as it is compiled without ElixirScope."
-  @spec plain(t()) :: String.t()
-  def plain(program), do: scoped(program, fn _options -> "@compile {:debug_info, true}" end)
+  @doc "The source as it is compiled without ElixirScope, with more options of the compiler."
+  @spec plain(t(), [atom()]) :: String.t()
+  def plain(program, options \\ []),
+    do: scoped(program, fn _ -> "@compile #{inspect([{:debug_info, true} | options])}" end)
 
   @doc "The source as it is compiled with it."
   @spec instrumented(t()) :: String.t()

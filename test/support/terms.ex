@@ -12,7 +12,8 @@ defmodule ElixirScope.Terms do
       3 -> improper(size)
       4 -> Map.new(several(size), &{leaf(), &1})
       5 -> MapSet.new(several(size))
-      6 -> %URI{path: random(size - 2), port: leaf()}
+      # A struct of which nothing is redacted.
+      6 -> %File.Stat{size: random(size - 2), mode: leaf()}
       7 -> for n <- 1..(32 + :rand.uniform(60)), into: %{}, do: {n, leaf()}
       _ -> leaf()
     end

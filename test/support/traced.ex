@@ -52,6 +52,11 @@ defmodule ElixirScope.Traced do
     def handle_continue(:same, state), do: {:noreply, state}
   end
 
+  defmodule Empty do
+    @moduledoc false
+    @type nothing :: nil
+  end
+
   defmodule Silent do
     @moduledoc false
     # Not instrumented.

@@ -5,9 +5,8 @@ defmodule ElixirScope.Case.Called do
   # A call matches, or does not, or nobody knows: its arguments were not recorded, a limit or the redaction kept a part of them out, or the
   # event of its end is missing. What nobody knows is no match, and none that can be denied.
 
-  alias ElixirScope.Case.{Failure, Quiet, Scope, Seen}
-  alias ElixirScope.Call
-  alias ElixirScope.Query.FirstCut
+  alias ElixirScope.Case.{Failure, Known, Quiet, Scope, Seen}
+  alias ElixirScope.{Call, Cut}
 
   @doc "The call, or with `times:` the calls, that match, and what the first of them binds."
   @spec assert(map) :: {Call.t() | [Call.t()], tuple}
@@ -20,18 +19,18 @@ defmodule ElixirScope.Case.Called do
 
   def assert(asked) do
     {least, most} = times(asked.times)
+    Quiet.within(asked.within)
     # More than enough may come, so it is waited for in any case.
-    {_why, seen} = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
-    counted(enough(seen, least, most, asked), least..most, asked)
+    settled = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
+    counted(enough(settled, least, most, asked), least..most, asked)
   end
 
-  defp enough(seen, least, most, asked) do
+  defp enough({_why, seen} = settled, least, most, asked) do
     if asked.within == nil or length(matching(seen)) >= least do
-      seen
+      settled
     else
       Quiet.last(fn -> asked |> look() |> more_than(least - 1) end, within: asked.within)
-      {_why, seen} = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
-      seen
+      Quiet.settled(fn -> asked |> look() |> more_than(most) end)
     end
   end
 
@@ -40,18 +39,20 @@ defmodule ElixirScope.Case.Called do
   def refute(asked) do
     case Quiet.settled(fn -> asked |> look() |> first() end, within: asked.within) do
       {:ok, {call, _bound}} -> called(call, look(asked), asked)
-      {_quiet_or_late, seen} -> none(seen, asked)
+      {why, seen} -> none(seen, why, asked)
     end
   end
 
   defp times(count) when is_integer(count) and count > 0, do: {count, count}
 
-  defp times(%Range{first: first, last: last, step: 1}) when first > 0 and first <= last, do: {first, last}
+  # From none on: "at most".
+  defp times(%Range{first: first, last: last, step: 1}) when first >= 0 and first <= last and last > 0,
+    do: {first, last}
 
   defp times(other) do
     raise ArgumentError,
-          "expected times: a number of calls such as 2, or a range such as 1..3, got: #{inspect(other)}; that there was no " <>
-            "call says refute_called"
+          "expected times: a number of calls such as 2, or a range such as 1..3, got: #{inspect(other)}; that there were at most 2 " <>
+            "says 0..2, and that there was none refute_called"
   end
 
   # The calls of the function in the test's processes. Where none could have been seen, that is the failure.
@@ -60,67 +61,65 @@ defmodule ElixirScope.Case.Called do
       {:ok, family, sites, calls} ->
         reason = if calls == [], do: Seen.reason(mfa, sites)
         if reason, do: Failure.impossible(reason)
-        calls = Enum.map(calls, &Call.from_native/1)
-        %{family: family, calls: Enum.map(calls, &{&1, held(&1, asked)})}
+        %{family: family, calls: Enum.map(calls, &kept(&1, asked))}
 
       {:error, error} ->
         Failure.impossible(error.message)
     end
   end
 
-  # `{:ok, variables}`, `:error`, or `:unknown`.
-  defp held(%Call{args: nil} = call, %{bare?: true} = asked),
-    do: held(%{call | args: List.duplicate(nil, elem(call.mfa, 2))}, asked)
-
-  defp held(%Call{args: nil} = call, asked), do: if(ends?(call, asked), do: :unknown, else: :error)
-
-  defp held(call, asked) do
-    with :error <- matched(call, asked) do
-      if doubtful?(call) and arguments?(call.args, asked.possible) and ends?(call, asked),
-        do: :unknown,
-        else: :error
+  # There may be very many, and most are none that is asked for: those stay as they are.
+  defp kept(native, asked) do
+    case native |> Call.told() |> held(asked) do
+      :error -> {native, :error}
+      held -> {Call.from_native(native), held}
     end
   end
 
-  defp matched(call, asked) do
-    Enum.find_value(endings(call), :error, fn ending ->
-      with :error <- asked.matcher.({call.args, ending}), do: nil
-    end)
+  # `{:ok, variables}`, `:error`, or `:unknown`.
+  defp held({nil, ending}, asked),
+    do: held({List.duplicate(%Cut{}, elem(asked.mfa, 2)), ending}, asked)
+
+  defp held({args, ending}, asked) do
+    case endings(ending) do
+      [ending] -> held(args, ending, asked)
+      endings -> endings |> Stream.map(&held(args, &1, asked)) |> Known.any()
+    end
   end
 
-  # An error of the VM is known by its reason and as an exception.
-  defp endings(%Call{outcome: :returned, return: return}), do: [{:returned, return}]
+  defp held(args, ending, asked) do
+    pair = {asked.pattern.args, args}
 
-  defp endings(%Call{outcome: :raised, exception: %{kind: :error, reason: reason, stack: stack}}) do
+    case ends(ending, asked.pattern) do
+      :other -> :error
+      # It may have ended in this way.
+      :unknown -> if Known.compare([pair]) == :no, do: :error, else: :unknown
+      pairs -> Known.verdict(asked.matcher.({args, ending}), [pair | pairs])
+    end
+  end
+
+  # What is held against the pattern of the end, if there is one.
+  defp ends({:returned, value}, %{return: expected}), do: [{expected, [value]}]
+  defp ends({:raised, reason}, %{raised: expected}), do: [{expected, [reason]}]
+  defp ends(:unknown, %{return: _expected}), do: :unknown
+  defp ends(:unknown, %{raised: _expected}), do: :unknown
+  defp ends(_ending, %{return: _expected}), do: :other
+  defp ends(_ending, %{raised: _expected}), do: :other
+  defp ends(_ending, _args_alone), do: []
+
+  # An error of the VM is known by its reason and as an exception.
+  defp endings({:raised, %{kind: :error, reason: reason, stack: stack}}) do
     case Exception.normalize(:error, reason, stack) do
       ^reason -> [{:raised, reason}]
       exception -> [{:raised, reason}, {:raised, exception}]
     end
   end
 
-  defp endings(%Call{outcome: :raised, exception: %{reason: reason}}), do: [{:raised, reason}]
-  defp endings(%Call{outcome: outcome}), do: [outcome]
-
-  # Whether a part of it is not known.
-  defp doubtful?(call),
-    do: call.outcome == :unknown or Enum.any?(call.args, &cut?/1) or Enum.any?(endings(call), &cut?/1)
-
-  # Most values are small.
-  defp cut?(value) when is_atom(value) or is_number(value) or is_binary(value) or is_pid(value), do: false
-  defp cut?({kind, value}) when kind in [:returned, :raised], do: cut?(value)
-  defp cut?(value), do: FirstCut.find(value) != nil
-
-  # Whether it may match, taking whatever holds an unknown part for a match.
-  defp arguments?(args, possible) do
-    args
-    |> Enum.zip(possible)
-    |> Enum.all?(fn {arg, possible?} -> possible?.(arg) or cut?(arg) end)
-  end
-
-  defp ends?(%Call{outcome: :unknown}, _asked), do: true
-
-  defp ends?(call, asked),
-    do: Enum.any?(endings(call), &(asked.outcome.(&1) or cut?(&1)))
+  defp endings({:raised, %{reason: reason}}), do: [{:raised, reason}]
+  defp endings({:returned, %{value: value}}), do: [{:returned, value}]
+  # What it returned was not recorded.
+  defp endings({:returned, nil}), do: [:unknown]
+  defp endings(open_or_unknown), do: [open_or_unknown]
 
   defp first(%{calls: calls} = seen) do
     Enum.find_value(calls, {:not_yet, seen}, fn
@@ -137,16 +136,35 @@ defmodule ElixirScope.Case.Called do
   defp unknown(%{calls: calls}), do: for({call, :unknown} <- calls, do: call)
 
   defp none_matches(seen, asked) do
+    undecided = if unknown(seen) == [], do: "", else: "Undecided. "
+
     Failure.fail(%{
       expected: "Expected a call that matches\n\n    #{asked.text}\n\nin this test's processes.",
-      found: recorded(seen.calls, asked) <> undecidable(unknown(seen)),
+      found: undecided <> recorded(seen.calls, asked) <> undecidable(unknown(seen)),
       family: seen.family,
-      candidates: all(seen),
-      pattern: asked.pattern
+      candidates: newest(seen),
+      candidates_count: length(seen.calls),
+      pattern: pattern(asked)
     })
   end
 
-  defp all(%{calls: calls}), do: Enum.map(calls, &elem(&1, 0))
+  # The newest are enough for a failure.
+  @looked 1_000
+
+  defp newest(%{calls: calls}) do
+    calls
+    |> Enum.take(-@looked)
+    |> Enum.map(fn
+      {native, :error} -> Call.from_native(native)
+      {call, _held} -> call
+    end)
+  end
+
+  defp pattern(asked), do: Map.put(asked.pattern, :refused?, &(&1 |> told() |> held(asked) == :error))
+
+  defp told(%Call{args: args, outcome: :returned, return: value}), do: {args, {:returned, %{value: value}}}
+  defp told(%Call{args: args, outcome: :raised, exception: exception}), do: {args, {:raised, exception}}
+  defp told(%Call{args: args, outcome: outcome}), do: {args, outcome}
 
   defp recorded([], asked), do: "#{name(asked)} was not called."
   defp recorded([_], asked), do: "There is 1 call of #{name(asked)} recorded:"
@@ -161,38 +179,48 @@ defmodule ElixirScope.Case.Called do
       "(limits:, redact:, args: or lost events)."
   end
 
-  defp counted(seen, expected, asked) do
+  # More than enough was found, quiet or not.
+  defp counted({:ok, seen}, expected, asked), do: counted({:quiet, seen}, expected, asked)
+
+  defp counted({why, seen}, expected, asked) do
     matching = matching(seen)
-    lost = Scope.gaps(seen.family)
+    lost = seen.family.gaps
+    unsettled = unsettled(why, seen, asked)
+    certain? = unsettled == nil and unknown(seen) == [] and lost == []
 
     cond do
-      length(matching) in expected and unknown(seen) == [] and lost == [] ->
-        [{_call, bound} | _] = matching
-        {Enum.map(matching, &elem(&1, 0)), bound}
+      length(matching) in expected and certain? ->
+        {Enum.map(matching, &elem(&1, 0)), bound(matching, asked)}
 
-      length(matching) > expected.last or (lost == [] and unknown(seen) == []) ->
+      length(matching) > expected.last or certain? ->
         Failure.fail(%{
-          expected:
-            "Expected #{number(expected)} that match\n\n    #{asked.text}\n\nin this test's processes.",
+          expected: "Expected #{number(expected)}\n\n    #{asked.text}\n\nin this test's processes.",
           found: "There are #{length(matching)}. #{recorded(seen.calls, asked)}",
           family: seen.family,
-          candidates: all(seen),
-          pattern: asked.pattern
+          candidates: newest(seen),
+          candidates_count: length(seen.calls),
+          pattern: pattern(asked)
         })
 
       true ->
         undecided(
-          "Expected #{number(expected)} that match\n\n    #{asked.text}",
-          "#{length(matching)} were recorded",
+          "Expected #{number(expected)}\n\n    #{asked.text}",
+          if(length(matching) == 1, do: "1 was recorded", else: "#{length(matching)} were recorded"),
           seen,
-          lost
+          {unsettled, lost}
         )
     end
   end
 
-  defp number(%Range{first: 1, last: 1}), do: "1 call"
-  defp number(%Range{first: same, last: same}), do: "#{same} calls"
-  defp number(%Range{first: least, last: most}), do: "#{least} to #{most} calls"
+  defp bound([{_call, bound} | _], _asked), do: bound
+  # Variables that none has bound are `nil`.
+  defp bound([], asked), do: Tuple.duplicate(nil, asked.variables)
+
+  defp number(%Range{first: 0, last: 1}), do: "at most 1 call that matches"
+  defp number(%Range{first: 0, last: most}), do: "at most #{most} calls that match"
+  defp number(%Range{first: 1, last: 1}), do: "1 call that matches"
+  defp number(%Range{first: same, last: same}), do: "#{same} calls that match"
+  defp number(%Range{first: least, last: most}), do: "#{least} to #{most} calls that match"
 
   defp called(call, seen, asked) do
     Failure.fail(%{
@@ -203,28 +231,41 @@ defmodule ElixirScope.Case.Called do
     })
   end
 
-  defp none(seen, asked) do
-    lost = Scope.gaps(seen.family)
+  defp none(seen, why, asked) do
+    lost = seen.family.gaps
+    unsettled = unsettled(why, seen, asked)
 
-    if lost == [] and unknown(seen) == [],
+    if unsettled == nil and lost == [] and unknown(seen) == [],
       do: true,
-      else: undecided("Expected no call that matches\n\n    #{asked.text}", "none was recorded", seen, lost)
+      else:
+        undecided(
+          "Expected no call that matches\n\n    #{asked.text}",
+          "none was recorded",
+          seen,
+          {unsettled, lost}
+        )
   end
 
-  defp undecided(expected, found, seen, lost) do
+  # Why there may be more calls than were recorded.
+  defp unsettled(why, seen, asked), do: Quiet.unsettled(why) || Seen.doubt(asked.mfa, seen.family)
+
+  defp undecided(expected, found, seen, {unsettled, lost}) do
     unknown = unknown(seen)
 
     Failure.fail(%{
       expected: expected,
-      found: "Undecided: #{found}, but " <> doubt(unknown, lost),
+      found: "Undecided: #{found}, but " <> doubt(unknown, lost, unsettled),
       family: seen.family,
       candidates: unknown
     })
   end
 
-  defp doubt(unknown, []), do: "nobody knows of #{count(unknown)}." <> undecidable(unknown)
+  defp doubt([], [], unsettled), do: unsettled
 
-  defp doubt(_unknown, lost) do
+  defp doubt(unknown, [], _unsettled),
+    do: "nobody knows of #{count(unknown)}." <> undecidable(unknown)
+
+  defp doubt(_unknown, lost, _unsettled) do
     "events are missing in the time of this test.\n" <>
       Enum.map_join(lost, "\n", &Failure.Parts.gap/1) <> "\n" <> advice(lost)
   end

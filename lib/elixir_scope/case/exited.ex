@@ -2,9 +2,11 @@ defmodule ElixirScope.Case.Exited do
   @moduledoc false
   # `assert_exited` when a test runs.
 
-  alias ElixirScope.Case.{Failure, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Known, Quiet, Scope}
   alias ElixirScope.{Event, Native, Query}
   alias ElixirScope.Query.Processes
+
+  @advice "Say ElixirScope.watch(pid) before it ends"
 
   @doc "The event of the end, and what it binds."
   @spec assert(map) :: {Event.t(), tuple}
@@ -24,7 +26,7 @@ defmodule ElixirScope.Case.Exited do
 
   defp pids(name) when is_atom(name) and name not in [nil, true, false] do
     {:ok, recording} = recording()
-    Enum.uniq(List.wrap(Process.whereis(name)) ++ Processes.holders(recording, name, Native.now()))
+    Enum.uniq(List.wrap(Process.whereis(name)) ++ known(recording, name))
   end
 
   defp pids(other),
@@ -39,37 +41,78 @@ defmodule ElixirScope.Case.Exited do
     exits = for pid <- pids, event = Processes.exit_of(recording, pid, Native.now()), do: event
 
     Enum.find_value(exits, {:not_yet, exits}, fn event ->
-      case asked.matcher.(event.data.reason) do
-        {:ok, bound} -> {:ok, {event, bound}}
-        :error -> nil
-      end
+      with {:ok, bound} <- held(event, asked), do: {:ok, {event, bound}}, else: (_other_or_unknown -> nil)
     end)
   end
 
-  defp failed([], [], asked) do
-    Failure.impossible(
-      "nobody is known to have had the name #{inspect(asked.process)}; ask with the pid, or watch the process: ElixirScope.watch(pid)"
-    )
+  defp held(%Event{data: %{reason: reason}}, asked),
+    do: Known.value(asked.matcher.(reason), asked.expected, reason)
+
+  @doc """
+  Why nobody can say that none of these processes has ended; `nil`: their ends are known, or they live. `process` is what the test
+  named, these are the processes that it stands for.
+  """
+  @spec unseen(pid | atom, [pid]) :: String.t() | nil
+  def unseen(process, pids) do
+    {:ok, recording} = recording()
+
+    cond do
+      elsewhere = Enum.find(pids, &(not local?(&1))) ->
+        "#{inspect(elsewhere)} is a process of another node, whose end is not recorded here"
+
+      # Another one may have had the name before.
+      is_atom(process) and Process.whereis(process) not in [nil | known(recording, process)] ->
+        nobody(process)
+
+      true ->
+        untold(pids -- Quiet.living(pids))
+    end
   end
+
+  # An end is captured before anybody can see that the process is gone; so it is looked for behind that, in what is recorded by then.
+  defp untold([]), do: nil
+
+  defp untold(ended) do
+    {:ok, recording} = recording()
+
+    case Enum.reject(ended, &Processes.exit_of(recording, &1, Native.now())) do
+      [] -> nil
+      [pid | _] -> "#{inspect(pid)} has ended, but its end was not recorded: it was not watched. " <> @advice
+    end
+  end
+
+  defp known(recording, name), do: Processes.holders(recording, name, Native.now())
+
+  @doc "That nobody had a name, as far as anybody knows."
+  @spec nobody(atom) :: String.t()
+  def nobody(name) do
+    "nobody is known to have had the name #{inspect(name)}; ask with the pid, or watch the process: ElixirScope.watch(pid)"
+  end
+
+  defp failed([], [], asked), do: Failure.impossible(nobody(asked.process))
 
   defp failed(exits, pids, asked) do
     {:ok, family} = Scope.family()
 
     Failure.fail(%{
       expected: "Expected a process to have ended with a reason that matches\n\n    #{asked.text}",
-      found: found(exits, pids),
+      found: if(Enum.any?(exits, &(held(&1, asked) == :unknown)), do: unknown(), else: found(exits, pids)),
       family: family,
       candidates: exits,
       pattern: %{value: asked.expected}
     })
   end
 
+  defp unknown do
+    "Undecided: whether it did nobody knows, since a part of the reason that the pattern looks at is not in the recording (limits:, redact:):"
+  end
+
   defp found([_ | _], _pids), do: "It ended with another reason:"
 
   defp found([], pids) do
-    case Enum.filter(pids, &(local?(&1) and Process.alive?(&1))) do
+    case Quiet.living(pids) do
       [] ->
-        "It has ended, but its end was not recorded: it was not watched. Say ElixirScope.watch(pid) before it ends."
+        "It has ended, but its end was not recorded: it was not watched. #{@advice}."
 
       alive ->
         "#{Enum.map_join(alive, ", ", &inspect/1)} is alive."

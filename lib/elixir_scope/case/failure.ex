@@ -8,6 +8,7 @@ defmodule ElixirScope.Case.Failure do
   # | `:found` | what was found instead: a text |
   # | `:family` | `%{recording:, pids:, since:, test:}` of `ElixirScope.Case.Scope`, or `nil` where nothing is recorded |
   # | `:candidates` | what comes near: calls, messages, changes, events, `{time, value}`, or texts; `{candidate, expected}` where each has its own |
+  # | `:candidates_count` | how many there are, where only the newest are given |
   # | `:pattern` | what candidates are held against: `%{args:, return:, raised:, value:}`, each of `ElixirScope.Case.Failure.Expected`, or missing |
   # | `:server` | whose state was asked: its history is shown |
   # | `:at` | the moment of the failure; now, if it is not said |
@@ -27,7 +28,9 @@ defmodule ElixirScope.Case.Failure do
       expected,
       Map.get(failure, :found, ""),
       Failure.Parts.guarded("candidates", fn ->
-        Failure.Candidates.lines(Map.get(failure, :candidates, []), failure[:pattern], family)
+        candidates = Map.get(failure, :candidates, [])
+        count = Map.get(failure, :candidates_count, length(candidates))
+        Failure.Candidates.lines(candidates, failure[:pattern], family, count)
       end)
       | around(family, failure)
     ]

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Flow do
   # Flows against the recording: `ElixirScope.Case.Flow.Parse` has made the steps, `Flow.Candidates` finds what each may be, `Flow.Search` which
   # of them fit together, and `Flow.Failure` says what did not.
 
-  alias ElixirScope.Case.{Flow, Lost, Quiet, Scope}
+  alias ElixirScope.Case.{Flow, Lost, Quiet, Scope, Seen}
   alias ElixirScope.Query.{Causality, Past}
 
   # What was read of messages while one assertion runs.
@@ -18,7 +18,9 @@ defmodule ElixirScope.Case.Flow do
   @doc "What each step of a flow is, and its variables; waits for it, and fails where it is not so."
   @spec assert([map], non_neg_integer, keyword) :: {[term], tuple}
   def assert(steps, variables, options) do
-    case last(steps, variables, options) do
+    bound = Tuple.duplicate(nil, variables)
+
+    case Quiet.last(fn -> ask(steps, bound) end, [also: also(steps)] ++ options) do
       {:ok, %{answer: answer}} -> {Enum.map(answer.matched, & &1.thing), answer.bound}
       {_why, {:error, message}} -> Flow.Failure.impossible(message)
       {_why, seen} -> Flow.Failure.not_found(seen.answer, seen.steps, seen.family, seen.linked)
@@ -30,18 +32,15 @@ defmodule ElixirScope.Case.Flow do
   @doc "Fails when there is such a flow, and when nobody can say that there is none; waits until the test's processes are quiet."
   @spec refute([map], non_neg_integer, String.t(), keyword) :: true
   def refute(steps, variables, what, options) do
-    case last(steps, variables, options) do
+    bound = Tuple.duplicate(nil, variables)
+
+    case Quiet.settled(fn -> ask(steps, bound) end, [also: also(steps)] ++ options) do
       {:ok, seen} -> Flow.Failure.found(what, seen.answer, seen.steps, seen.family)
       {_why, {:error, message}} -> Flow.Failure.impossible(message)
-      {_why, seen} -> decided(seen, Tuple.duplicate(nil, variables), what)
+      {why, seen} -> decided(seen, bound, Quiet.unsettled(why), what)
     end
   after
     Process.delete(@messages)
-  end
-
-  defp last(steps, variables, options) do
-    bound = Tuple.duplicate(nil, variables)
-    Quiet.last(fn -> ask(steps, bound) end, [also: also(steps)] ++ options)
   end
 
   # Processes that are named are waited for, also where they are none of the test's.
@@ -60,8 +59,8 @@ defmodule ElixirScope.Case.Flow do
 
   defp local(_other), do: nil
 
-  defp decided(seen, bound, what) do
-    case doubt(seen, bound) do
+  defp decided(seen, bound, unsettled, what) do
+    case doubt(seen, bound) || (unsettled && unsettled <> ".") do
       nil -> true
       reason -> Flow.Failure.undecided(what, seen.steps, seen.family, reason)
     end
@@ -70,9 +69,24 @@ defmodule ElixirScope.Case.Flow do
   defp doubt(%{answer: %{outcome: :gave_up}}, _bound), do: Flow.Failure.too_many()
 
   defp doubt(seen, bound) do
-    Lost.text(seen.family) ||
+    Lost.text(seen.family) || Enum.find_value(seen.steps, &Seen.doubt(&1.mfa, seen.family)) ||
       Enum.find_value(seen.steps, &Flow.Candidates.unseen(&1, &1.candidates, seen.family, bound)) ||
-      perhaps(seen, bound)
+      perhaps(seen, bound) || hidden(seen, bound)
+  end
+
+  # Whether it would be there if what an earlier step bound, and nobody knows, were what a later one asks for.
+  defp hidden(seen, bound) do
+    if Flow.Candidates.hidden_binds?(seen.steps) do
+      lenient = Enum.map(seen.steps, &Flow.Candidates.lenient/1)
+
+      case Flow.Search.run(lenient, bound, seen.linked, lenient: true) do
+        %{outcome: :none} ->
+          nil
+
+        _found_or_gave_up ->
+          "a step looks at what an earlier one bound, of which a part is not in the recording (limits:, redact:)."
+      end
+    end
   end
 
   # Whether it would be there if what is unknown were so.
@@ -101,7 +115,9 @@ defmodule ElixirScope.Case.Flow do
 
   # Equal questions are asked once.
   defp with_candidates(steps, family) do
-    Enum.reduce_while(steps, {:ok, [], %{}}, fn step, {:ok, done, asked} ->
+    steps
+    |> Enum.map(&Flow.Candidates.judging/1)
+    |> Enum.reduce_while({:ok, [], %{}}, fn step, {:ok, done, asked} ->
       question = {step.kind, step.mfa, step.processes}
 
       case Map.get_lazy(asked, question, fn -> Flow.Candidates.of(step, family) end) do
@@ -121,7 +137,8 @@ defmodule ElixirScope.Case.Flow do
   # Where nobody can be asked, nobody knows. All questions of one look at the recording are answered from the same messages, which
   # are read once.
   defp linked(family) do
-    past = Past.of(family.recording)
+    # All that steps are made of was in the test's time, and so was what one of them led to.
+    past = %{Past.of(family.recording) | since: family.since}
     look = make_ref()
     past = %{past | messages: &read_once(look, past, &1)}
 

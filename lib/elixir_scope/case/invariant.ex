@@ -2,20 +2,34 @@ defmodule ElixirScope.Case.Invariant do
   @moduledoc false
   # What is to hold of all states of a server, or of all servers of a module among the test's processes.
 
-  alias ElixirScope.Case.{Failure, Lost, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope, Stated}
   alias ElixirScope.{Cut, Error, Event, Text}
-  alias ElixirScope.Query.{History, Messages, Processes, Search, Server, States}
+  alias ElixirScope.Query.{FirstCut, History, Messages, Processes, Search, Server, States}
 
   @forever 0xFFFFFFFFFFFFFFFF
 
   @doc "Fails unless a function is true of all states; waits until the test's processes are quiet."
-  @spec assert(Server.t() | module, (term -> as_boolean(term)), String.t()) :: true
-  def assert(server, fun, text) when is_function(fun, 1) do
-    Quiet.settle(also: also(server))
+  @spec assert(Server.t() | module, (term -> as_boolean(term)), map) :: true
+  # In searches it stands for any module.
+  def assert(nil, _fun, _about) do
+    raise ArgumentError, "assert_invariant expects a server or a module of servers, got: nil"
+  end
+
+  def assert(server, fun, %{text: text, clauses: clauses, ignoring: ignoring}) when is_function(fun, 1) do
+    unsettled = [also: also(server)] |> Quiet.settle() |> Quiet.unsettled()
 
     with {:ok, family} <- Scope.family(),
          {:ok, pids} <- pids(server, family) do
-      about = %{server: server, fun: fun, text: text, family: family}
+      about = %{
+        server: server,
+        fun: fun,
+        text: text,
+        clauses: clauses,
+        ignoring: ignoring,
+        family: family,
+        unsettled: unsettled
+      }
+
       looked_at = pids |> Enum.map(&holds(&1, about)) |> Enum.sum()
       decided(looked_at, about)
     else
@@ -23,7 +37,7 @@ defmodule ElixirScope.Case.Invariant do
     end
   end
 
-  def assert(_server, other, _text) do
+  def assert(_server, other, _about) do
     raise ArgumentError,
           "assert_invariant expects a server or a module, and a function of one argument, which is given each state; got: #{inspect(other)}"
   end
@@ -61,19 +75,14 @@ defmodule ElixirScope.Case.Invariant do
 
   # How many states there are of one process: those of the test's time, and the one that it began with.
   defp holds(pid, about) do
-    %{family: %{recording: recording, since: since}} = about
+    %{family: %{recording: recording, since: since} = family} = about
 
     case Server.numbers(pid) do
       {:ok, process} ->
-        before =
-          if since > 0,
-            do: recording |> States.stream(process, 0, since - 1, :newest) |> Enum.take(1),
-            else: []
-
         recording
         |> States.stream(process, since, @forever, :oldest)
         |> Stream.reject(&(&1.data.origin == :restated))
-        |> then(&Stream.concat(before, &1))
+        |> then(&Stream.concat(Stated.began_with(family, process), &1))
         |> Enum.reduce(0, fn state, count ->
           check(state, process, about)
           count + 1
@@ -84,45 +93,60 @@ defmodule ElixirScope.Case.Invariant do
     end
   end
 
+  # What a limit or the redaction kept out decides nothing, so the function is not asked about it.
   defp check(%Event{data: %{state: state}} = event, process, about) do
-    cond do
-      not ask(event, process, about) ->
-        broken(event, process, about, "It was not so of this one:")
+    if hidden = hidden(state, about), do: broken(event, process, about, undecided(hidden))
+    if not ask(event, process, about), do: broken(event, process, about, "It was not so of this one:")
+  end
 
-      cut = cut(state) ->
-        broken(
-          event,
-          process,
-          about,
-          "Undecided: a limit kept out a part of it (#{inspect(cut)}); record with higher limits:."
-        )
+  # What the function may look at and nobody knows.
+  defp hidden(state, %{clauses: nil} = about), do: unless_ignored(state, about)
 
-      true ->
-        :ok
-    end
+  defp hidden(state, %{clauses: clauses} = about) do
+    looks? =
+      Enum.reduce_while(clauses, false, fn {expected, alone?}, _looks? ->
+        case Known.compare([{expected, [state]}]) do
+          :unknown -> {:halt, true}
+          :perhaps when alone? -> {:halt, false}
+          _perhaps_another -> {:cont, false}
+        end
+      end)
+
+    if looks?, do: unless_ignored(state, about)
+  end
+
+  defp unless_ignored(state, %{ignoring: :redacted}) do
+    with {_path, cut} <- FirstCut.by_limit(state), do: cut
+  end
+
+  defp unless_ignored(state, _about), do: Known.hidden(state)
+
+  defp undecided(%Cut{} = cut),
+    do: undecided(Cut.by(cut), inspect(cut), Cut.remedy(cut), cut.kind in [:redacted, :left_out])
+
+  defp undecided(text),
+    do: undecided("redaction", Text.short(text, width: 60), Cut.remedy(%Cut{kind: :redacted}), true)
+
+  defp undecided(by, what, remedy, redacted?) do
+    "Undecided: #{by} kept out a part of what the function may look at (#{what}). Say what it looks at with a pattern, such as " <>
+      "fn %{left: left} -> left >= 0 end#{if redacted?, do: ", or that it looks at no secret: ignoring: :redacted"}; or #{remedy}. The state:"
   end
 
   defp ask(%Event{data: %{state: state}} = event, process, about) do
     if about.fun.(state), do: true, else: false
   catch
     kind, reason ->
-      broken(
-        event,
-        process,
-        about,
-        "The function failed on this one: #{Exception.format_banner(kind, reason, __STACKTRACE__)}"
-      )
+      banner = Exception.format_banner(kind, reason, __STACKTRACE__)
+      broken(event, process, about, failed(FirstCut.find(state), banner))
   end
 
-  # What is left out on purpose is not what the function is about.
-  defp cut(%Cut{kind: kind} = cut), do: if(kind in [:redacted, :left_out], do: nil, else: cut)
-  defp cut([part | rest]), do: cut(part) || cut(rest)
-  defp cut(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> Enum.find_value(&cut/1)
+  defp failed(nil, banner), do: "The function failed on this one: #{banner}"
 
-  defp cut(map) when is_map(map),
-    do: map |> :maps.to_list() |> Enum.find_value(fn {key, value} -> cut(key) || cut(value) end)
-
-  defp cut(_whole), do: nil
+  # It met what stands for the part, and not the part.
+  defp failed({_path, cut}, banner) do
+    "Undecided: a limit or the redaction kept out a part of it (#{inspect(cut)}; limits:, redact:), on which the function " <>
+      "failed: #{banner}"
+  end
 
   defp broken(event, process, about, how) do
     {:ok, history} = History.about(about.family.recording, process)
@@ -135,11 +159,11 @@ defmodule ElixirScope.Case.Invariant do
   defp decided(0, about) do
     {:ok, pids} = pids(about.server, about.family)
     reason = Enum.find_value(pids, "", &no_state(&1, about))
-    fail(about, "There was no state to be asked about, which is no proof.#{reason}", nil)
+    fail(about, "There was no state to be asked about, which is no proof#{reason}.", nil)
   end
 
   defp decided(_some, about) do
-    case Lost.text(about.family) do
+    case Lost.text(about.family) || (about.unsettled && about.unsettled <> ".") do
       nil -> true
       text -> fail(about, "Undecided: it was so of all that are known, but " <> text, nil)
     end
@@ -148,7 +172,7 @@ defmodule ElixirScope.Case.Invariant do
   defp no_state(pid, %{family: %{recording: recording}}) do
     with {:ok, process} <- Server.numbers(pid),
          {:error, error} <- History.pid(recording, process, pid) do
-      " " <> error.message
+      ": " <> error.message
     else
       _has_some -> nil
     end

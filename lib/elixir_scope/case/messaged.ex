@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Messaged do
   # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
   # depends on all that was on the way since the recording began, which would cost more with each test.
 
-  alias ElixirScope.Case.{Failure, Heard, Quiet, Said, Scope}
+  alias ElixirScope.Case.{Exited, Failure, Heard, Quiet, Said, Scope}
   alias ElixirScope.{Event, Message, Native}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -27,7 +27,7 @@ defmodule ElixirScope.Case.Messaged do
 
     case Quiet.settled(fn -> look(asked) end, within: asked.within, also: local(asked)) do
       {:ok, {message, _bound}} -> there(message, asked)
-      {_why, seen} -> decided(seen, asked)
+      {why, seen} -> decided(seen, Quiet.unsettled(why), asked)
     end
   end
 
@@ -46,7 +46,7 @@ defmodule ElixirScope.Case.Messaged do
   defp named(pid, _recording) when is_pid(pid), do: [pid]
 
   defp named(name, recording) do
-    Enum.uniq(List.wrap(Process.whereis(name)) ++ Processes.holders(recording, name, Native.now()))
+    Enum.uniq(List.wrap(pid(name)) ++ Processes.holders(recording, name, Native.now()))
   end
 
   defp local(%{from: from, to: to}) do
@@ -66,17 +66,21 @@ defmodule ElixirScope.Case.Messaged do
     with {:ok, family} <- Scope.family() do
       ends = %{from: named(asked.from, family.recording), to: named(asked.to, family.recording)}
       between = messages(family, ends, asked)
+      held = for message <- between, do: {message, held(message, asked)}
+      unknown = for {message, :unknown} <- held, do: message
+      seen = %{family: family, ends: ends, messages: between, unknown: unknown}
 
-      Enum.find_value(between, {:not_yet, %{family: family, ends: ends, messages: between}}, fn message ->
-        case message.event.data.message |> Said.all() |> Said.match(asked.matcher) do
-          {:ok, bound} -> {:ok, {message, bound}}
-          :error -> nil
-        end
+      Enum.find_value(held, {:not_yet, seen}, fn
+        {message, {:ok, bound}} -> {:ok, {message, bound}}
+        _none -> nil
       end)
     else
       {:error, error} -> Failure.impossible(error.message)
     end
   end
+
+  defp held(message, asked),
+    do: message.event.data.message |> Said.all() |> Said.verdict(asked.matcher, asked.expected)
 
   # Messages from one end to the other of which one is a process of the test. An end that the event of one side leaves open is told by
   # that of the other, which has the same digest.
@@ -158,7 +162,7 @@ defmodule ElixirScope.Case.Messaged do
       doubt ->
         Failure.fail(%{
           expected: "Expected a message that matches\n\n    #{asked.text}\n\nin this test's processes.",
-          found: found(seen.messages) <> late(doubt),
+          found: found(seen.messages) <> unknown(seen.unknown) <> late(doubt),
           family: family,
           candidates: Enum.map(seen.messages, &shown/1),
           pattern: %{value: asked.expected}
@@ -168,6 +172,15 @@ defmodule ElixirScope.Case.Messaged do
 
   defp some(:_), do: :any
   defp some(pids), do: pids
+
+  defp unknown([]), do: ""
+
+  defp unknown(messages) do
+    " Of #{count(messages)} nobody knows whether it matches: a part that the pattern looks at is not in the recording (limits:, redact:)."
+  end
+
+  defp count([_]), do: "1 of them"
+  defp count(messages), do: "#{length(messages)} of them"
 
   defp late({:late, text}), do: "\nIt may have been there: #{text}."
   defp late(nil), do: ""
@@ -194,10 +207,24 @@ defmodule ElixirScope.Case.Messaged do
     })
   end
 
-  defp decided(%{family: family, ends: ends} = seen, asked) do
+  # A name that nobody has had may be a wrong one: that nothing was sent to it says nothing.
+  defp decided(%{ends: ends} = seen, unsettled, asked) do
+    case for({end_, []} <- ends, do: Map.fetch!(asked, end_)) do
+      [] -> heard(seen, unsettled, asked)
+      [name | _] -> Failure.impossible(Exited.nobody(name))
+    end
+  end
+
+  defp heard(%{family: family, ends: ends} = seen, unsettled, asked) do
     case {Heard.doubt(family, some(ends.from), some(ends.to)), Scope.gaps(family)} do
-      {nil, []} ->
+      {nil, []} when seen.unknown == [] and unsettled == nil ->
         true
+
+      {nil, []} when seen.unknown == [] ->
+        undecided("none was recorded, but #{unsettled}.", seen, asked)
+
+      {nil, []} ->
+        undecided("there are messages between these." <> unknown(seen.unknown), seen, asked)
 
       {{:never, pids}, _gaps} ->
         not_watched(pids, seen)
@@ -219,7 +246,8 @@ defmodule ElixirScope.Case.Messaged do
     Failure.fail(%{
       expected: "Expected no message that matches\n\n    #{asked.text}",
       found: "Undecided: " <> why,
-      family: seen.family
+      family: seen.family,
+      candidates: Enum.map(seen.unknown, &shown/1)
     })
   end
 

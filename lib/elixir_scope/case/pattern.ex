@@ -30,17 +30,6 @@ defmodule ElixirScope.Case.Pattern do
     {matcher, quiet(variables)}
   end
 
-  @doc "A function from a value to whether a pattern matches it, which binds nothing."
-  @spec test(form) :: form
-  def test(pattern) do
-    quote generated: true do
-      fn
-        unquote(quiet(pattern)) -> true
-        _ -> false
-      end
-    end
-  end
-
   @doc "A pattern with its guard: `{pattern, guard}`."
   @spec guarded(form) :: {form, form}
   def guarded({:when, _, [pattern, guard]}), do: {pattern, guard}

@@ -3,6 +3,7 @@ defmodule ElixirScope.Case.Said do
   # What a message says: patterns of `assert_message` and of the steps of flows are held against all of it, and against what is left without
   # that which OTP puts around it.
 
+  alias ElixirScope.Case.{Failure, Known}
   alias ElixirScope.Message
 
   @doc "The message, and the request of a call or cast, or the answer, that it carries."
@@ -14,6 +15,11 @@ defmodule ElixirScope.Case.Said do
       _info -> [content]
     end
   end
+
+  @doc "What is known of these, by a matcher and its pattern: whether one of them matches."
+  @spec verdict([term], (term -> {:ok, term} | :error), Failure.Expected.t()) :: Known.verdict()
+  def verdict(said, matcher, expected),
+    do: said |> Stream.map(&Known.value(matcher.(&1), expected, &1)) |> Known.any()
 
   @doc "What a matcher makes of the first of these that it matches."
   @spec match([term], (term -> {:ok, bound} | :error)) :: {:ok, bound} | :error when bound: term

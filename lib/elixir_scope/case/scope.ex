@@ -3,13 +3,14 @@ defmodule ElixirScope.Case.Scope do
   # Which part of the recording belongs to a test: its processes, from its beginning on.
   #
   # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
-  # (`Native.family/4`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
+  # (`Native.family/2`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
+  alias ElixirScope.Case.{Looker, Seen}
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.Server
 
-  @enforce_keys [:recording, :pids, :processes, :since, :test]
-  defstruct [:recording, :pids, :processes, :since, :test]
+  @enforce_keys [:recording, :pids, :processes, :since, :test, :gaps]
+  defstruct @enforce_keys
 
   @type t :: %__MODULE__{
           recording: Recording.t(),
@@ -17,14 +18,21 @@ defmodule ElixirScope.Case.Scope do
           # The same that are in the recording, as the native library names them.
           processes: [Server.numbers()],
           since: non_neg_integer,
-          test: pid
+          test: pid,
+          # What was missing in the time of the test when this was asked; `gaps/1` asks again.
+          gaps: [gap]
         }
+
+  @typedoc "As in `ElixirScope.status/1`."
+  @type gap :: %{cause: atom, count: non_neg_integer, from: non_neg_integer, to: non_neg_integer}
 
   @typedoc "What is remembered of a test."
   @type about :: %{
-          test: pid,
+          :test => pid,
           # `nil` where nobody noted it.
-          since: non_neg_integer | nil
+          :since => non_neg_integer | nil,
+          # Who made the calling process, or its maker, and has ended, so that its test is not known.
+          optional(:lost) => pid
         }
 
   @about :"$elixir_scope_test"
@@ -32,10 +40,13 @@ defmodule ElixirScope.Case.Scope do
   @label :"$process_label"
   @allowed :"$elixir_scope_allowed"
   @makers :"$elixir_scope_makers"
+  @known :"$elixir_scope_known"
 
   @doc "Remembers that the test of the calling process begins."
   @spec begin(map) :: :ok
   def begin(context \\ %{}) do
+    Looker.load()
+
     with %{module: module, test: name} <- context, nil <- Process.get(@label) do
       Process.put(@label, {module, name})
     end
@@ -55,6 +66,17 @@ defmodule ElixirScope.Case.Scope do
   @spec allowed() :: [pid]
   def allowed, do: Process.get(@allowed, [])
 
+  @doc "The processes of the test that were found last, whether recorded or living; some of them may have ended."
+  @spec known() :: [pid]
+  def known, do: Process.get(@known, [])
+
+  @doc "Remembers which those are."
+  @spec know([pid]) :: :ok
+  def know(pids) do
+    Process.put(@known, pids)
+    :ok
+  end
+
   @doc "When the test began; where nobody noted it, the beginning of the recording."
   @spec since() :: non_neg_integer
   def since, do: about().since || 0
@@ -65,9 +87,26 @@ defmodule ElixirScope.Case.Scope do
 
   defp about do
     with nil <- Process.get(@about) do
-      about = Enum.find_value(made_for(), &noted/1) || %{test: self(), since: nil}
+      about = noted(made_for()) || looked_up(self()) || %{test: self(), since: nil}
       Process.put(@about, about)
       about
+    end
+  end
+
+  # One of plain `spawn` is of the test that made it, or made its maker. Where a maker has ended nobody knows.
+  defp looked_up(pid), do: looked(fn -> noted_above(pid, 16) end)
+
+  defp noted_above(_pid, 0), do: nil
+
+  defp noted_above(pid, left) do
+    with {:parent, parent} when is_pid(parent) and node(parent) == node() <- Process.info(pid, :parent) do
+      cond do
+        about = noted_by(parent) -> about
+        not Process.alive?(parent) -> %{test: pid, since: nil, lost: parent}
+        true -> noted_above(parent, left - 1)
+      end
+    else
+      _first_or_gone -> nil
     end
   end
 
@@ -80,10 +119,31 @@ defmodule ElixirScope.Case.Scope do
         do: pid
   end
 
-  defp noted(pid) do
+  defp noted([]), do: nil
+  defp noted(pids), do: looked(fn -> Enum.find_value(pids, &noted_by/1) end)
+
+  defp noted_by(pid) do
     case Process.info(pid, :dictionary) do
       {:dictionary, dictionary} -> :proplists.get_value(@about, dictionary, nil)
       nil -> nil
+    end
+  end
+
+  # Longer than any of these is busy.
+  @patience 60_000
+
+  defp looked(look) do
+    {:ok, seen} = Looker.run(look, @patience)
+    seen
+  end
+
+  # Why nobody knows of which test the calling process is, in words.
+  defp stray do
+    with %{lost: maker} <- about() do
+      "it is asked in #{inspect(self())}, which is no process of a test as far as anybody knows: #{inspect(maker)}, which made it or its " <>
+        "maker, has ended; ask in the test's own process, or in a task of it"
+    else
+      _known -> nil
     end
   end
 
@@ -96,11 +156,38 @@ defmodule ElixirScope.Case.Scope do
   def family do
     about = about()
 
-    with {:ok, recording} <- Query.recording([]),
-         {state, _started, known_until} = Native.bounds(recording.handle),
+    with :ok <- of_a_test(),
+         {:ok, recording} <- asked(),
+         {state, known_until, told, gaps} = family(recording.handle, native(about)),
          :ok <- records(state, known_until, recording, about.since || 0) do
-      %{seeds: seeds, makers: makers, since: since} = native(about)
-      {:ok, answer(Native.family(recording.handle, seeds, makers, since), recording, about)}
+      {:ok, answer(told, gaps, recording, about)}
+    end
+  end
+
+  # Waking a dirty scheduler takes longer than most answers, so those that are quick come without one (`native/nif/src/family.rs`).
+  defp family(handle, test),
+    do: with(:long <- Native.family_soon(handle, test), do: Native.family(handle, test))
+
+  defp family_calls(handle, test, function) do
+    with :long <- Native.family_calls_soon(handle, test, function),
+         do: Native.family_calls(handle, test, function)
+  end
+
+  @doc "A function that gives these processes as well, whatever process it runs in."
+  @spec asker() :: (() -> [pid])
+  def asker do
+    test = native(about())
+
+    fn ->
+      case asked() do
+        {:ok, recording} ->
+          {_state, _until, {members, _born}, _gaps} = family(recording.handle, test)
+          Enum.map(members, &elem(&1, 0))
+
+        # That is said by who asks.
+        {:error, _error} ->
+          []
+      end
     end
   end
 
@@ -109,15 +196,40 @@ defmodule ElixirScope.Case.Scope do
   test began, as the native library gives them.
   """
   @spec calls(mfa) :: {:ok, t, [{non_neg_integer, boolean}], [tuple]} | {:error, Error.t()}
+  # It stands in a variable of the test.
+  def calls({module, _function, _arity} = mfa) when not is_atom(module),
+    do: Error.new(:bad_function, Seen.reason(mfa))
+
   def calls({module, function, arity}) do
     about = about()
     function = {Atom.to_string(module), Atom.to_string(function), arity}
 
-    with {:ok, recording} <- asked(),
-         {state, known_until, told, sites, calls} =
-           Native.family_calls(recording.handle, native(about), function),
+    with :ok <- of_a_test(),
+         {:ok, recording} <- asked(),
+         {state, known_until, told, gaps, sites, calls} =
+           family_calls(recording.handle, native(about), function),
          :ok <- records(state, known_until, recording, about.since || 0) do
-      {:ok, answer(told, recording, about), sites, calls}
+      {:ok, answer(told, gaps, recording, about), sites, calls}
+    end
+  end
+
+  @doc "The state that a process of the test has now, where that is quickly told."
+  @spec state(pid) :: {:known, tuple} | :unknown
+  def state(pid) do
+    with %{since: since} when since != nil <- about(),
+         {:ok, %Recording{overflow: overflow} = recording} when overflow != :overwrite <- Recorder.current(),
+         {:ok, process} <- Server.numbers(pid),
+         {:known, _event} = known <- Native.state_soon(recording.handle, process, since) do
+      known
+    else
+      _asked_in_another_way -> :unknown
+    end
+  end
+
+  defp of_a_test do
+    case stray() do
+      nil -> :ok
+      why -> Error.new(:unknown_process, why)
     end
   end
 
@@ -134,13 +246,18 @@ defmodule ElixirScope.Case.Scope do
 
   defp seeds(about), do: [about.test | allowed()]
 
-  defp answer({members, born}, recording, about) do
+  defp answer({members, born}, gaps, recording, about) do
+    since = about.since || born || 0
+    pids = Enum.uniq(seeds(about) ++ Enum.map(members, &elem(&1, 0)))
+    know(Enum.uniq(pids ++ known()))
+
     %__MODULE__{
       recording: recording,
-      pids: Enum.uniq(seeds(about) ++ Enum.map(members, &elem(&1, 0))),
+      pids: pids,
       processes: Enum.map(members, &elem(&1, 1)),
-      since: about.since || born || 0,
-      test: about.test
+      since: since,
+      test: about.test,
+      gaps: for({_cause, _count, _from, to} = gap <- gaps, to >= since, do: gap(gap))
     }
   end
 
@@ -149,7 +266,8 @@ defmodule ElixirScope.Case.Scope do
   # Those that made the process of the test, as they have made those of other tests.
   defp makers do
     with nil <- Process.get(@makers) do
-      makers = makers(test(), 16)
+      test = test()
+      makers = looked(fn -> makers(test, 16) end)
       Process.put(@makers, makers)
       makers
     end
@@ -179,11 +297,10 @@ defmodule ElixirScope.Case.Scope do
     )
   end
 
-  @doc "What is missing in the time of the test, as in `ElixirScope.status/1`."
-  @spec gaps(t) :: [%{cause: atom, count: non_neg_integer, from: non_neg_integer, to: non_neg_integer}]
-  def gaps(%__MODULE__{recording: recording, since: since}) do
-    for {cause, count, from, to} <- Native.gaps(recording.handle, since, 0xFFFFFFFFFFFFFFFF) do
-      %{cause: String.to_atom(cause), count: count, from: from, to: to}
-    end
-  end
+  @doc "What is missing in the time of the test."
+  @spec gaps(t) :: [gap]
+  def gaps(%__MODULE__{recording: recording, since: since}),
+    do: for(gap <- Native.gaps(recording.handle, since, 0xFFFFFFFFFFFFFFFF), do: gap(gap))
+
+  defp gap({cause, count, from, to}), do: %{cause: String.to_atom(cause), count: count, from: from, to: to}
 end

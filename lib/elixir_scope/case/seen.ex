@@ -2,7 +2,10 @@ defmodule ElixirScope.Case.Seen do
   @moduledoc false
   # Whether calls of a function could have been seen. What is known of a module holds until it is loaded anew, so it is asked once.
 
-  alias ElixirScope.Query.{Function, Unseen}
+  alias ElixirScope.Case.{Scope, Silent}
+  alias ElixirScope.Query.{Function, Processes, Server, Unseen}
+
+  @forever 0xFFFFFFFFFFFFFFFF
 
   @doc """
   Why no call of a function could have been seen, or `nil`. `sites` are those of the function in the recording, as
@@ -19,7 +22,11 @@ defmodule ElixirScope.Case.Seen do
   end
 
   @doc "The same, by the module alone."
-  @spec reason(mfa) :: String.t() | nil
+  @spec reason({module | term, atom, arity}) :: String.t() | nil
+  # A test may name it by a variable.
+  def reason({module, _name, _arity}) when not is_atom(module),
+    do: "expected a module that this VM knows, got: #{inspect(module)}"
+
   def reason({module, _name, _arity} = function) do
     loaded = Code.ensure_loaded?(module) and module.module_info(:md5)
 
@@ -67,7 +74,28 @@ defmodule ElixirScope.Case.Seen do
   defp label(function), do: Function.label(function)
 
   @doc """
-  The same at the time when a test is compiled; `nil` also where only the running test can know: the module is not compiled yet, or
+  Why calls of a function in a test's time were not all recorded, although some were or would be now; `nil`: they were.
+  """
+  @spec doubt(term, Scope.t()) :: String.t() | nil
+  def doubt({module, _name, _arity} = function, family) when is_atom(module),
+    do: Unseen.changed(function, began(family)) || Silent.text(family)
+
+  def doubt(_of_no_function, _family), do: nil
+
+  # Where nobody noted it, the first that is known of the test's process.
+  defp began(%{since: 0, test: test, recording: recording}) do
+    with {:ok, numbers} <- Server.numbers(test),
+         [first] <- recording |> Processes.stream(["process"], [numbers], 0, @forever) |> Enum.take(1) do
+      first.time
+    else
+      _nothing_yet -> @forever
+    end
+  end
+
+  defp began(%{since: since}), do: since
+
+  @doc """
+  `reason/1` at the time when a test is compiled; `nil` also where only the running test can know: the module is not compiled yet, or
   a tool has put another in its place.
   """
   @spec when_compiled(mfa) :: String.t() | nil

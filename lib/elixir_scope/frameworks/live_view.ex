@@ -27,12 +27,18 @@ defmodule ElixirScope.Frameworks.LiveView do
     kept =
       metadata
       |> View.some([:event, :params, :uri, :component, :cid, :id, :force?, :changed?])
+      |> address()
       |> :maps.merge(View.live_socket(:maps.get(:socket, metadata, nil)))
       |> updated(metadata)
       |> :maps.merge(View.exception(metadata))
 
     {measurements, kept}
   end
+
+  defp address(%{uri: uri, params: params} = kept) when is_binary(uri),
+    do: %{kept | uri: View.without(uri, params)}
+
+  defp address(kept), do: kept
 
   # Several components of one kind may be updated at once.
   defp updated(kept, %{assigns_sockets: [_ | _] = updated}), do: :maps.put(:count, length(updated), kept)

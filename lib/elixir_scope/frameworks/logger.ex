@@ -4,6 +4,7 @@ defmodule ElixirScope.Frameworks.Logger do
   # nothing that writes lines itself; where the text of a report does (an `Inspect` that logs), those lines are left out.
 
   alias ElixirScope.{Capture, Frameworks, Native}
+  alias ElixirScope.Frameworks.{Arguments, EctoLog, Reasons}
 
   @id :elixir_scope
   @busy :"$elixir_scope_logging"
@@ -18,15 +19,22 @@ defmodule ElixirScope.Frameworks.Logger do
   @doc "The levels, mildest first."
   def levels, do: @levels
 
-  @doc "Records lines of a level and above; `nil`: none."
-  @spec attach(atom | nil) :: :ok
-  def attach(nil), do: detach()
+  @doc "Records lines of a level and above; `nil`: none. `hidden`: functions of which nothing is recorded; `nil`: secrets are no matter."
+  @spec attach(atom | nil, [mfa] | nil) :: :ok
+  def attach(nil, _hidden), do: detach()
 
-  def attach(level) do
+  def attach(level, hidden) do
     detach()
     level = if level == :debug, do: :all, else: level
     progress = {&:logger_filters.progress/2, :stop}
-    config = %{level: level, filter_default: :log, filters: [elixir_scope_progress: progress]}
+
+    config = %{
+      level: level,
+      filter_default: :log,
+      filters: [elixir_scope_progress: progress],
+      config: %{redact: hidden != nil, reasons: Reasons.read(hidden || [])}
+    }
+
     _there_already = :logger.add_handler(@id, __MODULE__, config)
     :ok
   end
@@ -42,21 +50,25 @@ defmodule ElixirScope.Frameworks.Logger do
   def attached?, do: match?({:ok, _config}, :logger.get_handler_config(@id))
 
   @doc "Called by `:logger`, in the process that writes."
-  def log(%{level: level, msg: message, meta: metadata}, _config) do
-    if Frameworks.on?() and not left_out?(metadata), do: written(level, message, metadata)
+  def log(%{level: level, msg: message, meta: metadata}, config) do
+    if Frameworks.on?() and not left_out?(metadata), do: written(level, message, metadata, rules(config))
     :ok
   end
 
   def log(_other, _config), do: :ok
+
+  defp rules(%{config: %{redact: _, reasons: _} = rules}), do: rules
+  defp rules(_config), do: %{redact: true, reasons: nil}
 
   # Lines of another node are that node's.
   defp left_out?(%{gl: leader}) when node(leader) != node(), do: true
   defp left_out?(_metadata), do: :erlang.get(@busy) != :undefined
 
   # `:logger` takes a handler away that fails.
-  defp written(level, message, metadata) do
+  defp written(level, message, metadata, rules) do
     :erlang.put(@busy, true)
-    record(level, text(level, message, metadata), kept(metadata), :maps.get(:pid, metadata, self()))
+    {text, metadata} = level |> text(message, metadata) |> open(metadata, rules)
+    record(level, text, kept(metadata), :maps.get(:pid, metadata, self()))
   rescue
     error -> record(level, "a line whose text cannot be made: #{inspect(error.__struct__)}", %{}, self())
   catch
@@ -64,6 +76,13 @@ defmodule ElixirScope.Frameworks.Logger do
   after
     :erlang.erase(@busy)
   end
+
+  defp open(text, metadata, %{redact: true, reasons: reasons}) when is_binary(text) do
+    cut? = byte_size(text) >= @longest
+    text |> EctoLog.without(metadata) |> Arguments.dropped() |> Reasons.dropped(metadata, cut?, reasons)
+  end
+
+  defp open(text, metadata, _rules), do: {text, metadata}
 
   defp record(_level, nil, _metadata, _pid), do: :ok
 

@@ -45,5 +45,6 @@ defmodule ElixirScope.Frameworks.Plug do
   # As the router has it, or else as it came.
   defp name(%{route: route, method: method}), do: "#{Shown.text(method)} #{Shown.text(route)}"
   defp name(%{path: path, method: method}), do: "#{Shown.text(method)} #{Shown.text(path)}"
+  defp name(%{method: method}), do: Shown.text(method)
   defp name(_metadata), do: nil
 end

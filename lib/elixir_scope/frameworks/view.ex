@@ -3,6 +3,8 @@ defmodule ElixirScope.Frameworks.View do
   # What is kept of values that are known to be huge. It runs in the traced process, so it takes them apart by patterns and
   # built-in functions alone: any other function could itself be instrumented, and would be recorded as the program's doing.
 
+  alias ElixirScope.Native
+
   @frames 12
 
   @doc "Of a conn what people look at: no headers, no body, no cookies."
@@ -11,13 +13,63 @@ defmodule ElixirScope.Frameworks.View do
     %{}
     |> put(:method, conn, :method)
     |> put(:host, conn, :host)
-    |> put(:path, conn, :request_path)
+    |> path(conn)
     |> put(:status, conn, :status)
     |> fetched(:params, conn, :params)
     |> routed(conn)
   end
 
   def conn(_other), do: %{}
+
+  # Before the router has it nobody knows whether a segment of it is a secret. What ends without a router has none.
+  defp path(view, %{request_path: path} = conn) when is_binary(path) do
+    if routed?(conn),
+      do: :maps.put(:path, without(path, :maps.get(:path_params, conn, nil)), view),
+      else: view
+  end
+
+  defp path(view, _conn), do: view
+
+  defp routed?(%{status: status}) when is_integer(status), do: true
+  defp routed?(%{private: %{phoenix_router: _router}}), do: true
+  defp routed?(%{private: %{plug_route: _route}}), do: true
+  defp routed?(%{path_params: %{__struct__: _unfetched}}), do: false
+  defp routed?(%{path_params: %{} = params}), do: map_size(params) > 0
+  defp routed?(_conn), do: false
+
+  @doc "A path, or an address, with `[redacted]` for the segments that are values of parameters with names of secrets."
+  @spec without(String.t(), term) :: String.t()
+  def without(path, %{} = params) when not is_map_key(params, :__struct__) do
+    case secrets(:maps.to_list(params)) do
+      [] -> path
+      secrets -> path |> :binary.split("/", [:global]) |> segments(secrets) |> :erlang.iolist_to_binary()
+    end
+  end
+
+  def without(path, _unknown), do: path
+
+  defp secrets([{key, value} | rest]) when is_binary(key) or is_atom(key),
+    do: if(Native.secret(key), do: texts(value) ++ secrets(rest), else: secrets(rest))
+
+  defp secrets([_other | rest]), do: secrets(rest)
+  defp secrets([]), do: []
+
+  # What a `*` of a route stands for is a list.
+  defp texts([text | rest]), do: texts(text) ++ texts(rest)
+  defp texts(text) when is_binary(text) and text != "", do: [text]
+  defp texts(_other), do: []
+
+  defp segments([segment], secrets), do: [segment(segment, secrets)]
+  defp segments([segment | rest], secrets), do: [segment(segment, secrets), "/" | segments(rest, secrets)]
+
+  defp segment(whole, secrets) do
+    [segment | _query] = :binary.split(whole, ["?", "#"])
+    rest = :binary.part(whole, byte_size(segment), byte_size(whole) - byte_size(segment))
+
+    if :lists.member(segment, secrets) or :lists.member(:uri_string.percent_decode(segment), secrets),
+      do: ["[redacted]", rest],
+      else: whole
+  end
 
   # Not before they were fetched.
   defp fetched(view, as, map, key) do

@@ -1,14 +1,15 @@
 # Instrumenting a module that is loaded already, and taking that back. The same rewriter as at compile time starts
 # from the same forms, which it finds in the debug information of the object code.
 #
-# The original object code is kept by this process, so `detach` puts back exactly what ran before.
+# The original object code is kept by this process, so `detach` puts back exactly what ran before. A process that takes its place finds it
+# in the files, since a persistent term says which modules are attached.
 defmodule ElixirScope.Instrument.Attach do
   @moduledoc false
 
   use GenServer
 
   alias ElixirScope.Capture.Servers
-  alias ElixirScope.{Capture, Error, Gate, Native}
+  alias ElixirScope.{Capture, Error, Gate, Instrument, Native}
   alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Request, Source, Transform}
 
   # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
@@ -54,9 +55,33 @@ defmodule ElixirScope.Instrument.Attach do
     md5 = module.module_info(:md5)
 
     case :persistent_term.get({__MODULE__, module}, nil) do
-      {^md5, functions} -> functions
+      {^md5, functions, _original} -> functions
       _other_code -> nil
     end
+  end
+
+  # Of a module so many changes are remembered.
+  @changes 32
+
+  @doc """
+  Since when which functions of a module record, by `attach/2` and `detach/1`: `{time, functions}`, the newest first. The first of all says what was before.
+  Empty where the code has never been changed.
+  """
+  @spec changes(module()) :: [{non_neg_integer(), [{atom(), arity()}]}]
+  def changes(module), do: :persistent_term.get({__MODULE__, :changes, module}, [])
+
+  # Said when the code is in force: what was called until now may have run the code before.
+  defp changed(module, before) do
+    changes =
+      case changes(module) do
+        [] -> [{0, before}]
+        some -> Enum.take(some, @changes - 1)
+      end
+
+    :persistent_term.put(
+      {__MODULE__, :changes, module},
+      [{Native.now(), Instrument.functions(module)} | changes]
+    )
   end
 
   defp call(request) do
@@ -78,7 +103,16 @@ defmodule ElixirScope.Instrument.Attach do
     # end with "The code server called the unloaded module".
     Enum.each([Capture, Servers, Gate, Native], &Code.ensure_loaded!/1)
     Native.own()
-    {:ok, %{}}
+    {:ok, Map.new(left_attached())}
+  end
+
+  # By the process before this one, in files that are still the same.
+  defp left_attached do
+    for {{__MODULE__, module}, {_md5, _functions, md5}} <- :persistent_term.get(),
+        Code.ensure_loaded?(module) and functions(module) != nil,
+        {^module, beam, file} <- [:code.get_object_code(module)],
+        {:ok, {^module, ^md5}} <- [:beam_lib.md5(beam)],
+        do: {module, %{beam: beam, file: file, md5: md5}}
   end
 
   @impl true
@@ -89,8 +123,11 @@ defmodule ElixirScope.Instrument.Attach do
          :ok <- named(module, forms, options),
          {forms, report} = Transform.run(forms, options, sources(module, forms, original)),
          :ok <- not_empty(report),
+         before = Instrument.functions(module),
          :ok <- compile_and_load(module, forms, original) do
-      :persistent_term.put({__MODULE__, module}, {module.module_info(:md5), report.instrumented})
+      md5 = module.module_info(:md5)
+      :persistent_term.put({__MODULE__, module}, {md5, report.instrumented, original.md5})
+      changed(module, before)
       {:reply, {:ok, plain(report)}, Map.put(originals, module, original)}
     else
       {:error, error} -> {:reply, {:error, error}, originals}
@@ -109,8 +146,10 @@ defmodule ElixirScope.Instrument.Attach do
 
   def handle_call({:detach, module}, _from, originals) do
     with {:ok, original} <- Map.fetch(originals, module),
+         before = Instrument.functions(module),
          :ok <- load(module, original, original.beam) do
       :persistent_term.erase({__MODULE__, module})
+      changed(module, before)
       {:reply, :ok, Map.delete(originals, module)}
     else
       :error ->
@@ -162,7 +201,7 @@ defmodule ElixirScope.Instrument.Attach do
         with {^module, beam, file} <- :code.get_object_code(module),
              {:ok, {^module, md5}} <- :beam_lib.md5(beam),
              {:same, true} <- {:same, module.module_info(:md5) == md5} do
-          {:ok, %{beam: beam, file: file}}
+          {:ok, %{beam: beam, file: file, md5: md5}}
         else
           {:same, false} ->
             refuse(

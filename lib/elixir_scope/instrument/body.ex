@@ -11,7 +11,16 @@ defmodule ElixirScope.Instrument.Body do
 
   @enforce_keys [:plan, :options, :function, :frame, :origin, :prefix, :taken]
   defstruct @enforce_keys ++
-              [closures: 0, receptions: 0, bindings: 0, clause: 0, values: 0, numbered: [], before: 0]
+              [
+                closures: 0,
+                receptions: 0,
+                bindings: 0,
+                clause: 0,
+                values: 0,
+                numbered: [],
+                before: 0,
+                keys: %{}
+              ]
 
   @type t :: %__MODULE__{
           plan: Plan.t(),
@@ -32,6 +41,8 @@ defmodule ElixirScope.Instrument.Body do
           values: non_neg_integer(),
           # Variables that are `&1` and so on to the user.
           numbered: [atom()],
+          # The keys under which patterns found variables so far.
+          keys: %{optional(atom()) => [atom() | String.t()]},
           # The place of the last call so far that has a line in the object code.
           before: :erl_anno.anno()
         }
@@ -82,7 +93,7 @@ defmodule ElixirScope.Instrument.Body do
   defp head({:clause, anno, patterns, guards, body}, env, state, position, {kind, server_state}, whole \\ nil) do
     names = Pattern.binds(patterns)
     place = if kind == :case, do: place(anno, patterns, whole), else: anno
-    {probe, state} = probe(names, place, state, kind, server_state)
+    {probe, state} = probe(names, place, keyed(state, patterns), kind, server_state)
     {body, _env, state} = body(body, bind(env, names), position, state)
     {{:clause, anno, patterns, guards, probe ++ body}, state}
   end
@@ -92,7 +103,7 @@ defmodule ElixirScope.Instrument.Body do
     {clauses, {after_all, state}} =
       Enum.map_reduce(clauses, {env, state}, fn {:clause, anno, patterns, guards, body}, {after_all, state} ->
         names = Pattern.binds(patterns)
-        {probe, state} = probe(new(names, env), place(anno, patterns), state, kind)
+        {probe, state} = probe(new(names, env), place(anno, patterns), keyed(state, patterns), kind)
         {body, after_this, state} = body(body, bind(env, names), position, state)
         {{:clause, anno, patterns, guards, probe ++ body}, {MapSet.union(after_all, after_this), state}}
       end)
@@ -163,7 +174,8 @@ defmodule ElixirScope.Instrument.Body do
   defp match({kind, anno, pattern, {:match, _, _, _} = right}, env, position, state) do
     {right, inner, env_behind, state} = match(right, env, position, state)
     names = Pattern.binds(pattern)
-    {{kind, anno, pattern, right}, Enum.uniq(new(names, env) ++ inner), bind(env_behind, names), state}
+    names_here = Enum.uniq(new(names, env) ++ inner)
+    {{kind, anno, pattern, right}, names_here, bind(env_behind, names), keyed(state, pattern)}
   end
 
   defp match({kind, anno, pattern, right}, env, position, state) do
@@ -173,7 +185,7 @@ defmodule ElixirScope.Instrument.Body do
         else: expr(right, env, :inside, state)
 
     names = Pattern.binds(pattern)
-    {{kind, anno, pattern, right}, new(names, env), bind(env, names), state}
+    {{kind, anno, pattern, right}, new(names, env), bind(env, names), keyed(state, pattern)}
   end
 
   # An expression, and the variables that are or may be bound behind it.
@@ -375,7 +387,7 @@ defmodule ElixirScope.Instrument.Body do
   defp generator({kind, anno, pattern, source}, env, state) when kind in @generators do
     {source, _env, state} = expr(source, env, :inside, state)
     names = pattern |> generated() |> Pattern.binds()
-    {{kind, anno, pattern, source}, names, bind(env, names), state}
+    {{kind, anno, pattern, source}, names, bind(env, names), keyed(state, pattern)}
   end
 
   defp generator({:zip, anno, generators}, env, state) do
@@ -459,8 +471,13 @@ defmodule ElixirScope.Instrument.Body do
       {name, arity} = state.frame
       ordinal = state.bindings + 1
       place = {{state.plan.module, name, arity}, {ordinal, kind, state.clause}, state.origin}
-      {[Probe.call(shown, place, anno, server_state)], %{state | bindings: ordinal}}
+      {[Probe.call(shown, place, anno, state.keys, server_state)], %{state | bindings: ordinal}}
     end
+  end
+
+  defp keyed(state, patterns) do
+    keys = Map.merge(state.keys, Pattern.keys(patterns), fn _name, some, more -> Enum.uniq(some ++ more) end)
+    %{state | keys: keys}
   end
 
   # The value of a match that has a probe behind it is still the value of the match.

@@ -20,7 +20,7 @@ defmodule ElixirScope.Instrument.Frame do
   @moduledoc false
 
   alias ElixirScope.{Capture, Gate, Native}
-  alias ElixirScope.Instrument.{Agents, Body, Options, Pattern, Plan, Site, Syntax, Tail}
+  alias ElixirScope.Instrument.{Agents, Body, Options, Plan, Site, Syntax, Tail}
 
   # Native has one enter/n for each arity up to here; more arguments go in a list.
   @most_arguments 12
@@ -36,7 +36,7 @@ defmodule ElixirScope.Instrument.Frame do
     prefix = Syntax.fresh_prefix(form)
     role = Map.fetch!(plan.roles, {name, arity})
     origin = Plan.origin(plan, file)
-    named = Pattern.arguments(clauses)
+    named = Plan.arguments(plan, {name, arity}, clauses)
     site = Site.new({plan.module, name, arity}, :function, origin, place(anno, form, plan), named)
     options = Plan.options(plan, {name, arity})
     frame = Map.put(frame(anno, arity, site, role, prefix, {plan, options}), :name, name)

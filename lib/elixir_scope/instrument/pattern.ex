@@ -64,6 +64,43 @@ defmodule ElixirScope.Instrument.Pattern do
   defp whole({:bin, _, segments}), do: Enum.flat_map(segments, &whole(elem(&1, 2)))
   defp whole(_other), do: []
 
+  @doc ~S"""
+  The keys under which a pattern, or a list of patterns, finds its variables, or what they are parts of: of maps, and of pairs that begin with an
+  atom or a text.
+
+      iex> {:ok, tokens, _} = :erl_scan.string(String.to_charlist(~S|{ok, #{k := A, l := #{m := B}}, [{n, C}], D}.|))
+      iex> {:ok, [pattern]} = :erl_parse.parse_exprs(tokens)
+      iex> ElixirScope.Instrument.Pattern.keys(pattern)
+      %{A: [:k], B: [:l, :m], C: [:n]}
+  """
+  @spec keys(tuple() | [tuple()]) :: %{optional(atom()) => [atom() | String.t()]}
+  def keys(pattern) do
+    for {name, keys} <- keyed(pattern, [], []), keys != [], reduce: %{} do
+      found -> Map.update(found, name, keys, &Enum.uniq(&1 ++ keys))
+    end
+  end
+
+  defp keyed({:var, _, :_}, _keys, found), do: found
+  defp keyed({:var, _, name}, keys, found), do: [{name, Enum.reverse(keys)} | found]
+  defp keyed({:value, _, _literal}, _keys, found), do: found
+  defp keyed({:bin_element, _, value, _size, _type}, keys, found), do: keyed(value, keys, found)
+
+  defp keyed({:map_field_exact, _, key, value}, keys, found),
+    do: keyed(value, key |> literal() |> under(keys), found)
+
+  defp keyed({:tuple, _, [first, second]}, keys, found),
+    do: keyed(second, first |> literal() |> under(keys), keyed(first, keys, found))
+
+  defp keyed(other, keys, found), do: inside(other, found, &keyed(&1, keys, &2))
+
+  defp under(nil, keys), do: keys
+  defp under(key, keys), do: [key | keys]
+
+  # A key that is a name.
+  defp literal({:atom, _, name}), do: name
+  defp literal({:bin, _, [{:bin_element, _, {:string, _, text}, _, _}]}), do: List.to_string(text)
+  defp literal(_other), do: nil
+
   defp bound({:var, _, :_}, found), do: found
   defp bound({:var, _, name}, found), do: [name | found]
   defp bound({:bin_element, _, value, _size, _type}, found), do: bound(value, found)

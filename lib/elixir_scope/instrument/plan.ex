@@ -4,7 +4,7 @@ defmodule ElixirScope.Instrument.Plan do
   @moduledoc false
 
   alias ElixirScope.Capture.Servers
-  alias ElixirScope.Instrument.{Options, Site, Source}
+  alias ElixirScope.Instrument.{Options, Pattern, Site, Source}
 
   @typedoc "An ordinary function, or a callback of a server, with the place of the state among its arguments."
   @type role :: :function | {:callback, Servers.where(), Servers.callback()}
@@ -20,11 +20,14 @@ defmodule ElixirScope.Instrument.Plan do
           roles: %{{atom(), arity()} => role()},
           skipped: %{{atom(), arity()} => reason()},
           # The texts of the files that the module comes from.
-          sources: %{optional(String.t()) => Source.t()}
+          sources: %{optional(String.t()) => Source.t()},
+          # What the arguments of functions are called that only call another one of their name, as those do that the compiler
+          # makes of default arguments.
+          forwards: %{optional({atom(), arity()}) => Site.args()}
         }
 
   @enforce_keys [:module, :anno, :options, :defined, :roles, :skipped]
-  defstruct @enforce_keys ++ [sources: %{}]
+  defstruct @enforce_keys ++ [sources: %{}, forwards: %{}]
 
   @doc """
   The plan of a module. `unable` holds functions that the rewriter has already failed on.
@@ -48,7 +51,8 @@ defmodule ElixirScope.Instrument.Plan do
         options: options,
         defined: MapSet.new(defined),
         roles: %{},
-        skipped: %{}
+        skipped: %{},
+        forwards: forwards(forms)
       },
       fn function, plan ->
         case reason(function, options, unable) do
@@ -57,6 +61,37 @@ defmodule ElixirScope.Instrument.Plan do
         end
       end
     )
+  end
+
+  # `def login(user, password \\ nil)` has a `login(one) -> login(one, nil)`, whose variables nobody has named.
+  defp forwards(forms) do
+    for {:function, _, name, arity, [{:clause, _, variables, [], [{:call, _, {:atom, _, name}, given}]}]} <-
+          forms,
+        length(given) > arity,
+        Enum.all?(variables, &match?({:var, _, _}, &1)),
+        {:function, _, ^name, _, clauses} <- [called(forms, name, length(given))],
+        into: %{} do
+      named = given |> Enum.map(&variable/1) |> Enum.zip(Pattern.arguments(clauses))
+      {{name, arity}, for({:var, _, variable} <- variables, do: of(variable, named))}
+    end
+  end
+
+  defp called(forms, name, arity), do: Enum.find(forms, &match?({:function, _, ^name, ^arity, _}, &1))
+
+  defp variable({:var, _, name}), do: name
+  defp variable(_value), do: nil
+
+  defp of(variable, named), do: for({^variable, names} <- named, name <- names, uniq: true, do: name)
+
+  @doc "What the arguments of a function are called."
+  @spec arguments(t(), {atom(), arity()}, [tuple()]) :: Site.args()
+  def arguments(%__MODULE__{forwards: forwards}, function, clauses) do
+    own = Pattern.arguments(clauses)
+
+    case forwards do
+      %{^function => others} -> Enum.zip_with(own, others, fn own, other -> Enum.uniq(own ++ other) end)
+      _its_own -> own
+    end
   end
 
   defp role(function, options, callbacks) do

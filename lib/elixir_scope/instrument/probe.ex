@@ -21,12 +21,17 @@ defmodule ElixirScope.Instrument.Probe do
   @spec shown([atom()]) :: [{variable :: atom(), shown :: atom()}]
   def shown(names), do: for(name <- names, shown = Syntax.user_name(name), do: {name, shown})
 
-  @doc "The call. `state` is the variable of a server's state that may be among the values, or `nil`."
-  @spec call([{atom(), atom()}, ...], place(), :erl_anno.anno(), Syntax.expr() | nil) :: Syntax.expr()
-  def call(shown, {mfa, which, origin}, anno, state \\ nil) do
+  @doc """
+  The call. `keys` are those under which patterns find variables, `state` is the variable of a server's state that may be among the
+  values, or `nil`.
+  """
+  @spec call([{atom(), atom()}, ...], place(), :erl_anno.anno(), map(), Syntax.expr() | nil) :: Syntax.expr()
+  def call(shown, {mfa, which, origin}, anno, keys, state \\ nil) do
     added = Syntax.generated(anno)
     names = Enum.map(shown, &elem(&1, 1))
-    site = Syntax.literal(Site.binding(mfa, which, names, origin, anno), added)
+    # A key that is called as the variable is says no more.
+    keys = for {name, shown} <- shown, do: keys |> Map.get(name, []) |> List.delete(shown)
+    site = Syntax.literal(Site.binding(mfa, which, names, origin, anno, keys), added)
     values = for {name, _shown} <- shown, do: {:var, added, name}
 
     cond do

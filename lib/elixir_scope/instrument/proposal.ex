@@ -64,9 +64,15 @@ defmodule ElixirScope.Instrument.Proposal do
 
   defp except(:endpoint, definitions) do
     for {function, _, meta, _} <- definitions,
-        meta[:context] in @endpoint and function != {:call, 2},
+        function != {:call, 2},
+        context = meta[:context],
+        context in @endpoint or overridden_call?(function),
         do: function
   end
 
   defp except(_kind, _definitions), do: []
+
+  # What `Plug.Debugger` and the like put around the request, and `call/2` is around once more: the same request, by another name.
+  defp overridden_call?({name, 2}), do: name |> Atom.to_string() |> String.starts_with?("call (overridable ")
+  defp overridden_call?(_function), do: false
 end

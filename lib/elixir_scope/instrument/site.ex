@@ -6,7 +6,8 @@
 # stays when other functions of the file change, while the key does not.
 #
 # What clauses call the arguments is needed for redaction alone: an argument has no key, but `def login(user, password)` says all the
-# same what it is. It is a last element that a function without such names does not have, so that its site is what it was.
+# same what it is; likewise by which keys patterns find the variables that they bind. It is a last element that a site without such
+# names does not have.
 defmodule ElixirScope.Instrument.Site do
   @moduledoc false
 
@@ -15,7 +16,8 @@ defmodule ElixirScope.Instrument.Site do
   @typedoc """
   `line` and `column` are 0 when unknown; `clause` is that of the innermost function or anonymous function, 0 for all
   of them; `source` is the digest of the file's text, 0 when that is unknown; `names` are the variables bound there;
-  `args`, where there are any, what the clauses of a function call each of its arguments.
+  `args`, where there are any, what the clauses of a function call each of its arguments, or the keys under which its pattern finds
+  each of the variables.
   """
   @type t ::
           {key :: integer(), node :: integer(), module(), function :: atom(), arity(), file :: String.t(),
@@ -26,7 +28,7 @@ defmodule ElixirScope.Instrument.Site do
              source :: non_neg_integer(), names :: [atom()], args :: args()}
 
   @typedoc "For each argument its names; see `ElixirScope.Instrument.Pattern.arguments/1`."
-  @type args :: [[atom()]]
+  @type args :: [[atom() | String.t()]]
 
   @typedoc "Those of `NodeKind` in `native/event`."
   @type kind :: :function | :fn | :counted | :head | :match | :case | :receive | :try | :generator
@@ -84,10 +86,11 @@ defmodule ElixirScope.Instrument.Site do
           {ordinal :: pos_integer(), kind(), clause :: pos_integer()},
           [atom(), ...],
           origin(),
-          :erl_anno.anno()
+          :erl_anno.anno(),
+          args()
         ) :: t()
-  def binding({module, function, arity} = mfa, {ordinal, kind, clause}, names, origin, anno) do
-    seal(digest({module, function, arity, :binding, ordinal}), mfa, origin, anno, {kind, clause, names})
+  def binding({module, function, arity} = mfa, {ordinal, kind, clause}, names, origin, anno, keys \\ []) do
+    seal(digest({module, function, arity, :binding, ordinal}), mfa, origin, anno, {kind, clause, names}, keys)
   end
 
   @doc """

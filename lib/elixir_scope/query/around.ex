@@ -13,15 +13,10 @@ defmodule ElixirScope.Query.Around do
   end
 
   defp calls({pid, numbers}, recording) when is_pid(pid) do
-    case Server.numbers(pid) do
-      {:ok, process} ->
-        {pairs, begun} = Native.around(recording.handle, process, numbers)
-        made = for event <- begun, into: %{}, do: {elem(event, 0), made(recording, process, event)}
-        for {number, call} <- pairs, do: {number, made[call]}
-
-      _none ->
-        []
-    end
+    {:ok, process} = Server.numbers(pid)
+    {pairs, begun} = Native.around(recording.handle, process, numbers)
+    made = for event <- begun, into: %{}, do: {elem(event, 0), made(recording, process, event)}
+    for {number, call} <- pairs, do: {number, made[call]}
   end
 
   defp calls(_of_nobody, _recording), do: []

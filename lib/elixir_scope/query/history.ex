@@ -248,8 +248,35 @@ defmodule ElixirScope.Query.History do
          {:ok, old} <- Query.state_at(server, from, Keyword.take(options, [:in])),
          {:ok, new} <- Query.state_at(server, to, Keyword.take(options, [:in])) do
       path = path || []
-      {:ok, Difference.between(Path.fetch(old, path), Path.fetch(new, path), path)}
+      {:ok, between(options, server, {from, to}, {old, new}, path)}
     end
+  end
+
+  # Of one recorded state with itself nothing differs, whatever was kept out of it.
+  defp between(options, server, times, {old, new}, path) do
+    if old === new and same?(options, server, times),
+      do: %Difference{},
+      else: Difference.between(Path.fetch(old, path), Path.fetch(new, path), path)
+  end
+
+  # Whether no state was recorded between two times.
+  defp same?(options, server, {from, to}) do
+    with {:ok, recording} <- Query.recording(Keyword.take(options, [:in])),
+         {:ok, from} <- Moment.find(recording, from),
+         {:ok, to} <- Moment.find(recording, to),
+         {:ok, process} <- Server.find(recording, server, from),
+         {:ok, ^process} <- Server.find(recording, server, to) do
+      {first, last} = {min(from, to), max(from, to)}
+      first == last or states_between(recording, process, first, last) == []
+    else
+      _not_known -> false
+    end
+  end
+
+  # From the first nanosecond behind the one state on.
+  defp states_between(recording, process, first, last) do
+    {states, _next} = Native.states(recording.handle, process, [], {first + 1, last}, nil, 1)
+    states
   end
 
   defp path(options) do

@@ -49,14 +49,19 @@ defmodule ElixirScope.Query.Mark do
 
       :new ->
         Capture.introduce(:new, [])
-        :ok
+        # Nothing of such a process is recorded: the mark is nobody's, as its later ones are.
+        if Capture.sensitive?(), do: keep_now(label), else: :ok
 
-      # Paused, or out of room.
+      # Paused, out of room, or of a process that asks not to be looked at.
       false ->
-        with {:ok, recording} <- Recorder.current() do
-          now = Native.now()
-          with :ok <- running(recording, now), do: keep(recording, label, now)
-        end
+        keep_now(label)
+    end
+  end
+
+  defp keep_now(label) do
+    with {:ok, recording} <- Recorder.current() do
+      now = Native.now()
+      with :ok <- running(recording, now), do: keep(recording, label, now)
     end
   end
 

@@ -15,9 +15,9 @@ defmodule ElixirScope.Query.Messages do
   The messages that were sent, or delivered where the sending was not seen, between two times, in that order.
 
   `:from` and `:to` are pids, `:between` those that both ends must be of, `:pid` those of which one end must be. With
-  `delivered: true` also those that were sent before and delivered within. The pairs are made from the beginning of the recording on,
-  as they depend on what was on the way: about half a second for a million of their
-  events, whatever the window is.
+  `delivered: true` also those that were sent before and delivered within. The pairs depend on what was on the way, so they
+  are made from the beginning of the recording on, about half a second for a million of their events; or from a place before `:since` that
+  an earlier question has come to, whose answer is the same.
   """
   @spec list(Recording.t(), keyword) :: {:ok, [Message.t()]} | {:error, Error.t()}
   def list(recording, options \\ []) do

@@ -11,7 +11,7 @@ defmodule ElixirScope.Query.Past do
   @forever 0xFFFFFFFFFFFFFFFF
 
   @enforce_keys [:events, :open_calls, :gaps, :named, :messages]
-  defstruct [:recording, :events, :open_calls, :gaps, :named, :messages]
+  defstruct [:recording, :events, :open_calls, :gaps, :named, :messages, :since]
 
   @typedoc "Whose events, of which kinds (none: all), within which times; in which direction, and from which number."
   @type wanted :: %{
@@ -25,6 +25,8 @@ defmodule ElixirScope.Query.Past do
 
   @type t :: %__MODULE__{
           recording: Recording.t() | nil,
+          # Who asks many questions about the time from a moment on says so: then all need the same messages. `nil`: each its own.
+          since: non_neg_integer | nil,
           events: (wanted -> Enumerable.t(Event.t())),
           open_calls: (pid, non_neg_integer -> [Event.t()]),
           gaps: (non_neg_integer, non_neg_integer -> [Change.gap()]),

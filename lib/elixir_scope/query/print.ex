@@ -138,7 +138,7 @@ defmodule ElixirScope.Query.Print do
   defp text(value) do
     case value.() do
       text when is_binary(text) -> if String.printable?(text), do: text, else: inspect(text)
-      other -> inspect(other, printable_limit: 1_000)
+      other -> inspect(other, printable_limit: 1_000, inspect_fun: &Text.Struct.document/2)
     end
   rescue
     error -> Exception.format_banner(:error, error, __STACKTRACE__)

@@ -245,6 +245,15 @@ defmodule ElixirScope.Query.Processes do
 
   def exit_of(_recording, _pid_of_another_node, _before), do: nil
 
+  @doc "The exit of the process that a pid stood for at a time, the first from then on."
+  @spec exit_after(Recording.t(), pid, non_neg_integer) :: Event.t() | nil
+  def exit_after(recording, pid, since) when node(pid) == node() do
+    {:ok, process} = Server.numbers(pid)
+    recording |> stream(["exit"], [process], since, @forever) |> Enum.find(&is_map(&1.data))
+  end
+
+  def exit_after(_recording, _pid_of_another_node, _since), do: nil
+
   @doc "Who had a name by a time, the last first."
   @spec holders(Recording.t(), atom, non_neg_integer) :: [pid]
   def holders(recording, name, before) do
@@ -252,7 +261,12 @@ defmodule ElixirScope.Query.Processes do
       for %Event{data: %{name: ^name}, pid: pid} <- newest(recording, ["name"], nil, 0, before),
           do: pid
 
-    said = for {pid, %{name: ^name}} <- Query.processes(recording), do: pid
+    # Mostly nobody was introduced by it: whoever was is looked up, and then all are read.
+    said =
+      if Native.named(recording.handle, Atom.to_string(name), @forever),
+        do: for({pid, %{name: ^name}} <- Query.processes(recording), do: pid),
+        else: []
+
     (told ++ Enum.reverse(said)) |> Enum.uniq() |> Enum.take(@holders)
   end
 

@@ -212,14 +212,26 @@ defmodule ElixirScope.Query.Search do
   @doc "Which of some processes are servers of a module, and have states."
   @spec servers_of(ElixirScope.Recording.t(), module, [pid]) :: [pid]
   def servers_of(recording, module, pids) do
-    known =
-      for {pid, _, _, _, states, _} = known <- Native.processes(recording.handle),
-          states > 0,
-          pid in pids,
-          do: known
+    with_states =
+      for pid <- pids,
+          {:ok, process} <- [Server.numbers(pid)],
+          History.event(recording, process, ["state"]) != nil,
+          do: {pid, process}
 
-    processes = of_module(recording, known, module)
-    for {pid, _, _, _, _, _} <- known, {:ok, process} = Server.numbers(pid), process in processes, do: pid
+    introductions = introductions(recording, for({_pid, process} <- with_states, do: process))
+
+    for {pid, process} <- with_states,
+        of_module?(recording, process, Map.get(introductions, pid, []), module),
+        do: pid
+  end
+
+  # Of these alone: of what other processes said of themselves there is more with each test.
+  defp introductions(_recording, []), do: %{}
+
+  defp introductions(recording, processes) do
+    filter = %{kinds: ["process"], processes: processes, sites: nil, since: 0, until: @latest}
+    {introductions, _next} = Native.events(recording.handle, filter, 0, @latest)
+    Enum.group_by(introductions, &elem(&1, 3))
   end
 
   defp none(%Error{reason: :unknown_process} = error, server) when is_atom(server) do
@@ -235,12 +247,16 @@ defmodule ElixirScope.Query.Search do
   defp of_module(recording, known, module) when is_atom(module) do
     for {pid, _, _, _, _, introductions} <- known,
         {:ok, process} = Server.numbers(pid),
-        Enum.any?(introductions, &begun_by?(&1, module)) or state_of?(recording, process, module) or
-          agent_of?(recording, process, module),
+        of_module?(recording, process, introductions, module),
         do: process
   end
 
   defp of_module(_recording, _known, _server), do: []
+
+  defp of_module?(recording, process, introductions, module) do
+    Enum.any?(introductions, &begun_by?(&1, module)) or state_of?(recording, process, module) or
+      agent_of?(recording, process, module)
+  end
 
   defp begun_by?(introduction, module) do
     match?(%Event{data: %{initial_call: {^module, _, _}}}, Event.from_native(introduction))

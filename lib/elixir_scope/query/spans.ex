@@ -6,7 +6,7 @@ defmodule ElixirScope.Query.Spans do
   # What belongs to another span around it (`into` of `ElixirScope.Framework`) is added to that one. It may end later: the
   # response of a request is sent within the router's dispatch.
 
-  alias ElixirScope.{Error, Event, Framework, Frameworks, Native, Query, Span}
+  alias ElixirScope.{Error, Event, Framework, Frameworks, Native, Query, Span, Text}
   alias ElixirScope.Query.{Around, Processes, Server}
 
   @filters [:in, :kind, :pid, :since, :until, :limit, :order, :matching]
@@ -247,16 +247,33 @@ defmodule ElixirScope.Query.Spans do
     end
   end
 
-  defp nanoseconds(time), do: time |> System.convert_time_unit(:native, :nanosecond) |> max(0)
+  # One that is longer than time is, or less than nothing, is none that was measured.
+  defp nanoseconds(time),
+    do: time |> System.convert_time_unit(:native, :nanosecond) |> max(0) |> min(@forever)
 
   # One that is not known here, or expects what was not recorded, must not take the answer with it.
   @spec meaning(module, Framework.name(), map, map) :: Framework.meaning()
   defp meaning(module, name, metadata, measurements) do
-    Map.merge(%{kind: :custom, name: nil, attributes: []}, module.span(name, metadata, measurements))
+    %{kind: :custom, name: nil, attributes: []}
+    |> Map.merge(module.span(name, metadata, measurements))
+    |> checked(metadata)
   rescue
-    _any ->
-      %{kind: :custom, name: nil, attributes: Enum.filter(metadata, fn {key, _value} -> is_atom(key) end)}
+    _any -> unknown(metadata)
+  catch
+    _kind, _reason -> unknown(metadata)
   end
+
+  # What a framework of the program's own says may be anything.
+  defp checked(%{kind: kind, name: name, attributes: attributes} = meaning, metadata) do
+    cond do
+      not is_atom(kind) or not Keyword.keyword?(attributes) -> unknown(metadata)
+      is_nil(name) or (is_binary(name) and String.valid?(name)) -> meaning
+      true -> %{meaning | name: Text.short(name, width: 80)}
+    end
+  end
+
+  defp unknown(metadata),
+    do: %{kind: :custom, name: nil, attributes: Enum.filter(metadata, fn {key, _value} -> is_atom(key) end)}
 
   defp prefix(name), do: Enum.drop(name, -1)
 
@@ -300,10 +317,17 @@ defmodule ElixirScope.Query.Spans do
   defp answer(spans, _recording), do: {:ok, spans}
 
   defp none(%{live?: true}) do
-    if Frameworks.running?(),
-      do: "no event of :telemetry was recorded: the recording was begun with `telemetry: false`",
-      else:
+    cond do
+      not Frameworks.running?() ->
         "no event of :telemetry was recorded: its application does not run in this VM. Frameworks that emit events depend on it"
+
+      Frameworks.settings().late ->
+        "no event of :telemetry was recorded: its application was not there yet when the recording began. " <>
+          "ElixirScope.telemetry(true) attaches to what is known from now on"
+
+      true ->
+        "no event of :telemetry was recorded: the recording was begun with `telemetry: false`"
+    end
   end
 
   defp none(_opened) do

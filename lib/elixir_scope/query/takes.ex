@@ -69,16 +69,31 @@ defmodule ElixirScope.Query.Takes do
   def to(recording, pid), do: all(recording, to: [pid])
 
   defp delivered(recording, pids),
-    do: recording |> all(to: pids) |> Enum.filter(& &1.delivered) |> Enum.group_by(& &1.to)
+    do:
+      recording
+      |> all([to: pids], since(recording, pids))
+      |> Enum.filter(& &1.delivered)
+      |> Enum.group_by(& &1.to)
 
-  defp sent(recording, pids), do: recording |> all(from: pids) |> Enum.filter(& &1.sent)
+  defp sent(recording, pids),
+    do: recording |> all([from: pids], since(recording, pids)) |> Enum.filter(& &1.sent)
+
+  # Sending and being delivered are events of a process, so of it there are none before its first. What was sent to it before and
+  # delivered since is found as well.
+  defp since(recording, pids) do
+    seen =
+      Native.seen(recording.handle, for(pid <- pids, {:ok, process} <- [Server.numbers(pid)], do: process))
+
+    for({first, _last, _count} <- seen, do: first) |> Enum.min(fn -> 0 end)
+  end
 
   # Each question reads the recording once, however many processes it is about.
-  defp all(_recording, [{_side, []}]), do: []
+  defp all(recording, side, since \\ 0)
+  defp all(_recording, [{_side, []}], _since), do: []
 
-  defp all(recording, [{side, pids}]) do
+  defp all(recording, [{side, pids}], since) do
     processes = for pid <- pids, {:ok, process} <- [Server.numbers(pid)], do: process
-    wanted = %{since: 0, until: @forever, delivered: false, from: nil, to: nil, with: nil, limit: @forever}
+    wanted = %{since: since, until: @forever, delivered: true, from: nil, to: nil, with: nil, limit: @forever}
     recording.handle |> Native.messages(%{wanted | side => processes}) |> Enum.map(&Message.from_native/1)
   end
 

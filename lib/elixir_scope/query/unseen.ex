@@ -2,8 +2,8 @@ defmodule ElixirScope.Query.Unseen do
   @moduledoc false
   # Why no call of a function could have been seen: it does not exist, is not instrumented, or is not in the recording. `nil` when it is.
 
-  alias ElixirScope.Instrument
-  alias ElixirScope.Instrument.{Anew, Closure}
+  alias ElixirScope.{Instrument, Text}
+  alias ElixirScope.Instrument.{Anew, Attach, Closure}
   alias ElixirScope.Query.Function
 
   @spec reason(module, atom, arity | :_) :: String.t() | nil
@@ -18,6 +18,9 @@ defmodule ElixirScope.Query.Unseen do
 
       matching(instrumented, function, arity) != [] ->
         nil
+
+      function == :_ and not Enum.any?(defined(module), &written?/1) ->
+        "expected a module with functions, and #{inspect(module)} defines none"
 
       :code.which(module) == :cover_compiled ->
         "#{inspect(module)} is not instrumented now: `:cover` has compiled it anew#{why_not(module)}; " <>
@@ -40,6 +43,34 @@ defmodule ElixirScope.Query.Unseen do
     end
   end
 
+  # So many of the last changes are named.
+  @changes 3
+
+  @doc """
+  Why calls of a function since a time were not all recorded although it is instrumented, or was: `ElixirScope.instrument/2` or `uninstrument/1` has changed
+  the code in between. `nil`: it was recorded all the time, as far as these know.
+  """
+  @spec changed(mfa, non_neg_integer) :: String.t() | nil
+  def changed({module, function, arity}, since) do
+    named = Closure.around(function) || {function, arity}
+
+    {after_it, before} =
+      module |> Attach.changes() |> Enum.split_while(fn {time, _functions} -> time > since end)
+
+    recorded? = fn {_time, functions} -> named in functions end
+
+    unless after_it == [] or Enum.all?(after_it ++ Enum.take(before, 1), recorded?) do
+      "the code of #{inspect(module)} was changed in the midst of this test, by ElixirScope.instrument/2 or uninstrument/1 " <>
+        "(#{after_it |> Enum.take(@changes) |> Enum.reverse() |> Enum.map_join(", ", &in_words(&1, recorded?, module, named))}), and other calls were not recorded. " <>
+        "Instrument it before the test begins, as in setup_all or test_helper.exs"
+    end
+  end
+
+  defp in_words({time, _functions} = change, recorded?, module, {name, arity}) do
+    from = if recorded?.(change), do: "recorded", else: "not recorded"
+    "#{show(module, name, arity)} is #{from} since #{Text.clock(time)}"
+  end
+
   defp why_not(module) do
     case Anew.remembered(module) do
       problem when is_binary(problem) -> ", and #{problem}"
@@ -60,6 +91,10 @@ defmodule ElixirScope.Query.Unseen do
   end
 
   defp defined(module), do: module.module_info(:functions)
+
+  # The compilers add these.
+  defp written?({name, _arity}),
+    do: not String.starts_with?(Atom.to_string(name), ["__info__", "module_info", "-inlined-"])
 
   defp like(module, function) do
     case for({^function, arity} <- defined(module), do: show(module, function, arity)) do

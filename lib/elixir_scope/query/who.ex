@@ -238,8 +238,8 @@ defmodule ElixirScope.Query.Who do
     ends(
       chain,
       :sender_unknown,
-      "who sent #{inspect(step.message, limit: 5, printable_limit: 50)} to #{inspect(step.pid)} is not recorded: only calls " <>
-        "say who sent them"
+      "who sent #{inspect(step.message, limit: 5, printable_limit: 50)} to #{inspect(step.pid)} is not looked for: only calls " <>
+        "say who sent them; where messages are recorded, ElixirScope.messages/1 may know"
     )
   end
 

@@ -6,7 +6,7 @@ defmodule ElixirScope.Redaction.Defaults do
   # would also be most of what a recorded connection costs.
   @keys ~w(password passwd passphrase pwd secret token authorization cookie set_cookie api_key apikey private_key access_key
            credentials credit_card card_number cvv ssn live_socket_id inner_content)
-  @patterns ~w(*password* *_secret secret_* *_token *_api_key *authorization *_cookie)
+  @patterns ~w(*password* *_secret secret_* *_token *_api_key *_access_key *authorization *_cookie)
 
   @doc "All of them, as they are compared."
   @spec names() :: [String.t()]

@@ -31,6 +31,10 @@ defmodule ElixirScope.Redaction.Views do
     Ecto.Schema.Metadata => [:source, :state]
   }
 
+  # Of an address that has no user all is recorded (`native/nif/src/redact.rs`).
+  # `id` of a socket is `live_socket_id` of the session, which is made of its token.
+  @secret [{URI, :userinfo}, {URI, :authority}, {Phoenix.Socket, :id}]
+
   @type view :: {module, :only | :except, [atom]}
 
   @doc "The views of ElixirScope itself."
@@ -60,7 +64,8 @@ defmodule ElixirScope.Redaction.Views do
   end
 
   defp with_default({:ok, views, fields, met}) do
-    {:ok, views ++ for({module, only} <- default(), module not in met, do: {module, :only, only}), fields}
+    views = views ++ for({module, only} <- default(), module not in met, do: {module, :only, only})
+    {:ok, views, fields ++ Enum.reject(@secret, fn {module, _field} -> module in met end)}
   end
 
   defp with_default(error), do: error
@@ -111,6 +116,13 @@ defmodule ElixirScope.Redaction.Views do
       not fields?(secret) ->
         bad(module, "secret/1 answers a list of fields", "#{inspect(secret)}")
 
+      :__struct__ in secret ->
+        bad(
+          module,
+          "secret/1 names fields other than :__struct__, which says what struct it is",
+          inspect(secret)
+        )
+
       unknown = Enum.find(fields(view) ++ secret, &(not is_map_key(struct, &1))) ->
         bad(module, "it names fields of the struct (#{listed(struct)})", inspect(unknown))
 
@@ -153,7 +165,7 @@ defmodule ElixirScope.Redaction.Views do
     with true <- Keyword.keyword?(options),
          [] <- Keyword.keys(options) -- [:only, :except, :secret],
          {view, secret} = view(options),
-         true <- view?(view) and fields?(secret),
+         true <- view?(view) and fields?(secret) and :__struct__ not in secret,
          nil <- Enum.find(fields(view) ++ secret, &(not is_map_key(struct, &1))) do
       {view, secret}
     else

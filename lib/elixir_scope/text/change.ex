@@ -23,8 +23,9 @@ defmodule ElixirScope.Text.Change do
   defp words(%{kind: :call} = cause, who, options),
     do: "call#{message(cause, options)} from #{from(cause, who)}"
 
-  defp words(%{kind: :cast} = cause, _who, options), do: "cast#{message(cause, options)}, sender not recorded"
-  defp words(%{kind: :info} = cause, _who, options), do: "info#{message(cause, options)}, sender not recorded"
+  # Who sent it is not looked for here: where messages are recorded, `ElixirScope.messages/1` may know.
+  defp words(%{kind: kind} = cause, _who, options) when kind in [:cast, :info],
+    do: "#{kind}#{message(cause, options)}"
 
   defp words(%{kind: :outside} = cause, _who, _options) do
     since = if cause[:since], do: ", after #{Text.clock(cause.since)}", else: ""

@@ -81,9 +81,12 @@ defmodule ElixirScope.Watch.Roll do
     since = watched.(pid)
 
     with [_ | _] = info <- info(pid) do
-      if hidden?(info),
-        do: Native.sensitive_other(pid),
-        else: Native.introduce_other(pid, Map.merge(since, about(pid, info)))
+      if hidden?(info) do
+        Capture.left_out(pid)
+        Native.sensitive_other(pid)
+      else
+        Native.introduce_other(pid, Map.merge(since, about(pid, info)))
+      end
     end
   end
 

@@ -18,8 +18,8 @@ mod session;
 pub use counts::Counts;
 pub use overflow::{Overflow, Triggers};
 pub use pen::{Pen, Slot, Table};
-pub use record::{Origin, Outcome, count, record, record_as, record_brief, release};
+pub use record::{Origin, Outcome, ask, count, is_held, record, record_as, record_brief, release};
 pub use session::{
-    Limits, RingEnd, Session, Thread, current, epoch, generation, is_ours, is_sensitive, mute, own, sensitive,
-    unmute,
+    Limits, RingEnd, Session, Thread, current, epoch, generation, is_muted, is_ours, is_sensitive, mute, own,
+    sensitive, unmute,
 };

@@ -117,6 +117,11 @@ pub fn record_brief(
     })
 }
 
+/// Asks something of what the calling thread keeps for the session that records now; `None` when none does. Nothing is recorded.
+pub fn ask<R>(origin: &impl Origin, work: impl FnOnce(&Session, &mut Slot) -> R) -> Option<R> {
+    with_local(origin, None, |local| Some(work(&local.session, &mut local.slot)))
+}
+
 /// Counts one call of the origin's site, and records nothing of it.
 #[inline]
 pub fn count(origin: &impl Origin) -> Outcome {
@@ -328,6 +333,11 @@ pub fn release(origin: &impl Origin) {
             push_held(&local.session, ring, held, &now);
         }
     });
+}
+
+/// Whether the first event of a process is held: it is being asked who it is.
+pub fn is_held(process: u64) -> bool {
+    current().is_some_and(|session| session.held.lock().contains_key(&process))
 }
 
 /// Publishes a record.

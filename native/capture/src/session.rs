@@ -112,7 +112,7 @@ static SESSION: ArcSwapOption<Session> = ArcSwapOption::const_empty();
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Pids of ElixirScope's own processes, which are never recorded. 0: no process.
-static OWN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+static OWN: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 
 /// From now on the process, which is the calling one, is one of ours.
 pub fn own(process: u64) {
@@ -204,6 +204,12 @@ pub fn unmute(process: u64) {
 #[inline]
 pub fn is_ours(process: u64) -> bool {
     process != 0 && among(&OWN, process)
+}
+
+/// Whether a process is muted.
+#[inline]
+pub fn is_muted(process: u64) -> bool {
+    process != 0 && among(&MUTED, process)
 }
 
 /// Whether nothing of a process is recorded.

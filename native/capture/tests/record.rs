@@ -1,8 +1,8 @@
 //! What `record` promises to threads: nothing when off, a ring each, loss that is counted, meanings before words.
 
 use elixir_scope_capture::{
-    Limits, Origin, Outcome, Session, Slot, Thread, count, current, mute, record, record_brief, release,
-    sensitive, unmute,
+    Limits, Origin, Outcome, Session, Slot, Thread, count, current, is_held, mute, record, record_brief,
+    release, sensitive, unmute,
 };
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Meanings, Sources};
@@ -266,7 +266,9 @@ fn the_first_event_of_a_process_waits_for_the_second() {
     assert_eq!(numbered(&Caller::new(12, 5), 2), Outcome::New, "another process does not wait for it");
     let numbers = || read(&scene.rings()[0]).iter().map(|seen| seen.number).collect::<Vec<_>>();
     assert_eq!(numbers(), [2]);
+    assert_eq!([11, 12].map(|pid| is_held(pid_word(pid))), [true, false]);
     assert_eq!(numbered(&Caller::new(11, 5), 3), Outcome::New);
+    assert!(!is_held(pid_word(11)));
     assert_eq!(numbered(&Caller::waiting(11, 5), 4), Outcome::Known, "nothing waits any more");
     let seen = read(&scene.rings()[0]);
     assert_eq!(seen.iter().map(|seen| seen.number).collect::<Vec<_>>(), [2, 1, 3, 4]);

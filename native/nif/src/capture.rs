@@ -35,6 +35,7 @@
 //! | `speak()` | the first event of the calling process, which is held until then: it may be recorded |
 //! | `sensitive(on)` | nothing, from now on, of the calling process, nor what is sent to it; or it is recorded again |
 //! | `sensitive_other(pid)` | nothing, from now on, of another process |
+//! | `secret(key)` | nothing; answers whether a value under a key, an atom or a text, is a secret in the recording that runs |
 //! | `own()` | nothing, from now on, of the calling process |
 //! | `mute()` | nothing, of the calling process, until `unmute(pid)`; answers whether there was room for it |
 //! | `unmute(pid)` | nothing; ends it. A process that has ended is to be unmuted too, since another may get its pid |
@@ -125,6 +126,12 @@ impl<'a> Caller<'a> {
     #[inline]
     fn entering(env: Env<'a>, site: Word) -> Self {
         Caller { waits: true, ..Self::new(env, Some(site)) }
+    }
+
+    /// The same, of one that stands at no place of the code.
+    #[inline]
+    fn emitting(env: Env<'a>) -> Self {
+        Caller { waits: true, ..Self::new(env, None) }
     }
 
     /// A process of which somebody else tells something; `None`: no process.
@@ -364,7 +371,8 @@ capture!(raised, [4], ok, |env, args| {
     let outcome = record(Kind::Raise, &Caller::new(env, Some(args[0])), |pen| {
         pen.number(kind);
         let mut budget = Budget::values(pen);
-        match mask(env, pen, args[0]).all {
+        let hidden = pen.has_rules() && redact::with(pen, |guard, _| guard.is_stack_of_hidden(env, args[3]));
+        match hidden || mask(env, pen, args[0]).all {
             true => encode::exception(env, pen, &mut budget, args[2]),
             false => encode::term(env, pen, &mut budget, None, args[2]),
         }
@@ -452,7 +460,7 @@ capture!(introduce_other, [2], ok, |env, args| {
 });
 
 capture!(mark, [1], |_| words().r#false, |env, args| {
-    let outcome = record(Kind::Mark, &Caller::new(env, None), |pen| {
+    let outcome = record(Kind::Mark, &Caller::emitting(env), |pen| {
         pen.number(0);
         encode::term(env, pen, &mut Budget::values(pen), None, args[0]);
     });
@@ -479,18 +487,26 @@ capture!(log, [3, 4], ok, |env, args| {
     let caller = match args.get(3) {
         Some(process) if !env.is_local_pid(*process) => return words().ok,
         Some(process) => Caller::told(env, Some(*process)),
-        None => Caller::new(env, None),
+        None => Caller::emitting(env),
     };
     placeless(env, Kind::Log, &caller, &args[..3])
 });
 
-capture!(telemetry, [3], ok, |env, args| { placeless(env, Kind::Telemetry, &Caller::new(env, None), args) });
+capture!(telemetry, [3], ok, |env, args| { placeless(env, Kind::Telemetry, &Caller::emitting(env), args) });
 
 capture!(generation, [0], ok, |env, _| {
     // 34 bits for the recordings of a VM, of what is one word to it: the last 24 say when states are to be told again.
     let generation = elixir_scope_capture::generation();
     let epoch = if generation == 0 { 0 } else { elixir_scope_capture::epoch() & 0xFF_FFFF };
     env.make_integer((generation << 24 | epoch) as i64)
+});
+
+capture!(secret, [1], |_| words().r#true, |env, args| {
+    let ask = |session: &Session, slot: &mut Slot| {
+        redact::with_slot(session, slot, |guard| guard.is_secret(env, args[0]))
+    };
+    let secret = elixir_scope_capture::ask(&Caller::new(env, None), ask);
+    if secret == Some(true) { words().r#true } else { words().r#false }
 });
 
 capture!(own, [0], ok, |env, _| {

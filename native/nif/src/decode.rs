@@ -31,7 +31,7 @@ pub struct Decoder<'a> {
 }
 
 /// Structs that would be taken for whole with a part of them cut, and whose own functions could not bear it.
-const SOUND: [&str; 9] = [
+const SOUND: [&str; 8] = [
     "Elixir.MapSet",
     "Elixir.Date",
     "Elixir.Time",
@@ -40,7 +40,6 @@ const SOUND: [&str; 9] = [
     "Elixir.Range",
     "Elixir.Regex",
     "Elixir.Version",
-    "Elixir.URI",
 ];
 
 /// Characters of a cut charlist that are kept.

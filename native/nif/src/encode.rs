@@ -219,9 +219,10 @@ pub fn exception(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, reason: W
 pub fn masked_list(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, list: Word, mask: Mask) {
     pen.token(Token::List);
     for (place, word) in vm::list(env, list).enumerate() {
-        match mask.hides(place) {
-            true => redacted(pen, budget),
-            false => term(env, pen, budget, None, word),
+        match mask.begun(place) {
+            Some(inner) => masked_list(env, pen, budget, word, inner),
+            None if mask.hides(place) => redacted(pen, budget),
+            None => term(env, pen, budget, None, word),
         }
     }
     pen.token(Token::End);
@@ -412,8 +413,15 @@ impl<'a> Walk<'a, '_, '_> {
                 Open::FRAME => {
                     while let Some(Veiled::Arguments(rest, place, mask)) = self.veiled.last_mut() {
                         let Some((head, tail)) = self.env.cell(*rest) else { break };
-                        let hides = mask.hides(*place);
+                        let (hides, begun) = (mask.hides(*place), mask.begun(*place));
                         (*rest, *place) = (tail, *place + 1);
+                        if let Some(inner) = begun {
+                            self.budget.aside += MARK;
+                            self.pen.token(Token::List);
+                            self.veil_with(Veiled::Arguments(head, 0, inner));
+                            // A list has nothing behind its arguments.
+                            return Some(Open { term: head, next: Open::FRAME });
+                        }
                         if hides {
                             self.keep_out(CutKind::Redacted);
                         } else if let Some(inner) = self.inside(head, depth) {
@@ -696,13 +704,16 @@ impl<'a> Walk<'a, '_, '_> {
         self.veiled.push(veiled);
     }
 
-    /// What is not recorded of a tuple that is a pair with a secret, or that says how a function is called.
+    /// What is not recorded of a tuple that is a pair with a secret, or with a stack, or that says how a function is called.
     #[inline]
     fn veil(&mut self, elements: &[Word]) -> Option<Mask> {
         let env = self.env;
         match elements {
             [key, _] if redact::is_plain_key(self.pen.slot(), *key) => None,
-            [key, value] => self.guard(|guard| guard.is_secret_pair(env, *key, *value)).then(Mask::default),
+            [key, value] => self.guard(|guard| {
+                let secret = guard.is_secret_pair(env, *key, *value).then(Mask::default);
+                secret.or_else(|| guard.is_stack_of_hidden(env, *value).then(|| Mask::returned(true, false)))
+            }),
             [module, function, arguments] | [module, function, arguments, _]
                 if redact::may_be_called(*module, *function) && env.cell(*arguments).is_some() =>
             {
@@ -715,6 +726,12 @@ impl<'a> Walk<'a, '_, '_> {
     #[inline(never)]
     fn veiled_tuple(&mut self, room: Room, tuple: Word, elements: &[Word], mask: Mask) -> Option<Open> {
         self.tuple(room, tuple, elements.len())?;
+        if let ([_, _], true) = (elements, mask.all) {
+            // A reason, and the stack.
+            self.budget.aside -= MARK;
+            self.keep_out(CutKind::Redacted);
+            return Some(Open::at(tuple, 1));
+        }
         if let [key, _] = elements {
             self.budget.aside -= 2 * MARK;
             match self.env.kind(*key) {

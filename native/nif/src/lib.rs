@@ -6,12 +6,13 @@
 //!
 //! Two kinds of functions: those that rewritten code calls ([`capture`]), written by hand against the C interface
 //! because each nanosecond counts, with those that the VM calls for processes that are watched ([`tracer`]), and those that users wait for ([`session`], [`queries`]), written with rustler
-//! on dirty schedulers. No panic leaves either kind.
+//! on dirty schedulers, save what a test asks about itself ([`family`]). No panic leaves either kind.
 
 mod capture;
 mod decode;
 mod diff;
 mod encode;
+mod family;
 mod heap;
 mod immediate;
 mod meaning;
@@ -32,7 +33,7 @@ mod atoms {
         ok, error, new, unsourced, nil, none, off,
         cut = "__elixir_scope_cut__",
         open, unknown, returned, raised,
-        known, before, never, lost,
+        known, before, never, lost, long,
         delivered, pending, nobody, unwatched,
         running, paused, stopped, failed,
         missing,

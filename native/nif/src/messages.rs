@@ -6,7 +6,7 @@ use crate::session::Handle;
 use ahash::AHashMap;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::Pid;
-use elixir_scope_query::{Index, Message, Outcome, Row, Vm, Wanted};
+use elixir_scope_query::{Index, Message, Outcome, Passes, Row, Vm, Wanted};
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 
 /// Which messages, as `ElixirScope.Query.Messages` writes it.
@@ -70,7 +70,11 @@ fn otp(vm: &str) -> u32 {
 pub(crate) fn found(handle: &Handle, index: &Index, asked: &Asked) -> Vec<Message> {
     let manifest = &handle.recording.manifest;
     let vm = Vm { node: &manifest.node, names_senders: otp(&manifest.vm) >= 27 };
-    index.messages(&asked.wanted(), &vm)
+    let wanted = asked.wanted();
+    let place = handle.passes.lock().before(wanted.since);
+    let (found, place) = index.messages_from(&wanted, &vm, place, Passes::APART);
+    place.into_iter().for_each(|place| handle.passes.lock().keep(place));
+    found
 }
 
 /// The event that a message is read from.

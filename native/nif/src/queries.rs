@@ -245,7 +245,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         (function, place, node).encode(env)
     }
 
-    fn call(&mut self, call: &Call) -> Term<'a> {
+    pub(crate) fn call(&mut self, call: &Call) -> Term<'a> {
         let ending = match &call.ending {
             Ending::Open => atoms::open().encode(self.env),
             Ending::Unknown => atoms::unknown().encode(self.env),
@@ -348,10 +348,15 @@ fn began<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), end
 
 /// `{cause, count, from, to}` of what is missing between two times, both included, by time.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn gaps(handle: ResourceArc<Handle>, from: u64, to: u64) -> Vec<(String, u64, u64, u64)> {
-    let gaps = handle.recording.index().gaps();
-    let touched = gaps.into_iter().filter(|gap| gap.touches(Nanos(from), Nanos(to)));
-    touched.map(|gap| (gap.cause.name().to_string(), gap.count, gap.from.0, gap.to.0)).collect()
+fn gaps(handle: ResourceArc<Handle>, from: u64, to: u64) -> Vec<Missing> {
+    gaps_between(&handle.recording.index(), from, to)
+}
+
+pub(crate) type Missing = (&'static str, u64, u64, u64);
+
+pub(crate) fn gaps_between(index: &Index, from: u64, to: u64) -> Vec<Missing> {
+    let touched = index.gaps().into_iter().filter(|gap| gap.touches(Nanos(from), Nanos(to)));
+    touched.map(|gap| (gap.cause.name(), gap.count, gap.from.0, gap.to.0)).collect()
 }
 
 /// The bookmarks.
@@ -372,9 +377,12 @@ fn calls<'a>(env: Env<'a>, handle: ResourceArc<Handle>, wanted: Wanted, limit: u
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn state_at<'a>(env: Env<'a>, handle: ResourceArc<Handle>, process: (u32, u32), time: u64) -> Term<'a> {
-    let index = handle.recording.index();
-    let mut reader = Reader::new(env, &index);
-    match index.state_at(pid(process), Nanos(time)) {
+    state_then(env, &handle.recording.index(), pid(process), Nanos(time))
+}
+
+pub(crate) fn state_then<'a>(env: Env<'a>, index: &Index, process: Pid, time: Nanos) -> Term<'a> {
+    let mut reader = Reader::new(env, index);
+    match index.state_at(process, time) {
         StateAnswer::Known(row) if reader.state(&row).is_some() => {
             (atoms::known(), reader.event(&row)).encode(env)
         }
@@ -455,97 +463,6 @@ fn seen(handle: ResourceArc<Handle>, processes: Vec<(u32, u32)>) -> Vec<Option<(
     processes.into_iter().map(|numbers| index.process(pid(numbers)).map(seen)).collect()
 }
 
-/// The processes of a test, as `ElixirScope.Case.Scope` asks for them.
-#[derive(NifMap)]
-struct Test {
-    /// Its own process and those that it allows.
-    seeds: Vec<(u32, u32)>,
-    /// Those that made it, as they have made other tests.
-    makers: Vec<(u32, u32)>,
-    since: u64,
-}
-
-/// Those that are in the recording, and when the first of the seeds was made, where that was seen.
-fn members(handle: &Handle, index: &Index, test: &Test) -> (Vec<Pid>, Option<u64>) {
-    let pids = |numbers: &[(u32, u32)]| numbers.iter().copied().map(pid).collect::<Vec<_>>();
-    let seeds = pids(&test.seeds);
-    let mut kin = handle.kin.lock();
-    kin.extend(index);
-    let born = seeds.first().and_then(|first| kin.born(*first)).map(|time| time.0);
-    let mut members = kin.family(&seeds, &pids(&test.makers), Nanos(test.since));
-    drop(kin);
-    members.retain(|member| index.external(*member).is_some());
-    (members, born)
-}
-
-type Members<'a> = (Vec<(Term<'a>, (u32, u32))>, Option<u64>);
-
-fn told<'a>(reader: &mut Reader<'a, '_>, (members, born): (Vec<Pid>, Option<u64>)) -> Members<'a> {
-    let told = members.into_iter().map(|member| (reader.pid(Some(member)), (member.id, member.serial)));
-    (told.collect(), born)
-}
-
-/// The keys of the sites of a function, and whether its calls are only counted. Of an application there are many sites, so nothing is
-/// made of the others.
-fn named(index: &Index, (module, function, arity): (&str, &str, u8)) -> Vec<(u64, bool)> {
-    let named = |site: &&Site| site.arity == arity && site.function == function && site.module == module;
-    let counted = |site: &Site| site.node_kind.name() == "counted";
-    index.sites().into_iter().filter(named).map(|site| (site.key, counted(site))).collect()
-}
-
-/// `{processes, born}`: `{pid, numbers}` of some processes and those that they made, directly or not, as far as they are in the recording
-/// (see [`elixir_scope_query::Kin::family`]), and when the first of the seeds was made, where that was seen.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn family<'a>(
-    env: Env<'a>,
-    handle: ResourceArc<Handle>,
-    seeds: Vec<(u32, u32)>,
-    makers: Vec<(u32, u32)>,
-    since: u64,
-) -> Term<'a> {
-    let index = handle.recording.index();
-    let members = members(&handle, &index, &Test { seeds, makers, since });
-    told(&mut Reader::new(env, &index), members).encode(env)
-}
-
-/// `{key, whether its calls are only counted}` of the sites of a function.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn sites_of(handle: ResourceArc<Handle>, module: &str, function: &str, arity: u8) -> Vec<(u64, bool)> {
-    named(&handle.recording.index(), (module, function, arity))
-}
-
-/// `{state, until, family, sites, calls}` once everything that was captured is in the recording: its state, until when it is known, as
-/// [`family`], as [`sites_of`], and the calls of the function in these processes since the test began. One question where there could be
-/// five: each waits for a thread, on a busy machine longer than it takes.
-#[rustler::nif(schedule = "DirtyIo")]
-fn family_calls<'a>(
-    env: Env<'a>,
-    handle: ResourceArc<Handle>,
-    test: Test,
-    function: (&str, &str, u8),
-) -> Term<'a> {
-    if let Some(recorder) = &handle.recorder {
-        recorder.flush();
-    }
-    let index = handle.recording.index();
-    let (members, born) = members(&handle, &index, &test);
-    let sites = named(&index, function);
-    let mut calls = Vec::new();
-    if !sites.is_empty() && !members.is_empty() {
-        let filter = Filter {
-            processes: Some(members.clone()),
-            sites: Some(sites.iter().map(|(key, _)| *key).collect()),
-            since: Nanos(test.since),
-            ..Filter::default()
-        };
-        calls = index.calls(&filter, usize::MAX);
-    }
-    let mut reader = Reader::new(env, &index);
-    let calls: Vec<Term<'a>> = calls.iter().map(|call| reader.call(call)).collect();
-    let family = told(&mut reader, (members, born));
-    (state(&handle), index.until().0, family, sites, calls).encode(env)
-}
-
 /// `{key, site}` of every site.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
@@ -555,7 +472,7 @@ fn sites<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> Term<'a> {
     index.sites().into_iter().map(site).collect::<Vec<_>>().encode(env)
 }
 
-fn state(handle: &Handle) -> rustler::Atom {
+pub(crate) fn state(handle: &Handle) -> rustler::Atom {
     match &handle.recorder {
         None if handle.foreign => atoms::running(),
         None => atoms::stopped(),

@@ -12,7 +12,9 @@ use ahash::{AHashMap, AHashSet, RandomState};
 use arc_swap::ArcSwap;
 use elixir_scope_capture::{Pen, Session, Slot, Table};
 use elixir_scope_event::value::CutKind;
-use elixir_scope_redaction::{Keys, Names, begins_with_scheme, holds_secret, may_hold, scrub};
+use elixir_scope_redaction::{
+    Keys, Mentioned, Names, Secrecy, Structs, begins_with_scheme, holds_secret, may_hold, scrub,
+};
 use parking_lot::Mutex;
 use rustler::NifMap;
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub struct Rules {
     structs: AHashMap<u64, Shape>,
     /// The same by its name.
     named: AHashMap<String, Shape>,
+    /// The same, as far as fields are secret, for texts.
+    told: Structs,
     /// Functions of which no value is recorded: by the names of module and function, with those within them.
     functions: AHashSet<(String, String, u8)>,
     /// The same as words.
@@ -53,6 +57,8 @@ pub struct Rules {
 struct Shape {
     secret: Vec<Field>,
     view: View,
+    /// It is an address, in which there need not be a user: a secret field without one is shown.
+    address: bool,
 }
 
 /// A field, as a word and by its name.
@@ -78,6 +84,18 @@ impl Shape {
         };
         (!shown).then_some(CutKind::LeftOut)
     }
+
+    /// How a field with a value is kept out.
+    fn hides_value(&self, env: Env<'_>, key: Word, value: Word) -> Option<CutKind> {
+        let hidden = self.hides(|(field, _)| *field == vm::bits(key));
+        hidden.filter(|kind| *kind != CutKind::Redacted || !self.address || !has_no_user(env, key, value))
+    }
+}
+
+/// Whether a secret field of an address holds no user: it is `nil`, or the authority of one without.
+fn has_no_user(env: Env<'_>, key: Word, value: Word) -> bool {
+    let authority = || vm::bits(key) == vm::bits(words().authority);
+    env.kind(value) == Kind::Atom || authority() && env.binary(value).is_some_and(|text| !text.contains(&b'@'))
 }
 
 impl Asked<'_> {
@@ -103,10 +121,15 @@ impl Asked<'_> {
                 _ => return None,
             };
         }
+        if let Some(shape) = structs.get_mut(&vm::bits(words().uri)) {
+            shape.address = true;
+        }
         for module in self.fields.iter().map(|(module, _)| module).chain(self.views.iter().map(|view| &view.0))
         {
             named.insert(text(module)?, structs[&bits(module)].clone());
         }
+        let told = self.fields.iter().map(|(module, secret)| Some((text(module)?, text(secret)?)));
+        let told = told.collect::<Option<Vec<_>>>()?;
         let functions = self.functions.iter();
         let functions = functions.map(|(module, name, arity)| Some((text(module)?, text(name)?, *arity)));
         let whole: AHashSet<Function> =
@@ -117,6 +140,7 @@ impl Asked<'_> {
             keys: Keys::new(self.keys.iter().map(String::as_str), self.patterns.iter().map(String::as_str)),
             structs,
             named,
+            told: Structs::new(told.iter().map(|(module, field)| (module.as_str(), field.as_str()))),
             functions: functions.collect::<Option<_>>()?,
             whole,
             has_frames: AtomicBool::new(!frames.is_empty()),
@@ -128,14 +152,25 @@ impl Asked<'_> {
 struct Words {
     /// `__struct__`.
     marker: Word,
+    /// `URI`, and its field.
+    uri: Word,
+    authority: Word,
+    proc_lib: Word,
+    init_p: Word,
 }
 
 mod names {
-    rustler::atoms! { marker = "__struct__" }
+    rustler::atoms! { marker = "__struct__", uri = "Elixir.URI", authority, proc_lib, init_p }
 }
 
 fn words() -> Words {
-    Words { marker: names::marker().as_c_arg() }
+    Words {
+        marker: names::marker().as_c_arg(),
+        uri: names::uri().as_c_arg(),
+        authority: names::authority().as_c_arg(),
+        proc_lib: names::proc_lib().as_c_arg(),
+        init_p: names::init_p().as_c_arg(),
+    }
 }
 
 /// The rules of the last sessions, by their numbers.
@@ -176,11 +211,19 @@ const PLAIN: u64 = 1;
 const SECRET: u64 = 2;
 const MARKER: u64 = 3;
 
+/// Of texts: the name of a secret.
+const NAME: u64 = 1;
+/// The name of a secret field of a struct.
+const FIELD: u64 = 2;
+
 /// Texts of which is remembered what they are.
 const TEXTS: usize = 1 << 12;
 
 /// Letters of the longest charlist that is a key.
 const LETTERS: usize = 64;
+
+/// Frames of a stack that are looked at.
+const FRAMES: usize = 256;
 
 /// Characters of the longest charlist in which secrets are looked for.
 const CHARLIST: usize = 4_096;
@@ -194,13 +237,14 @@ pub struct Guard {
     modules: Table,
     /// Of atoms as keys whose numbers are not known, or large.
     others: AHashMap<u64, Verdict>,
-    /// Hashes of texts; the last bit says whether it is the name of a secret.
+    /// Hashes of texts; the last two bits say what it is as a name.
     texts: Vec<u64>,
     hashes: RandomState,
     masks: AHashMap<u64, Mask>,
     /// For texts that are made anew. It holds nothing between them.
     scratch: Vec<u8>,
     letters: Vec<u8>,
+    mentioned: Mentioned,
 }
 
 /// The calling thread's guard, to be given back. A slot is that of one session.
@@ -268,7 +312,12 @@ pub struct Mask {
     pub all: bool,
     /// Texts that are returned are not: the function is called as secrets are.
     pub texts: bool,
+    /// It is that of a function with which a process of OTP begins: see [`Mask::begun`].
+    begun: bool,
 }
+
+/// The place of the arguments of the function that a process of OTP runs, among those of the one that it begins with.
+const BEGUN: usize = 4;
 
 impl Mask {
     /// That of what a function returns: all of it, or its texts.
@@ -276,8 +325,17 @@ impl Mask {
         Mask { all, texts, ..Mask::default() }
     }
 
+    /// The mask of the value at a place, where that is a list of arguments of another function.
+    pub fn begun(&self, place: usize) -> Option<Mask> {
+        (self.begun && place == BEGUN).then_some(Mask { begun: false, ..*self })
+    }
+
     /// Whether the value at a place is not recorded.
     pub fn hides(&self, place: usize) -> bool {
+        !self.begun && self.shuts(place)
+    }
+
+    fn shuts(&self, place: usize) -> bool {
         self.all || self.places.get(place / 64).is_some_and(|places| places >> (place % 64) & 1 == 1)
     }
 
@@ -327,6 +385,7 @@ impl Guard {
             masks: AHashMap::new(),
             scratch: Vec::new(),
             letters: Vec::new(),
+            mentioned: Mentioned::default(),
         })
     }
 
@@ -416,16 +475,23 @@ impl Guard {
 
     /// Whether a text is the name of a secret.
     fn is_secret_text(&mut self, text: &[u8]) -> bool {
-        let Some(rules) = &self.rules else { return false };
+        self.of_text(text) == NAME
+    }
+
+    /// What a text is as a name: nothing, [`NAME`] or [`FIELD`].
+    fn of_text(&mut self, text: &[u8]) -> u64 {
+        let Some(rules) = &self.rules else { return 0 };
         if self.texts.is_empty() {
             self.texts = vec![0; TEXTS];
         }
         let hash = self.hashes.hash_one(text);
-        let known = &mut self.texts[hash as usize >> 1 & (TEXTS - 1)];
-        if *known | 1 != hash | 1 {
-            *known = hash & !1 | u64::from(rules.keys.is_secret(text));
+        let known = &mut self.texts[hash as usize >> 2 & (TEXTS - 1)];
+        if *known | 3 != hash | 3 {
+            let secret = rules.keys.is_secret(text);
+            let is = if secret { NAME } else { u64::from(rules.told.is_field(text)) * FIELD };
+            *known = hash & !3 | is;
         }
-        *known & 1 == 1
+        *known & 3
     }
 
     fn is_secret_charlist(&mut self, env: Env<'_>, list: Word) -> bool {
@@ -454,7 +520,7 @@ impl Guard {
         }
         if let Some(shape) = module.and_then(|module| self.shape(module)) {
             for (place, key) in keys.iter().enumerate() {
-                match shape.hides(|(field, _)| *field == vm::bits(*key)) {
+                match shape.hides_value(env, *key, values[place]) {
                     Some(CutKind::Redacted) => hidden.secret |= 1 << place,
                     Some(_) => hidden.left_out |= 1 << place,
                     None => {}
@@ -483,7 +549,7 @@ impl Guard {
         if self.is_secret(env, key) && !is_nil(env, value) {
             return Some(CutKind::Redacted);
         }
-        self.shape(module?)?.hides(|(field, _)| *field == vm::bits(key))
+        self.shape(module?)?.hides_value(env, key, value)
     }
 
     /// Whether a tuple says how a function is called, and some of the arguments are not recorded: `{module, function, arguments}`,
@@ -503,8 +569,21 @@ impl Guard {
     pub fn arguments(&self, env: Env<'_>, module: Word, function: Word, arguments: Word) -> Option<Mask> {
         let rules = self.rules.as_ref().filter(|rules| rules.has_frames.load(Ordering::Relaxed))?;
         env.cell(arguments)?;
-        let arity = u8::try_from(vm::list(env, arguments).take(256).count()).ok()?;
-        rules.frames.load().get(&(vm::bits(module), vm::bits(function), arity)).copied()
+        let known = |module: Word, function: Word, arguments: Word| {
+            let arity = u8::try_from(vm::list(env, arguments).take(256).count()).ok()?;
+            let named = rules.frames.load().get(&(vm::bits(module), vm::bits(function), arity)).copied();
+            let within =
+                || rules.is_within(env, module, function).then_some(Mask { all: true, ..Mask::default() });
+            named.or_else(within)
+        };
+        // How processes of OTP begin: the function that they run is among the arguments.
+        let words = words();
+        if vm::bits(module) == vm::bits(words.proc_lib) && vm::bits(function) == vm::bits(words.init_p) {
+            let mut inner = vm::list(env, arguments).skip(2);
+            let begun = known(inner.next()?, inner.next()?, inner.next()?);
+            return begun.map(|mask| Mask { begun: true, ..mask });
+        }
+        known(module, function, arguments)
     }
 
     /// Whether the result of a function is not recorded; what is known of the arguments is a list of them, or how many there are.
@@ -513,6 +592,17 @@ impl Guard {
         let count = || i64::try_from(vm::list(env, arguments).take(256).count()).ok();
         let arity = env.integer(arguments).or_else(count).and_then(|arity| u8::try_from(arity).ok());
         arity.is_some_and(|arity| rules.whole.contains(&(vm::bits(module), vm::bits(function), arity)))
+    }
+
+    /// Whether a list is a stack that names a function of which no value is recorded: what it has raised may be made of them.
+    pub fn is_stack_of_hidden(&self, env: Env<'_>, list: Word) -> bool {
+        let Some(rules) = self.rules.as_ref().filter(|rules| !rules.whole.is_empty()) else { return false };
+        vm::list(env, list).take(FRAMES).any(|frame| match env.tuple(frame) {
+            Some(&[module, function, arguments, _]) => {
+                self.hides_result(env, module, function, arguments) || rules.is_within(env, module, function)
+            }
+            _ => false,
+        })
     }
 
     /// Whether a rule says of a function, or of one that this is within, that none of its values is recorded.
@@ -565,7 +655,8 @@ impl Guard {
                 hide(place);
             }
         }
-        if arguments.is_some() && mask.hides_arguments() {
+        // Of variables they are keys.
+        if arguments.is_some() && env.cell(names).is_none() && mask.hides_arguments() {
             self.hide_frames(env, (module, function, arity), mask);
         }
         Some(mask)
@@ -597,11 +688,14 @@ impl Guard {
     #[inline(never)]
     fn scrub(&mut self, text: &[u8], write: impl FnOnce(&[u8])) -> bool {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let found = scrub(text, &mut scratch, |name| self.is_secret_text(name));
+        let mut mentioned = std::mem::take(&mut self.mentioned);
+        mentioned.forget();
+        let found = scrub(text, &mut scratch, |name| self.in_text(name, text, &mut mentioned));
         if found {
             write(&scratch);
         }
         self.scratch = scratch;
+        self.mentioned = mentioned;
         found
     }
 
@@ -627,6 +721,14 @@ impl Names for Guard {
         self.is_secret_text(name)
     }
 
+    #[inline]
+    fn in_text(&mut self, name: &[u8], text: &[u8], mentioned: &mut Mentioned) -> Secrecy {
+        match (self.of_text(name), &self.rules) {
+            (FIELD, Some(rules)) => rules.told.secrecy(name, text, mentioned),
+            (is, _) => (is == NAME).into(),
+        }
+    }
+
     fn hides(&mut self, module: &[u8], field: &[u8]) -> bool {
         let (Ok(module), Ok(field)) = (std::str::from_utf8(module), std::str::from_utf8(field)) else {
             return false;
@@ -637,6 +739,22 @@ impl Names for Guard {
 }
 
 impl Rules {
+    /// Whether this is a part of a function of which no value is recorded, as the compiler calls it: `-login/2-fun-1-`.
+    fn is_within(&self, env: Env<'_>, module: Word, function: Word) -> bool {
+        if self.functions.is_empty() || env.kind(module) != Kind::Atom || env.kind(function) != Kind::Atom {
+            return false;
+        }
+        let Some(text) = atom_text(env, function) else { return false };
+        let Some(part) = text.strip_prefix('-') else { return false };
+        let is_part = |name: &str, arity: u8| {
+            let rest = part.strip_prefix(name).and_then(|rest| rest.strip_prefix('/'));
+            rest.and_then(|rest| rest.split_once('-')).is_some_and(|(count, _)| count.parse() == Ok(arity))
+        };
+        let mut named = self.functions.iter().filter(|(_, name, arity)| is_part(name, *arity)).peekable();
+        named.peek().is_some()
+            && atom_text(env, module).is_some_and(|module| named.any(|named| named.0 == module))
+    }
+
     /// Also an anonymous function's.
     fn hides(&self, module: String, function: String, arity: u8) -> bool {
         let outer = around(&function).map(|(name, arity)| (name.to_string(), arity));

@@ -8,7 +8,7 @@ use elixir_scope_capture::{self as capture, Overflow, Session, Triggers};
 use elixir_scope_clock::Clock;
 use elixir_scope_dictionary::{Dictionary, Sources};
 use elixir_scope_event::Kind;
-use elixir_scope_query::{Kin, Recording};
+use elixir_scope_query::{Kin, Passes, Recording};
 use elixir_scope_recorder::{Observer, Recorder, recover};
 use elixir_scope_store::{Limits, Manifest, Retention, Run, RunPath, StoreError, Writer};
 use parking_lot::Mutex;
@@ -28,6 +28,8 @@ pub struct Handle {
     pub foreign: bool,
     /// Who belongs to whom, as far as anybody has asked.
     pub kin: Mutex<Kin>,
+    /// How far passes over its messages have come.
+    pub passes: Mutex<Passes>,
 }
 
 #[rustler::resource_impl]
@@ -166,6 +168,7 @@ fn begin(options: &Start, rules: Option<Rules>) -> Result<(ResourceArc<Handle>, 
         ended: false,
         foreign: false,
         kin: Mutex::default(),
+        passes: Mutex::default(),
     };
     Ok((ResourceArc::new(handle), path.dir().display().to_string()))
 }
@@ -262,6 +265,7 @@ fn open(path: String) -> Result<(ResourceArc<Handle>, String), Failure> {
         ended: found.ended,
         foreign: found.live,
         kin: Mutex::default(),
+        passes: Mutex::default(),
     };
     Ok((ResourceArc::new(handle), dir))
 }

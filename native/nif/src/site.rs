@@ -1,7 +1,8 @@
 //! The literal in rewritten code that says where an event comes from:
 //! `{key, node, module, function, arity, file, line, column, kind, clause, source, names}`; of a function there may be one element
-//! more, which is not recorded: for each argument a list of the names that clauses give it as a whole, from the first argument on. By them
-//! [`crate::redact`] finds arguments that are secret.
+//! more, which is not recorded: for each argument a list of the names that clauses give it as a whole, from the first argument on; and of a place
+//! that binds variables, for each of them a list of the keys, atoms or texts, under which the pattern finds it. By them
+//! [`crate::redact`] finds values that are secret.
 
 use crate::heap::{self, Boxed};
 use crate::immediate::{self, Immediate};

@@ -20,7 +20,7 @@ use crate::decode::AtomWord;
 use crate::encode::{self, Budget};
 use crate::redact::{self, Mask};
 use crate::vm::{self, Env, Word};
-use elixir_scope_capture::{Pen, generation, is_ours, is_sensitive, record};
+use elixir_scope_capture::{Pen, generation, is_muted, is_ours, is_sensitive, record};
 use elixir_scope_event::{Kind, LinkAction};
 use rustler::sys::{ErlNifEnv, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,6 +57,9 @@ mod names {
         status = "trace_status",
         extra,
         result = "match_spec_result",
+        ours = "$elixir_scope",
+        parent,
+        dictionary,
         label_module = "proc_lib",
         label_elixir = "Elixir.Process",
         label_function = "set_label",
@@ -75,6 +78,9 @@ struct Words {
     status: Word,
     extra: Word,
     result: Word,
+    ours: Word,
+    /// What a process that says who it is asks of others.
+    asked: [Word; 2],
     /// The functions that give the calling process a label.
     labels: [(Word, Word); 2],
 }
@@ -125,6 +131,8 @@ fn words() -> &'static Words {
             status: status().to_term_word(),
             extra: extra().to_term_word(),
             result: result().to_term_word(),
+            ours: ours().to_term_word(),
+            asked: [parent().to_term_word(), dictionary().to_term_word()],
             labels: [label_module(), label_elixir()]
                 .map(|module| (module.to_term_word(), label_function().to_term_word())),
         }
@@ -202,12 +210,13 @@ impl Told<'_> {
             Kind::Receive => {
                 let from = self.option(words().result).filter(|from| self.env.kind(*from) == vm::Kind::Pid);
                 let from = from.unwrap_or(words().nil);
-                if !is_ours(vm::bits(from)) {
+                if !is_ours(vm::bits(from)) && !self.answer_of_ours() && !self.answer_to_us() {
                     self.message(kind, number, from);
                 }
             }
-            // What a process of ours makes is one of ours. It is told where it begins, so nothing of it was recorded before.
-            Kind::Spawned if is_ours(vm::bits(self.term)) => {
+            // What a process of ours makes is one of ours, and so is what one makes that is muted. It is told where it begins, so nothing of
+            // it was recorded before.
+            Kind::Spawned if is_ours(vm::bits(self.term)) || is_muted(vm::bits(self.term)) => {
                 elixir_scope_capture::mute(vm::bits(self.tracee));
             }
             // Another process may get its pid.
@@ -224,6 +233,23 @@ impl Told<'_> {
             Kind::Port => self.values(kind, words().nil, number, &[self.tracee, self.term]),
             _ => self.values(kind, self.tracee, number, &[self.term]),
         }
+    }
+
+    /// Whether the message is `{tag, {:"$elixir_scope", _}}`: before OTP 27 the VM does not say who sent it, so what processes of ours
+    /// answer does.
+    fn answer_of_ours(&self) -> bool {
+        match self.env.tuple(self.term) {
+            Some(&[_tag, answer]) => matches!(self.env.tuple(answer), Some(&[ours, _]) if ours == words().ours),
+            _ => false,
+        }
+    }
+
+    /// Whether it is `{tag, {:parent, _}}` or `{tag, {:dictionary, _}}`, of a process that is just saying who it is: it asks the processes
+    /// that made it (`ElixirScope.Capture`), in one call, and the VM answers with a message.
+    fn answer_to_us(&self) -> bool {
+        let Some(&[_tag, answer]) = self.env.tuple(self.term) else { return false };
+        let Some(&[item, _]) = self.env.tuple(answer) else { return false };
+        words().asked.contains(&item) && elixir_scope_capture::is_held(vm::bits(self.tracee))
     }
 
     /// The message stands first, so that the same is left of the limits for it on both sides.

@@ -74,15 +74,19 @@ struct Carried {
 /// The kinds of events that calls are put together from.
 const FRAMES: [Kind; 4] = [Kind::Call, Kind::Return, Kind::Raise, Kind::Tail];
 
+/// See [`Index::calls`].
+const HANDFUL: usize = 8;
+
 impl Index {
     /// Up to `limit` calls whose beginning matches the filter, in the order of their beginnings. The kinds of the
     /// filter are not looked at.
     pub fn calls(&self, filter: &Filter, limit: usize) -> Vec<Call> {
         let wanted = Filter { kinds: vec![Kind::Call], ..filter.clone() };
-        // Of other processes nothing has to be known.
-        let processes = match &filter.sites {
-            None => filter.processes.clone(),
-            Some(_) => Some(self.callers(&wanted, limit)),
+        // Of other processes nothing has to be known. Of a handful it takes longer to find out which of them are others.
+        let processes = match (&filter.sites, &filter.processes) {
+            (None, processes) => processes.clone(),
+            (Some(_), Some(processes)) if processes.len() <= HANDFUL => Some(processes.clone()),
+            (Some(_), _) => Some(self.callers(&wanted, limit)),
         };
         let read = Filter { kinds: FRAMES.to_vec(), processes, since: filter.since, ..Filter::default() };
         let mut walk = Walk::new(self, filter.since == Nanos(0), limit);

@@ -68,6 +68,41 @@ impl Index {
             })
     }
 
+    /// Bytes of the segments that this index does not know; all of them where segments have gone.
+    pub(crate) fn unread(&self, segments: &[Arc<Segment>]) -> usize {
+        let known = |number: usize, segment: &Arc<Segment>| {
+            self.volumes
+                .get(number)
+                .filter(|volume| Arc::ptr_eq(&volume.segment, segment))
+                .map(|volume| volume.scanned)
+        };
+        let left = segments.iter().enumerate().map(|(number, segment)| (segment.len(), known(number, segment)));
+        if left.clone().take(self.volumes.len()).any(|(_, known)| known.is_none())
+            || segments.len() < self.volumes.len()
+        {
+            return left.map(|(bytes, _)| bytes).sum();
+        }
+        left.map(|(bytes, known)| bytes.saturating_sub(known.unwrap_or(0))).sum()
+    }
+
+    /// Whether at most so many events, in blocks of at most so many bytes, may not be older than a time.
+    pub fn has_few_since(&self, since: Nanos, events: u64, bytes: usize) -> bool {
+        let (mut found, mut behind) = (0, 0);
+        for volume in self.volumes.iter().rev() {
+            for block in volume.parts.iter().rev().flat_map(|part| part.blocks.iter().rev()) {
+                if block.latest < since {
+                    return true;
+                }
+                found += u64::from(block.events);
+                if found > events || behind + volume.bytes.saturating_sub(block.offset) > bytes {
+                    return false;
+                }
+            }
+            behind += volume.bytes;
+        }
+        true
+    }
+
     /// Reads the blocks that are new, and forgets the segments that are not there any more.
     pub fn extend(&mut self, segments: &[Arc<Segment>]) {
         let old = std::mem::take(&mut self.volumes);
@@ -243,13 +278,18 @@ impl Index {
 
     /// All sites, in the order in which they were seen.
     pub fn sites(&self) -> Vec<&Site> {
+        self.sites_where(|_| true)
+    }
+
+    /// Some of them.
+    pub fn sites_where(&self, wanted: impl Fn(&Site) -> bool) -> Vec<&Site> {
         let mut seen = AHashSet::new();
         let definitions = self.volumes.iter().flat_map(|volume| &volume.parts).flat_map(|part| part.others());
         let sites = definitions.filter_map(|definition| match definition {
             Definition::Site(site) => Some(site),
             _ => None,
         });
-        sites.filter(|site| seen.insert(site.key)).collect()
+        sites.filter(|site| wanted(site) && seen.insert(site.key)).collect()
     }
 
     /// The site with a key.
@@ -258,6 +298,13 @@ impl Index {
             Some(Defined::Other(Definition::Site(site))) => Some(site),
             _ => None,
         })
+    }
+
+    /// How many definitions, but for those of processes, and gaps there are: what goes through all of them takes that long.
+    pub fn breadth(&self) -> usize {
+        let parts = self.volumes.iter().flat_map(|volume| &volume.parts);
+        let gaps = self.gapped.iter().map(|part| part.gaps().count()).sum::<usize>();
+        parts.map(|part| part.others().len()).sum::<usize>() + self.breaks.gaps.len() + gaps
     }
 
     /// What is missing, by time.

@@ -32,6 +32,11 @@ pub struct Kin {
 }
 
 impl Kin {
+    /// Events of a recording that were not read, at most.
+    pub fn unread(&self, index: &Index) -> u64 {
+        index.next_event().saturating_sub(self.next)
+    }
+
     /// Reads what is new in a recording.
     pub fn extend(&mut self, index: &Index) {
         let kinds = vec![Kind::Process, Kind::Spawned, Kind::Link];
@@ -73,7 +78,8 @@ impl Kin {
 
     /// The processes in `seeds`, those that they made, and those that are linked to one of them: of links only such count as were made
     /// after `since`, which must have been seen, and do not come from one of `others`. A server that lives longer may be linked to many.
-    pub fn family(&self, seeds: &[Pid], others: &[Pid], since: Nanos) -> Vec<Pid> {
+    /// `None` where there are more than `most`.
+    pub fn family(&self, seeds: &[Pid], others: &[Pid], since: Nanos, most: usize) -> Option<Vec<Pid>> {
         let mut members: AHashSet<Pid> = seeds.iter().copied().collect();
         let mut waiting = seeds.to_vec();
         while let Some(pid) = waiting.pop() {
@@ -84,11 +90,14 @@ impl Kin {
                 if members.insert(*joining) {
                     waiting.push(*joining);
                 }
+                if members.len() > most {
+                    return None;
+                }
             }
         }
         let mut members: Vec<Pid> = members.into_iter().collect();
         members.sort_unstable();
-        members
+        Some(members)
     }
 
     /// When a process was made, where that was seen.

@@ -37,7 +37,7 @@ pub use events::Page;
 pub use filter::Filter;
 pub use index::{Index, Process};
 pub use kin::Kin;
-pub use messages::{Message, Outcome, Vm, Wanted};
+pub use messages::{Message, Outcome, Pass, Passes, Vm, Wanted};
 pub use part::Defined;
 pub use recording::Recording;
 pub use row::Row;

@@ -23,6 +23,7 @@
 
 mod inbox;
 mod parse;
+mod pass;
 mod process;
 mod walk;
 
@@ -32,7 +33,10 @@ use crate::row::Row;
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Kind, Pid};
 use parse::Words;
+use std::sync::Arc;
 use walk::Walk;
+
+pub use pass::{Pass, Passes};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,22 +137,52 @@ impl Index {
     /// The pass begins with the recording, because what is on the way at a moment follows from what was before; it ends when
     /// what is asked for is decided.
     pub fn messages(&self, wanted: &Wanted, vm: &Vm<'_>) -> Vec<Message> {
+        self.messages_from(wanted, vm, None, usize::MAX).0
+    }
+
+    /// The same messages, from a place on that an earlier pass of this recording has come to before anything that is asked for (see
+    /// [`Passes`]), and a place to remember if at least so many events lie between the two.
+    pub fn messages_from(
+        &self,
+        wanted: &Wanted,
+        vm: &Vm<'_>,
+        place: Option<Arc<Pass>>,
+        apart: usize,
+    ) -> (Vec<Message>, Option<Pass>) {
         let read = Filter { kinds: KINDS.to_vec(), ..Filter::default() };
-        let mut walk = Walk::new(self, wanted, vm);
+        let place = place.filter(|place| place.leads_to(wanted.since) && place.fits(self));
+        let (next, mut latest) = place.as_ref().map_or((0, Nanos(0)), |place| (place.next, place.latest));
+        let mut walk = match &place {
+            Some(place) => Walk::resume(place.known.clone(), self, wanted, vm),
+            None => Walk::new(self, wanted, vm),
+        };
+        // So many events were before what is asked for; `None`: it has begun.
+        let mut before = Some(0);
+        let mut found = None;
         'all: for volume in &self.volumes {
             let resolved = read.resolve(volume);
             let mut words = Words::new(volume);
-            for block in volume.parts.iter().flat_map(|part| resolved.blocks(part)) {
+            let blocks = volume.parts.iter().flat_map(|part| resolved.blocks(part));
+            for block in blocks.filter(|block| block.end() > next) {
                 if walk.is_done(block.earliest) {
                     break 'all;
                 }
                 let Some(block) = volume.read(block) else { continue };
-                for event in block.events().flatten().filter(|event| resolved.matches(event)) {
+                for event in block.events_after(next).flatten().filter(|event| resolved.matches(event)) {
+                    if let Some(count) = before {
+                        if event.time < wanted.since {
+                            before = Some(count + 1);
+                            latest = latest.max(event.time);
+                        } else {
+                            before = None;
+                            found = if count < apart { None } else { Pass::at(event.id, latest, &walk, self) };
+                        }
+                    }
                     walk.event(&event, &mut words);
                 }
             }
         }
-        walk.finish()
+        (walk.finish(), found)
     }
 
     /// The events with these numbers, which ascend. Each block is read once.

@@ -508,7 +508,7 @@ impl Part {
     }
 
     /// All definitions but those of processes, in order.
-    pub(crate) fn others(&self) -> impl Iterator<Item = &Definition> {
+    pub(crate) fn others(&self) -> impl ExactSizeIterator<Item = &Definition> {
         self.others.iter().map(|definition| &**definition)
     }
 

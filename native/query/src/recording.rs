@@ -2,7 +2,7 @@
 
 use crate::index::Index;
 use arc_swap::ArcSwap;
-use elixir_scope_segment::Damage;
+use elixir_scope_segment::{Damage, Segment};
 use elixir_scope_store::{Manifest, RunPath, Shelf};
 use std::sync::Arc;
 
@@ -28,15 +28,27 @@ impl Recording {
     /// The index, with everything that is in the store now. Nobody waits: neither the drain nor other queries, and what
     /// was given does not change any more. Two that ask at once may both read the blocks that are new.
     pub fn index(&self) -> Arc<Index> {
+        self.read(|_, _| true).expect("it is read in any case")
+    }
+
+    /// The same where no more than so many bytes of blocks are new.
+    pub fn index_soon(&self, most: usize) -> Option<Arc<Index>> {
+        self.read(|known, segments| known.unread(segments) <= most)
+    }
+
+    fn read(&self, may: impl Fn(&Index, &[Arc<Segment>]) -> bool) -> Option<Arc<Index>> {
         let known = self.index.load_full();
         let segments = self.shelf.segments();
         if !known.is_behind(&segments) {
-            return known;
+            return Some(known);
+        }
+        if !may(&known, &segments) {
+            return None;
         }
         let mut index = Index::clone(&known);
         index.extend(&segments);
         let index = Arc::new(index);
         self.index.store(Arc::clone(&index));
-        index
+        Some(index)
     }
 }

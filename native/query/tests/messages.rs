@@ -3,7 +3,7 @@
 use elixir_scope_clock::{Nanos, Ticks};
 use elixir_scope_event::value::{self, Token};
 use elixir_scope_event::{Definition, Kind, LossCause, Pid, Record, Site};
-use elixir_scope_query::{Index, Message, Outcome, Vm, Wanted};
+use elixir_scope_query::{Index, Message, Outcome, Passes, Vm, Wanted};
 use elixir_scope_store::{Limits, Manifest, Meaning, Run, Writer};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -580,6 +580,41 @@ proptest! {
         let came = |message: &&Message| message.delivered.is_some_and(|(_, time)| (since..=until).contains(&time));
         let expected: Vec<_> = all.iter().filter(|message| inside(message) || came(message)).cloned().collect();
         prop_assert_eq!(index.messages(&also, &WHOLE.vm()), expected);
+    }
+
+    #[test]
+    fn a_pass_that_goes_on_from_a_place_gives_what_one_from_the_beginning_gives(
+        program in program(Given { losses: true, ..WHOLE }),
+        named: bool,
+        late: bool,
+        asked in proptest::collection::vec((0u64..3_000, 0u64..2_000, any::<bool>()), 1..20),
+        // When gaps began that are told of long after.
+        gaps in proptest::collection::vec(proptest::option::weighted(0.2, 0u64..3_000), 20),
+    ) {
+        let given = Given { named, late, timers: named, losses: true };
+        let mut world = World::new(given);
+        let mut index = Index::default();
+        let mut passes = Passes::default();
+        let each = program.len() / asked.len() + 1;
+        let mut asked = asked.into_iter();
+        // What was asked while the recording was short is known when it is long.
+        for (steps, gap) in program.chunks(each).zip(gaps) {
+            steps.iter().for_each(|step| world.step(*step));
+            if let Some(from) = gap.filter(|from| *from < world.now) {
+                world.writer.gap(0, LossCause::Full, 1, Nanos(from), Nanos(from + 10));
+                world.next += 1;
+            }
+            world.step(Step { process: 0, act: Act::Tell });
+            world.step(Step { process: 0, act: Act::Commit });
+            index.extend(&world.writer.shelf().segments());
+            let Some((since, length, delivered)) = asked.next() else { continue };
+            let since = Nanos(since.min(world.now));
+            let wanted = Wanted { since, until: Nanos(since.0 + length), delivered, ..Wanted::default() };
+            let place = passes.before(since);
+            let (found, place) = index.messages_from(&wanted, &given.vm(), place, 1);
+            place.into_iter().for_each(|place| passes.keep(place));
+            prop_assert_eq!(found, index.messages(&wanted, &given.vm()));
+        }
     }
 
     #[test]

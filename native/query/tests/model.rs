@@ -338,6 +338,19 @@ proptest! {
     }
 
     #[test]
+    fn that_few_events_came_since_a_time_is_said_where_it_is_so(
+        program in program(false), since in 0u64..4_000, most in 0u64..200, small: bool,
+    ) {
+        let Recorded { truth, index, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
+        let after = truth.events.iter().filter(|event| event.time >= since).count() as u64;
+        if index.has_few_since(Nanos(since), most, usize::MAX) {
+            prop_assert!(after <= most, "{after} of {}", truth.events.len());
+        }
+        prop_assert!(index.has_few_since(Nanos(since), index.next_event(), usize::MAX));
+        prop_assert_eq!(index.has_few_since(Nanos(since), u64::MAX, 0), after == 0);
+    }
+
+    #[test]
     fn an_index_that_grew_is_one_that_was_built_at_once(program in program(true), small: bool) {
         let Recorded { truth, index, grown, .. } = record(&program, if small { 2_000 } else { 1 << 20 });
         prop_assert_eq!(all(&index, &Filter::default()), all(&grown, &Filter::default()));

@@ -1,4 +1,4 @@
-//! The thread that empties the rings of the running VM.
+//! The thread that empties the rings of the running VM. Whoever asks for what they hold empties them himself.
 
 use crate::drain::{Tap, drain};
 use crate::housekeeping::Housekeeping;
@@ -11,12 +11,15 @@ use elixir_scope_store::{Keeper, Meaning, Retention, Run, RunPath, Shelf, StoreE
 use parking_lot::{Condvar, Mutex};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long events may wait to be written, unless a ring is half full or somebody asks.
 const QUIET: Duration = Duration::from_millis(10);
+
+/// How long it is waited for somebody who empties the rings, by those who have little time.
+const PATIENCE: Duration = Duration::from_micros(500);
 
 /// How often it is looked whether the line from ticks to time is to be corrected.
 const ADJUST: Duration = Duration::from_secs(1);
@@ -63,6 +66,8 @@ pub struct Flight {
 struct Shared {
     events: AtomicU64,
     lost: AtomicU64,
+    /// Set before the session is stopped.
+    stopping: AtomicBool,
     progress: Mutex<Progress>,
     moved: Condvar,
 }
@@ -85,17 +90,33 @@ pub struct Recorder {
     run: RunPath,
     shelf: Arc<Shelf>,
     shared: Arc<Shared>,
+    drain: Arc<Mutex<Option<Drain>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     housekeeping: Housekeeping,
 }
 
-/// What the thread owns.
+/// Why the recording ends by itself.
+enum Failure {
+    Store(StoreError),
+    Bug,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Store(error)
+    }
+}
+
+/// What empties the rings: the thread's, until that has ended, and for one pass that of whoever asks.
 struct Drain {
     session: Arc<Session>,
     shared: Arc<Shared>,
+    /// What went wrong in a pass of somebody else than the thread. It is the thread that ends the recording.
+    failed: Option<Failure>,
+    /// Nobody makes a pass any more: the rings are gone, or something went wrong.
+    over: bool,
     writer: Writer,
     meaning: Box<dyn Meaning + Send>,
-    observer: Arc<dyn Observer>,
     taps: Vec<Tap>,
     undefined: u64,
     /// What the store was told of the calls that are counted only, by site.
@@ -129,6 +150,7 @@ impl Recorder {
         let shared = Arc::new(Shared {
             events: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             progress: Mutex::default(),
             moved: Condvar::new(),
         });
@@ -141,9 +163,10 @@ impl Recorder {
             before: session.clock.now(),
             session: Arc::clone(&session),
             shared: Arc::clone(&shared),
+            failed: None,
+            over: false,
             writer,
             meaning,
-            observer,
             taps: Vec::new(),
             undefined: 0,
             counted: AHashMap::new(),
@@ -156,11 +179,24 @@ impl Recorder {
         drain.keeper = housekeeping.thread();
         let begun = drain.since;
         shared.progress.lock().flight = Flight { snapshots: 0, known_until: begun, covers_from: begun };
-        let spawned = std::thread::Builder::new().name("elixir_scope".into()).spawn(move || drain.run());
+        let drain = Arc::new(Mutex::new(Some(drain)));
+        let body = {
+            let (drain, session, shared) = (Arc::clone(&drain), Arc::clone(&session), Arc::clone(&shared));
+            move || empty_rings(&drain, &session, &shared, &*observer)
+        };
+        let spawned = std::thread::Builder::new().name("elixir_scope".into()).spawn(body);
         let thread = spawned.map_err(StoreError::io("start the drain thread for", path.dir()))?;
         session.set_drain(thread.thread().clone());
         session.resume();
-        Ok(Recorder { session, run: path, shelf, shared, thread: Mutex::new(Some(thread)), housekeeping })
+        Ok(Recorder {
+            session,
+            run: path,
+            shelf,
+            shared,
+            drain,
+            thread: Mutex::new(Some(thread)),
+            housekeeping,
+        })
     }
 
     /// The session that captures for it.
@@ -178,10 +214,25 @@ impl Recorder {
         &self.shelf
     }
 
-    /// Waits until everything that was captured before this call is in the store, or the thread has ended. Of a flight
+    /// Everything that was captured before this call is in the store after it, or the thread has ended. Of a flight
     /// recording the rings are only looked at: see [`Status::flight`].
     pub fn flush(&self) {
-        self.ask(false);
+        // Who waits for it does it: to wake the thread, and to be woken, takes longer than a pass over what came since the last.
+        let passed = !self.session.is_flight() && self.drain.lock().as_mut().is_some_and(Drain::pass_for_other);
+        if !passed {
+            self.ask(false);
+        }
+    }
+
+    /// As [`Recorder::flush`], if that takes little: `false` where more than so many bytes are in the rings, where somebody else empties them and
+    /// is not soon done, and of a flight recording.
+    pub fn flush_soon(&self, most: u64) -> bool {
+        let free = self.drain.try_lock_for(PATIENCE);
+        let Some(mut drain) = free.filter(|_| !self.session.is_flight()) else { return false };
+        match drain.as_mut() {
+            Some(drain) => !drain.over && drain.waiting() <= most && drain.pass_for_other(),
+            None => self.has_ended(),
+        }
     }
 
     /// As [`Recorder::flush`], and writes down what the rings of a flight recording hold.
@@ -202,6 +253,7 @@ impl Recorder {
 
     /// Stops capturing, drains what is left, closes the run and waits for the thread.
     pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
         self.session.stop();
         self.shared.progress.lock().stop = true;
         if let Some(thread) = self.thread.lock().take() {
@@ -237,75 +289,127 @@ impl Drop for Recorder {
     }
 }
 
-impl Drain {
-    fn run(&mut self) {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.drain_until_stopped()));
-        let failure = match outcome {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the drain thread met a bug in ElixirScope and ended; please report it".to_string()),
-        };
-        self.session.stop();
-        if let Some(why) = &failure {
-            self.give_up();
-            self.observer.stopped(why);
+/// What the thread does.
+fn empty_rings(drain: &Mutex<Option<Drain>>, session: &Session, shared: &Shared, observer: &dyn Observer) {
+    let until_stopped = || drain_until_stopped(drain, session, shared);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(until_stopped));
+    let failure = match outcome {
+        Ok(Ok(())) => None,
+        Ok(Err(Failure::Store(error))) => Some(error.to_string()),
+        Ok(Err(Failure::Bug)) | Err(_) => {
+            Some("the drain thread met a bug in ElixirScope and ended; please report it".to_string())
         }
-        let mut progress = self.shared.progress.lock();
-        (progress.ended, progress.failure) = (true, failure);
-        self.shared.moved.notify_all();
+    };
+    session.stop();
+    // From here on nobody makes a pass.
+    let last = drain.lock().take();
+    if let Some(why) = &failure {
+        last.into_iter().for_each(Drain::give_up);
+        observer.stopped(why);
+    }
+    let mut progress = shared.progress.lock();
+    (progress.ended, progress.failure) = (true, failure);
+    shared.moved.notify_all();
+}
+
+fn drain_until_stopped(
+    drain: &Mutex<Option<Drain>>,
+    session: &Session,
+    shared: &Shared,
+) -> Result<(), Failure> {
+    let turn = |last: bool, with: &dyn Fn(&mut Drain) -> Result<(), StoreError>| -> Result<(), Failure> {
+        let mut held = drain.lock();
+        let drain = held.as_mut().expect("it is taken when this is done");
+        // Until it went well, so that after a panic it stays so.
+        drain.over = true;
+        drain.failed.take().map_or(Ok(()), Err)?;
+        with(drain)?;
+        drain.over = last;
+        Ok(())
+    };
+    let mut adjusted = Instant::now();
+    loop {
+        let (asked, stop, snapshot) = {
+            let mut progress = shared.progress.lock();
+            (progress.asked, progress.stop, std::mem::take(&mut progress.snapshot))
+        };
+        session.awake();
+        turn(false, &|drain| drain.look(snapshot || stop))?;
+        // Who waits is told by the end.
+        if stop {
+            return turn(true, &|drain| drain.close());
+        }
+        {
+            let mut progress = shared.progress.lock();
+            progress.done = asked;
+            shared.moved.notify_all();
+        }
+        if adjusted.elapsed() >= ADJUST {
+            adjusted = Instant::now();
+            turn(false, &|drain| drain.adjust())?;
+        }
+        let asked_again = {
+            let progress = shared.progress.lock();
+            progress.asked != asked || progress.stop
+        };
+        if !asked_again {
+            // Also when events were found: a block for every handful of them would cost more than they do. A
+            // wake-up between the look at `asked` and this line is kept by the park token.
+            std::thread::park_timeout(if session.is_flight() { FLIGHT } else { QUIET });
+        }
+    }
+}
+
+impl Drain {
+    /// Whether a pass of somebody else than the thread went well. Its panic goes no further: that is the VM's.
+    fn pass_for_other(&mut self) -> bool {
+        // What comes last is the thread's: it notes since when nothing is known.
+        if self.over || self.shared.stopping.load(Ordering::Acquire) {
+            return false;
+        }
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.pass()));
+        self.failed = match outcome {
+            Ok(passed) => passed.err().map(Failure::Store),
+            Err(_) => Some(Failure::Bug),
+        };
+        self.over = self.failed.is_some();
+        !self.over
     }
 
-    fn drain_until_stopped(&mut self) -> Result<(), StoreError> {
-        let mut adjusted = Instant::now();
-        loop {
-            let (asked, stop, snapshot) = {
-                let mut progress = self.shared.progress.lock();
-                (progress.asked, progress.stop, std::mem::take(&mut progress.snapshot))
-            };
-            self.session.awake();
-            if !self.session.is_flight() {
-                self.pass()?;
-            } else if snapshot || stop || self.is_triggered() {
-                self.session.disarm();
-                self.pass()?;
-                self.tell_flight(true);
-            } else {
-                self.take_fresh_rings();
-                self.tell_flight(false);
-            }
-            {
-                let mut progress = self.shared.progress.lock();
-                progress.done = asked;
-                self.shared.moved.notify_all();
-            }
-            if stop {
-                return self.close();
-            }
-            if adjusted.elapsed() >= ADJUST {
-                adjusted = Instant::now();
-                // States may have been among what was lost. Not more often: to tell them takes room, which was short.
-                if std::mem::take(&mut self.unsure) {
-                    self.session.restate();
-                }
-                if let Some(piece) = self.session.clock.adjust() {
-                    let written = self.session.dictionary.define_piece(piece);
-                    written.map_err(StoreError::io("write", self.run.path().dictionary()))?;
-                }
-                // Of a flight recording nothing is known to be whole before it is written down.
-                if !self.session.is_flight() {
-                    self.writer.beat()?;
-                }
-            }
-            let asked_again = {
-                let progress = self.shared.progress.lock();
-                progress.asked != asked || progress.stop
-            };
-            if !asked_again {
-                // Also when events were found: a block for every handful of them would cost more than they do. A
-                // wake-up between the look at `asked` and this line is kept by the park token.
-                std::thread::park_timeout(if self.session.is_flight() { FLIGHT } else { QUIET });
-            }
+    /// Bytes in the rings.
+    fn waiting(&mut self) -> u64 {
+        self.take_fresh_rings();
+        self.taps.iter_mut().map(Tap::refresh).sum()
+    }
+
+    /// One turn of the thread. `write`: also of a flight recording the rings are written down.
+    fn look(&mut self, write: bool) -> Result<(), StoreError> {
+        if !self.session.is_flight() {
+            return self.pass();
         }
+        let write = write || self.is_triggered();
+        if write {
+            self.session.disarm();
+            self.pass()?;
+        } else {
+            self.take_fresh_rings();
+        }
+        self.tell_flight(write);
+        Ok(())
+    }
+
+    /// Once in a while.
+    fn adjust(&mut self) -> Result<(), StoreError> {
+        // States may have been among what was lost. Not more often: to tell them takes room, which was short.
+        if std::mem::take(&mut self.unsure) {
+            self.session.restate();
+        }
+        if let Some(piece) = self.session.clock.adjust() {
+            let written = self.session.dictionary.define_piece(piece);
+            written.map_err(StoreError::io("write", self.run.path().dictionary()))?;
+        }
+        // Of a flight recording nothing is known to be whole before it is written down.
+        if self.session.is_flight() { Ok(()) } else { self.writer.beat() }
     }
 
     /// Whether something happened because of which the rings are written down, and that is due.
@@ -377,7 +481,7 @@ impl Drain {
 
     /// Shows those who read this recording now that it ends with a gap. What the rings hold is lost to them alone:
     /// the rings and the dictionary stay, and whoever opens the run later finds it.
-    fn give_up(&mut self) {
+    fn give_up(mut self) {
         let now = self.session.clock.now();
         let left: u64 = self.taps.iter_mut().map(Tap::count).sum();
         let lost = u64::from(self.writer.pending()) + left;

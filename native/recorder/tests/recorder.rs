@@ -185,6 +185,28 @@ fn small_segments_follow_each_other_and_each_knows_its_words() {
     assert!(alone.len() > 100 && alone.is_sorted());
 }
 
+#[test]
+fn who_has_little_time_empties_rings_that_hold_little() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let scene = Scene::start(dir.path(), Sizes::default());
+    let recorded = || numbers(&scene.recording.index()).get(&1).map_or(0, Vec::len);
+    for number in 0..200 {
+        event_for_sure(1, number);
+        assert!(scene.recorder.flush_soon(1 << 20));
+        assert_eq!(recorded() as u64, number + 1);
+    }
+    // A pass of the thread may come between: then there is nothing left to refuse.
+    let refused = (200..2_000).any(|number| {
+        event_for_sure(1, number);
+        !scene.recorder.flush_soon(0)
+    });
+    assert!(refused);
+    scene.recorder.stop();
+    assert!(scene.recorder.flush_soon(0), "everything is in the store");
+    assert_eq!(scene.recorder.status().failure, None);
+}
+
 /// A process, the numbers that it was told were recorded, and when the others were lost: not before, not after.
 type Produced = (u32, Vec<u64>, Vec<(Nanos, Nanos)>);
 

@@ -4,12 +4,18 @@
 //! under another name: as a value of a map, or in a pair that is an element of a list.
 
 use crate::extent::begins_with_scheme;
-use crate::scrub::{may_hold, scrub};
+use crate::scrub::{Secrecy, may_hold, scrub};
+use crate::structs::Mentioned;
 
 /// What is known of names.
 pub trait Names {
     /// Whether a value under a name is a secret.
     fn is_secret(&mut self, name: &[u8]) -> bool;
+
+    /// What a value under a name in a text is; `mentioned` is for that text.
+    fn in_text(&mut self, name: &[u8], _text: &[u8], _mentioned: &mut Mentioned) -> Secrecy {
+        self.is_secret(name).into()
+    }
 
     /// Whether a struct of this module is not to be shown with this field.
     fn hides(&mut self, module: &[u8], field: &[u8]) -> bool;
@@ -228,7 +234,8 @@ impl<'a> Reader<'a> {
             Term::Atom(_) => {}
             Term::Text(text) => {
                 let searched = may_hold(text) || begins_with_scheme(text);
-                let holds = searched && scrub(text, scratch, |name| names.is_secret(name));
+                let mut mentioned = Mentioned::default();
+                let holds = searched && scrub(text, scratch, |name| names.in_text(name, text, &mut mentioned));
                 return Some(!text.is_empty() && (!named || holds));
             }
             Term::Tuple(2) => {
@@ -267,7 +274,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Keys;
+    use crate::{Keys, Structs};
     use proptest::prelude::*;
 
     struct Rules(Keys);
@@ -279,6 +286,11 @@ mod tests {
 
         fn hides(&mut self, module: &[u8], field: &[u8]) -> bool {
             (module, field) == (b"Elixir.User", b"mail")
+        }
+
+        fn in_text(&mut self, name: &[u8], text: &[u8], mentioned: &mut Mentioned) -> Secrecy {
+            let users = Structs::new([("Elixir.User", "mail")]);
+            users.secrecy(name, text, mentioned).max(self.is_secret(name).into())
         }
     }
 
@@ -330,6 +342,8 @@ mod tests {
             vec![list(&[tuple(&[atom("name"), text("ada")]), tuple(&[text("accept"), list(&[text("x")])])])],
             vec![map(&[(atom("password"), vec![106]), (vec![97, 1], vec![97, 2])])],
             vec![user("name")],
+            vec![map(&[(atom("line"), text("%User{name: \"ada\"}"))])],
+            vec![map(&[(atom("line"), text("mail: \"ada@x\""))])],
             vec![closing_over(&[vec![97, 1]])],
             vec![[vec![113], atom("Elixir.String"), atom("trim"), vec![97, 1]].concat()],
         ] {
@@ -352,6 +366,7 @@ mod tests {
             map(&[(vec![97, 1], text("hunter2"))]),
             map(&[(tuple(&[text("hunter2")]), vec![97, 1])]),
             map(&[(atom("line"), text("password=hunter2"))]),
+            map(&[(atom("line"), text("%User{mail: \"ada@x\"}"))]),
             map(&[(atom("inner"), list(&[map(&[(text("password"), text("x"))])]))]),
             map(&[(atom("f"), closing_over(&[text("hunter2")]))]),
             user,

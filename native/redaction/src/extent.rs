@@ -10,8 +10,13 @@ pub enum Form {
     Word,
     /// `:`: likewise.
     Colon,
+    /// `=>`: it may end its line.
+    Arrow,
     /// `,` in a pair.
     Pair,
+    /// `,` in a pair of Erlang whose first is an atom without a sign of its own, which might be a variable as well: its value is in
+    /// quotes or brackets, or a number.
+    Tuple,
     /// `%3D`, `%3A`, encoded so many times more.
     Encoded(usize),
     /// `:` of a header, whose value is the line.
@@ -20,6 +25,9 @@ pub enum Form {
 
 /// Blanks before a value that are stepped over.
 const BLANKS: usize = 16;
+
+/// The same with line breaks.
+const BREAKS: usize = 512;
 
 /// Words before the secret itself.
 const SCHEMES: [&[u8]; 9] =
@@ -48,13 +56,48 @@ pub fn of_value(text: &[u8], from: usize, form: Form) -> Option<Range<usize>> {
         return Some(encoded(text, from, again));
     }
     let blanks = text[from..].iter().take(BLANKS).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let behind = behind_breaks(text, from);
+    if behind > from + blanks {
+        let lasts = matches!(form, Form::Arrow | Form::Pair | Form::Tuple);
+        match value(text, behind)? {
+            Value::Quoted(inside) => return Some(inside),
+            Value::Closed(whole) => return Some(whole),
+            // Else the next line is another one.
+            Value::Bare if lasts => return bare(text, behind, form),
+            Value::Bare => {}
+        }
+    }
     let from = from + blanks;
-    Some(match value(text, from)? {
-        Value::Quoted(inside) => inside,
-        Value::Closed(whole) => whole,
-        Value::Bare if form == Form::Line => from..line(text, from),
-        Value::Bare => from..words(text, from),
-    })
+    match value(text, from)? {
+        Value::Quoted(inside) => Some(inside),
+        Value::Closed(whole) => Some(whole),
+        Value::Bare => bare(text, from, form),
+    }
+}
+
+fn bare(text: &[u8], from: usize, form: Form) -> Option<Range<usize>> {
+    let number = || text.get(from).is_some_and(u8::is_ascii_digit);
+    match form {
+        Form::Line => Some(from..line(text, from)),
+        Form::Tuple if !number() => None,
+        _ => Some(from..words(text, from)),
+    }
+}
+
+/// Where blanks and line breaks end, also those of a text that was inspected.
+fn behind_breaks(text: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while at < text.len().min(from + BREAKS) {
+        at += match text[at] {
+            byte if byte.is_ascii_whitespace() => 1,
+            b'\\' => match escapes(&text[at..]) {
+                escapes if matches!(text.get(at + escapes), Some(b'n' | b'r')) => escapes + 1,
+                _ => break,
+            },
+            _ => break,
+        };
+    }
+    at
 }
 
 /// The password of a user in an address, which begins at a place: `user:password@host`.

@@ -5,8 +5,8 @@ use ahash::AHashSet;
 /// Bytes of the longest name that is looked for in a text; of a longer one only so many are looked at, up to its end.
 pub const LONGEST: usize = 128;
 
-/// Which names are those of secrets. Names are compared in lower case, with `-` as `_`, without a `!` at the end; `accessToken` is
-/// also `access_token`.
+/// Which names are those of secrets. Names are compared in lower case, with `-` and a blank as `_`, without a `!` at the end; `accessToken` is
+/// also `access_token`. Of `user[token]` each part counts, of `auth.token` the last one too; but `Shop.Token` is a module.
 #[derive(Debug, Default)]
 pub struct Keys {
     whole: AHashSet<Box<[u8]>>,
@@ -55,8 +55,11 @@ impl Keys {
 
     /// Whether a value under this name is a secret.
     pub fn is_secret(&self, name: &[u8]) -> bool {
-        let name = name.strip_suffix(b"!").unwrap_or(name);
-        self.knows(&normal(name)) || split(name).is_some_and(|name| self.knows(&normal(&name)))
+        let is_one = |name: &[u8]| {
+            let name = name.strip_suffix(b"!").unwrap_or(name);
+            self.knows(&normal(name)) || split(name).is_some_and(|name| self.knows(&normal(&name)))
+        };
+        is_one(name) || parts(name).any(is_one)
     }
 
     fn knows(&self, name: &[u8]) -> bool {
@@ -64,9 +67,19 @@ impl Keys {
     }
 }
 
+/// The parts of a name that stands for a place in something larger.
+fn parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = name.split(|byte| matches!(byte, b'[' | b']')).filter(|part| !part.is_empty());
+    parts.flat_map(move |part| {
+        let last = part.rsplit(|byte| *byte == b'.').next().filter(|last| last.len() < part.len());
+        let last = last.filter(|last| !last.is_empty() && !part[0].is_ascii_uppercase());
+        [(part.len() < name.len()).then_some(part), last].into_iter().flatten()
+    })
+}
+
 /// As names are compared.
 fn normal(name: &[u8]) -> Vec<u8> {
-    let dash = |byte: u8| if byte == b'-' { b'_' } else { byte };
+    let dash = |byte: u8| if matches!(byte, b'-' | b' ') { b'_' } else { byte };
     match std::str::from_utf8(name) {
         Ok(text) if !text.is_ascii() => text.to_lowercase().bytes().map(dash).collect(),
         _ => name.iter().map(|byte| dash(byte.to_ascii_lowercase())).collect(),
@@ -111,6 +124,8 @@ mod tests {
             "Set-Cookie",
             "set_cookie",
             "API-Key",
+            "Api Key",
+            "api key",
             "user_password_hash",
             "access_token",
             "X-Auth-Token",
@@ -124,12 +139,35 @@ mod tests {
             "aXbYc",
             "card_pin",
             "fetch_token!",
+            "user[api_key]",
+            "ssn[]",
+            "ssn[0][a]",
+            "auth.ssn",
+            "auth.user[a.apiKey]",
         ] {
             assert!(keys().is_secret(name.as_bytes()), "{name}");
         }
-        for name in
-            ["", "tokens", "token", "sn", "ssns", "pass", "word", "ab", "acb", "pin", "secret", "cookie"]
-        {
+        for name in [
+            "",
+            "tokens",
+            "token",
+            "sn",
+            "ssns",
+            "pass",
+            "word",
+            "ab",
+            "acb",
+            "pin",
+            "secret",
+            "cookie",
+            "user[ssns]",
+            "ssn.length",
+            "Elixir.Shop.Ssn",
+            "Shop.Ssn",
+            "[]",
+            ".",
+            "ssn.",
+        ] {
             assert!(!keys().is_secret(name.as_bytes()), "{name}");
         }
     }

@@ -3,6 +3,7 @@
 //! | form | what is taken out |
 //! |---|---|
 //! | `name=value`, `name: value`, `name => value`, `{:name, value}`, `{"name", value}` | the value, up to a blank or a sign that ends it |
+//! | `{name,<<"value">>}`, `{name,"value"}`, `{<<"name">>,<<"value">>}`, `<<"name">> => <<"value">>` | the same, of Erlang |
 //! | the same with the name or the value in quotes, also quotes that are escaped once or more | what is between the quotes of the value |
 //! | a value in brackets, `%{...}`, `#Name<...>`, `<<...>>` | all of it |
 //! | `Name: Bearer value`, and the words for other schemes | also the word after the scheme |
@@ -11,7 +12,9 @@
 //! | `Bearer value`, `Basic value`, and nothing else | the value, whatever the rules say |
 //! | `scheme://user:value@host` | the value, whatever the rules say |
 //!
-//! A name is letters, digits, `_`, `-` and what is beyond ASCII; it may stand in brackets (`user[password]=`).
+//! A name is letters, digits, `_`, `-` and what is beyond ASCII, of which signs and blanks do not belong to it; it may stand in brackets
+//! (`user[password]=`), before them (`password[]=`), and be of two words with a blank between them (`API key: value`). A value in quotes or
+//! brackets, or one behind `=>` or in a pair, may stand on the next line.
 
 use crate::extent::{self, Form};
 use crate::keys::LONGEST;
@@ -21,6 +24,36 @@ pub const MARK: &[u8] = b"[redacted]";
 
 /// Bytes between a name and the sign behind it that are stepped over at most.
 const BETWEEN: usize = 24;
+
+/// What a name says of the value behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Secrecy {
+    /// It is no secret.
+    Plain,
+    /// It is one where it names a user: that of an address.
+    User,
+    /// It is one where there is any.
+    Given,
+    /// It is one.
+    Secret,
+}
+
+impl From<bool> for Secrecy {
+    fn from(secret: bool) -> Self {
+        if secret { Secrecy::Secret } else { Secrecy::Plain }
+    }
+}
+
+impl Secrecy {
+    fn holds(self, value: &[u8]) -> bool {
+        match self {
+            Secrecy::Plain => false,
+            Secrecy::User => value.contains(&b'@') || value == MARK,
+            Secrecy::Given => !matches!(value, b"nil" | b"undefined" | b"null"),
+            Secrecy::Secret => true,
+        }
+    }
+}
 
 /// Whether a text has a sign that may stand between a name and its value.
 #[inline]
@@ -64,7 +97,7 @@ fn is_sign(byte: u8) -> bool {
 
 /// Copies a text to `out` without its secrets and says `true`; leaves `out` empty and says `false` when it has none.
 /// `is_secret` is asked about names.
-pub fn scrub(text: &[u8], out: &mut Vec<u8>, mut is_secret: impl FnMut(&[u8]) -> bool) -> bool {
+pub fn scrub<S: Into<Secrecy>>(text: &[u8], out: &mut Vec<u8>, mut is_secret: impl FnMut(&[u8]) -> S) -> bool {
     out.clear();
     if let Some(secret) = extent::of_scheme(text) {
         out.extend_from_slice(&text[..secret.start]);
@@ -81,8 +114,12 @@ pub fn scrub(text: &[u8], out: &mut Vec<u8>, mut is_secret: impl FnMut(&[u8]) ->
             Sign::User(next) => (next, extent::of_user(text, next)),
             Sign::Between(form, next) => {
                 let name = name_before(text, copied, at, form);
-                let form = name.and_then(|name| secret_form(name, form, &mut is_secret));
-                (next, form.and_then(|form| extent::of_value(text, next, form)))
+                let secret = name.and_then(|(name, form)| secret_form(name, form, &mut is_secret));
+                let value = secret.and_then(|(form, secrecy)| {
+                    let value = extent::of_value(text, next, form)?;
+                    secrecy.holds(&text[value.clone()]).then_some(value)
+                });
+                (next, value)
             }
         };
         at = match secret.filter(|secret| !secret.is_empty()) {
@@ -119,7 +156,8 @@ fn sign(text: &[u8], at: usize) -> Sign {
     match text[at] {
         b'=' => {
             let more = rest.iter().take_while(|byte| matches!(byte, b'=' | b'>' | b'~')).count();
-            Sign::Between(Form::Word, at + 1 + more)
+            let form = if rest.starts_with(b">") { Form::Arrow } else { Form::Word };
+            Sign::Between(form, at + 1 + more)
         }
         b':' => match rest {
             [b':', ..] => Sign::Skip(at + 2),
@@ -147,15 +185,20 @@ struct Name<'a> {
     text: &'a [u8],
     /// The same with what may be the digits of something encoded, or its own beginning: behind a `%` nobody knows.
     whole: &'a [u8],
+    /// The same with the word before it.
+    words: &'a [u8],
+    /// The same with the names that it stands in or before: of `user[token]`, `token[]` all.
+    path: &'a [u8],
     /// The first letter may belong to an escape before it, such as `\n`.
     escaped: bool,
 }
 
 /// The name that ends before a sign, not farther back than `from`.
-fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name<'_>> {
+fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<(Name<'_>, Form)> {
     let mut end = sign;
     let floor = from.max(sign.saturating_sub(BETWEEN));
     let mut quoted = false;
+    let mut subscript = None;
     while end > floor {
         match text[end - 1] {
             b' ' | b'\t' if !quoted => end -= 1,
@@ -163,21 +206,43 @@ fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name
                 quoted = true;
                 end -= 1;
             }
-            b']' => end -= 1,
+            b']' => {
+                subscript = subscript.or(Some(end));
+                end -= 1;
+            }
+            b'>' if !quoted && ends_binary(&text[floor..end]) => end -= 2,
             _ if ends_encoded(&text[floor..end]) => end -= 3,
             _ => break,
         }
     }
-    let letters = text[from..end].iter().rev().take(LONGEST).take_while(|byte| is_letter(**byte)).count();
-    let mut start = end - letters;
+    let mut last = end;
+    let mut letters = letters_before(&text[from..last]);
+    // The last sign of a name; `!=` is another one.
+    if letters == 0
+        && (text[floor..end].ends_with(b"?") || text[floor..end].ends_with(b"!") && text[sign] != b'=')
+    {
+        last -= 1;
+        letters = letters_before(&text[from..last]);
+    }
+    let mut start = last - letters;
+    let road = match text[from..start].last() {
+        Some(b'.' | b'[' | b']') => from + road_before(&text[from..start], form, subscript.is_some()),
+        _ => start,
+    };
+    let until = subscript.unwrap_or(end);
+    // Before brackets: `name[]`, `name[0]`.
+    if subscript.is_some() && text[start..last].iter().all(u8::is_ascii_digit) {
+        let name = &text[road..until];
+        return (form != Form::Pair && road < start).then_some((Name::of(name), form));
+    }
     if letters == 0 {
         return None;
     }
     let whole = &text[start..end];
     // The digits of what is encoded before the name are no part of it.
     if start > from && text[start - 1] == b'%' {
-        let again = text[start..end].chunks(2).take_while(|pair| pair == b"25").count();
-        start = (start + 2 * again + 2).min(end);
+        let again = text[start..last].chunks(2).take_while(|pair| pair == b"25").count();
+        start = (start + 2 * again + 2).min(last);
     }
     let before = text[from..start].split_last();
     let escaped = before.is_some_and(|(last, _)| *last == b'\\');
@@ -185,16 +250,64 @@ fn name_before(text: &[u8], from: usize, sign: usize, form: Form) -> Option<Name
     if text[start..end].iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let dashes = text[start..end].iter().take_while(|byte| **byte == b'-').count();
-    let is_name = form != Form::Pair || before.is_some_and(|(last, rest)| opens_pair(*last, rest));
-    is_name.then_some(Name { text: &text[start + dashes..end], whole, escaped })
+    let dashes = text[start..last].iter().take_while(|byte| **byte == b'-').count();
+    let wide = from + word_before(&text[from..start]);
+    let path = if road < start { &text[road..until] } else { &[] };
+    let name = Name { text: &text[start + dashes..end], whole, words: &text[wide..end], path, escaped };
+    let Form::Pair = form else { return Some((name, form)) };
+    if let Some(form) = opens_pair(&text[from..start]).or(opens_pair(&text[from..wide])) {
+        return Some((name, form));
+    }
+    // Of an atom without quotes it is a module.
+    let form = opens_pair(&text[from..road]).filter(|form| road < start && *form == Form::Pair)?;
+    Some((Name::of(path), form))
+}
+
+impl<'a> Name<'a> {
+    /// One that is looked at as it stands.
+    fn of(text: &'a [u8]) -> Self {
+        Name { text, whole: text, words: text, path: &[], escaped: false }
+    }
+}
+
+fn letters_before(text: &[u8]) -> usize {
+    text.iter().rev().take(LONGEST).take_while(|byte| is_letter(**byte)).count()
+}
+
+/// Where the names begin that stand before a name with brackets or dots between them; else where the name begins.
+#[cold]
+fn road_before(text: &[u8], form: Form, brackets: bool) -> usize {
+    let belongs = |byte: u8| match byte {
+        b'.' => form == Form::Pair,
+        b'[' | b']' => brackets,
+        letter => is_letter(letter),
+    };
+    text.len() - text.iter().rev().take(LONGEST).take_while(|byte| belongs(**byte)).count()
+}
+
+/// Where the word begins that stands before a name with one blank between them; else where the name begins.
+fn word_before(text: &[u8]) -> usize {
+    let Some(before) = text.strip_suffix(b" ") else { return text.len() };
+    match letters_before(before) {
+        0 => text.len(),
+        letters => before.len() - letters,
+    }
 }
 
 /// Whether a name is the first of a pair, behind this: an atom, or in quotes, directly behind a brace.
-fn opens_pair(last: u8, rest: &[u8]) -> bool {
+fn opens_pair(before: &[u8]) -> Option<Form> {
+    let (last, rest) = before.split_last()?;
+    if *last == b'{' {
+        return Some(Form::Tuple);
+    }
     let rest = trim_escapes(rest);
-    let rest = rest.strip_suffix(b":").or(rest.strip_suffix(b"~c")).unwrap_or(rest);
-    matches!(last, b':' | b'"' | b'\'') && rest.ends_with(b"{")
+    let rest = [&b":"[..], b"~c", b"<<"].into_iter().find_map(|sign| rest.strip_suffix(sign)).unwrap_or(rest);
+    (matches!(last, b':' | b'"' | b'\'') && rest.ends_with(b"{")).then_some(Form::Pair)
+}
+
+/// Whether a text ends with a binary of Erlang that is one text: with its quotes.
+fn ends_binary(text: &[u8]) -> bool {
+    text.strip_suffix(b">>").is_some_and(|inside| inside.ends_with(b"\""))
 }
 
 fn trim_escapes(text: &[u8]) -> &[u8] {
@@ -211,19 +324,70 @@ fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || byte >= 0x80
 }
 
-/// The form of the value, if the name is that of a secret.
-fn secret_form(name: Name<'_>, form: Form, is_secret: &mut impl FnMut(&[u8]) -> bool) -> Option<Form> {
-    let mut secret = |text: &[u8]| !text.is_empty() && is_secret(text);
+/// What of a name stands behind its last character that can be in none, as a quotation mark; at its end they do not count.
+fn letters_of(name: &[u8]) -> &[u8] {
+    let (mut found, mut from, mut at) = (0..0, 0, 0);
+    let mut between = |at: usize, len: usize| {
+        if at > from {
+            found = from..at;
+        }
+        from = at + len;
+    };
+    for chunk in name.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if !letter.is_alphanumeric() && !matches!(letter, '_' | '-' | ' ' | '?' | '!') {
+                between(at, letter.len_utf8());
+            }
+            at += letter.len_utf8();
+        }
+        between(at, chunk.invalid().len());
+        at += chunk.invalid().len();
+    }
+    between(at, 0);
+    &name[found]
+}
+
+/// The same, where letters beyond ASCII can be in none.
+fn ascii_of(name: &[u8]) -> &[u8] {
+    name.rsplit(|byte| !byte.is_ascii()).find(|part| !part.is_empty()).unwrap_or_default()
+}
+
+/// Whether a part of a name is one, where something beyond ASCII stands before or behind it.
+#[cold]
+fn is_among(name: &Name<'_>, secret: &mut impl FnMut(&[u8]) -> bool) -> bool {
+    let words = (name.words.len() > name.whole.len()).then_some(name.words);
+    [Some(name.text), words].into_iter().flatten().any(|name| {
+        let mut part = |part: &[u8]| part.len() < name.len() && secret(part);
+        part(ascii_of(name)) || part(letters_of(name))
+    })
+}
+
+/// The form of the value and what it is, if the name is that of a secret.
+fn secret_form<S: Into<Secrecy>>(
+    name: Name<'_>,
+    form: Form,
+    is_secret: &mut impl FnMut(&[u8]) -> S,
+) -> Option<(Form, Secrecy)> {
+    let mut secrecy = Secrecy::Plain;
+    let mut secret = |text: &[u8]| {
+        if !text.is_empty() {
+            secrecy = is_secret(text).into();
+        }
+        secrecy != Secrecy::Plain
+    };
     let found = secret(name.text)
         || secret(name.whole)
-        || name.escaped && secret(name.text.get(1..).unwrap_or_default());
+        || name.words.len() > name.whole.len() && secret(name.words)
+        || secret(name.path)
+        || name.escaped && secret(name.text.get(1..).unwrap_or_default())
+        || !name.words.is_ascii() && is_among(&name, &mut secret);
     if !found {
         return None;
     }
     let lower = name.text.to_ascii_lowercase();
     let has = |part: &[u8]| lower.windows(part.len()).any(|window| window == part);
     let line = form == Form::Colon && (has(b"cookie") || has(b"authorization") || has(b"passphrase"));
-    Some(if line { Form::Line } else { form })
+    Some((if line { Form::Line } else { form }, secrecy))
 }
 
 #[cfg(test)]
@@ -234,7 +398,7 @@ mod tests {
 
     fn keys() -> Keys {
         Keys::new(
-            ["pwd", "ssn", "token", "cookie", "set_cookie", "authorization", "passphrase"],
+            ["pwd", "ssn", "token", "api_key", "cookie", "set_cookie", "authorization", "passphrase"],
             ["*password*", "*_token", "*_api_key"],
         )
     }
@@ -307,6 +471,36 @@ mod tests {
             ("Bearer abc.def-ghi", "Bearer [redacted]"),
             ("basic dXNlcjpwYXNz", "basic [redacted]"),
             ("password=<abc>", "password=[redacted]>"),
+            ("{\"authorization\",\n   \"Bearer abc\"}, 1", "{\"authorization\",\n   \"[redacted]\"}, 1"),
+            ("{:password,\n \"abc\"}", "{:password,\n \"[redacted]\"}"),
+            ("{:password,\n 123}", "{:password,\n [redacted]}"),
+            ("#{password =>\n      <<\"abc\">>,x => 1}", "#{password =>\n      [redacted],x => 1}"),
+            ("%{\n  password:\n    \"abc\",\n  x: 1}", "%{\n  password:\n    \"[redacted]\",\n  x: 1}"),
+            ("{\"password\":\r\n \"abc\",\"x\":\n 1}", "{\"password\":\r\n \"[redacted]\",\"x\":\n 1}"),
+            ("\"{:password,\\n \\\"abc\\\"}\"", "\"{:password,\\n \\\"[redacted]\\\"}\""),
+            ("[{password,<<\"abc\">>},{x,1}]", "[{password,[redacted]},{x,1}]"),
+            ("{token,\"abc\"}", "{token,\"[redacted]\"}"),
+            ("{token,12}", "{token,[redacted]}"),
+            ("{<<\"password\">>,<<\"abc\">>}", "{<<\"password\">>,[redacted]}"),
+            ("{<<\"password\">>,\n <<\"abc\">>}", "{<<\"password\">>,\n [redacted]}"),
+            ("#{<<\"password\">> => <<\"abc\">>}", "#{<<\"password\">> => [redacted]}"),
+            ("the bob api key: abc, x", "the bob api key: [redacted], x"),
+            ("{\"bob api key\": \"abc\"}", "{\"bob api key\": \"[redacted]\"}"),
+            ("{\"Bob-api key\", \"abc\"}", "{\"Bob-api key\", \"[redacted]\"}"),
+            ("\u{a0}token=abc", "\u{a0}token=[redacted]"),
+            ("\u{201c}token=abc", "\u{201c}token=[redacted]"),
+            ("a\u{2026}token=abc", "a\u{2026}token=[redacted]"),
+            ("\u{201c}token\u{201d}: abc", "\u{201c}token\u{201d}: [redacted]"),
+            ("{\"\u{201c}token\u{201d}\", \"abc\"}", "{\"\u{201c}token\u{201d}\", \"[redacted]\"}"),
+            ("\u{201c}api key: abc", "\u{201c}api key: [redacted]"),
+            ("日本token=abc", "日本token=[redacted]"),
+            ("user[token][]=abc&x=1", "user[token][]=[redacted]&x=1"),
+            ("token[0]=abc&token[a]=b&x[a]=1", "token[0]=[redacted]&token[a]=[redacted]&x[a]=1"),
+            ("%{\"user[token]\" => \"abc\"}", "%{\"user[token]\" => \"[redacted]\"}"),
+            ("{\"user[token]\", \"abc\"}", "{\"user[token]\", \"[redacted]\"}"),
+            ("{\"auth.token\", \"abc\"}", "{\"auth.token\", \"[redacted]\"}"),
+            ("{'auth.token',<<\"abc\">>}", "{'auth.token',[redacted]}"),
+            ("{\"auth.token\":\"abc\"}", "{\"auth.token\":\"[redacted]\"}"),
         ] {
             assert_eq!(scrubbed(text), expected);
             assert_eq!(scrubbed(expected), expected, "once is enough");
@@ -336,6 +530,18 @@ mod tests {
             "mailto:bob@example.org",
             "Bearer token",
             "Basic knowledge of it",
+            "password:\nuser: bob",
+            "password=\nbob",
+            "{token, user}",
+            "{x, token, \"y\"}",
+            "key: abc, of the api",
+            "password, \"x\"",
+            "token != nil",
+            "token!=nil",
+            "{Shop.Token, [a: 1]}, {\"Shop.Token\", \"x\"}",
+            "token.length=3, [token][info]",
+            "größetoken_=1, übertokens: 1",
+            "list[0]=1, []=1, [0]: 2",
         ] {
             assert_eq!(scrubbed(text), text);
         }
@@ -431,6 +637,14 @@ mod tests {
         }
 
         #[test]
+        fn bytes_that_are_no_text_before_a_name_are_none_of_it(before in proptest::collection::vec(128u8.., 1..5)) {
+            let text = [&before[..], b"token=s3cr3t"].concat();
+            let (mut out, keys) = (Vec::new(), keys());
+            prop_assert!(scrub(&text, &mut out, |name| keys.is_secret(name)));
+            prop_assert_eq!(out, [&before[..], b"token=[redacted]"].concat());
+        }
+
+        #[test]
         fn any_bytes_are_read(text: Vec<u8>) {
             let (mut out, keys) = (Vec::new(), keys());
             let found = scrub(&text, &mut out, |name| keys.is_secret(name));
@@ -440,7 +654,7 @@ mod tests {
         #[test]
         fn signs_and_names_in_any_order_are_read(parts in proptest::collection::vec(proptest::sample::select(&[
             "password", "=", ":", "=>", "\"", "\\", "'", "{", "}", "[", "]", "<<", ">>", "%", "%{", "%3D", "%25", "%22", "22", " ", ",",
-            "cookie", "://", "@", "x", "#", "~", "\n", "Bearer", "+", "é",
+            "cookie", "://", "@", "x", "#", "~", "\n", "Bearer", "+", "é", ".", "?", "!", "”",
         ][..]), 0..40)) {
             let text = parts.concat();
             let clean = scrubbed(&text);

@@ -121,14 +121,16 @@ impl<'a> Block<'a> {
         let events = u64::from(self.head.events);
         let end = id.saturating_sub(self.head.first_event).min(events) as u32;
         let runs = (0..end.div_ceil(SYNC)).rev();
-        runs.flat_map(move |run| {
+        // A front that is shorter than the count of events wants has no syncs of the first ones.
+        let runs = runs.map_while(move |run| {
             let first = run * SYNC;
             let count = (end - first).min(SYNC) as usize;
-            let sync = front::sync(self.front, self.head.events, first);
-            let mut run: Vec<_> = self.events_at(first, sync).take(count).collect();
+            let sync = front::sync(self.front, self.head.events, first)?;
+            let mut run: Vec<_> = self.events_at(first, Some(sync)).take(count).collect();
             run.reverse();
-            run
-        })
+            Some(run)
+        });
+        runs.flatten()
     }
 
     /// The event at a place, and those after it.

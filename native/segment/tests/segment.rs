@@ -2,7 +2,7 @@
 
 use elixir_scope_clock::{Nanos, Piece, Ticks};
 use elixir_scope_event::{Definition, Kind};
-use elixir_scope_segment::layout::{SegmentHead, VERSION};
+use elixir_scope_segment::layout::{SYNC, SegmentHead, VERSION};
 use elixir_scope_segment::{BlockBuilder, Calibration, RingMark, Segment, SegmentWriter, pack};
 use proptest::prelude::*;
 
@@ -114,6 +114,14 @@ proptest! {
                 events.iter().filter(|event| event.site.is_some()).count());
             // From every place on the events are read as they are from the first.
             let all: Vec<_> = block.events().map(Result::unwrap).collect();
+            let mut before: Vec<_> = block.events_before(u64::MAX).map(Result::unwrap).collect();
+            before.reverse();
+            prop_assert_eq!(&before, &all);
+            // A count of events that cannot be is not gone through: there is a sync of twelve bytes for each run.
+            let mut forged = block.clone();
+            forged.head.events = u32::MAX;
+            let most = forged.head.front.div_ceil(12) * SYNC;
+            prop_assert!(forged.events_before(u64::MAX).count() <= most as usize);
             let mut placed = Vec::new();
             for place in block.places() {
                 let place = place.unwrap();

@@ -2,6 +2,7 @@ defmodule ElixirScope.FrameworksTest do
   # Beginning and ending what is attached, options, and frameworks of one's own.
   use ExUnit.Case, async: false
 
+  import Bitwise, only: [<<<: 2]
   import ElixirScope.Until, only: [until: 1]
 
   alias ElixirScope.{Error, StandIn}
@@ -162,6 +163,101 @@ defmodule ElixirScope.FrameworksTest do
     assert inspect(span) =~ "frameworks_test_emitter"
     send(pid, :stop)
     until(fn -> not Process.alive?(pid) end)
+  end
+
+  defmodule Odd do
+    @moduledoc false
+    @behaviour ElixirScope.Framework
+
+    @impl true
+    def events do
+      case :persistent_term.get(__MODULE__) do
+        :raise -> raise "no idea"
+        :throw -> throw(:no_idea)
+        :exit -> exit(:no_idea)
+        names -> names
+      end
+    end
+
+    @impl true
+    def keep(_name, measurements, metadata, _options), do: {measurements, metadata}
+
+    @impl true
+    def span(_name, %{name: :throw}, _measurements), do: throw(:no_idea)
+    def span(_name, %{name: name}, _measurements), do: %{kind: :odd, name: name, attributes: []}
+  end
+
+  test "a framework of one's own that does not say its events is refused, and what runs goes on", %{
+    tmp_dir: dir
+  } do
+    {:ok, recording} = start(dir, [])
+    StandIn.request()
+    configured = Application.get_all_env(:elixir_scope)
+    on_exit(fn -> Application.put_all_env(elixir_scope: configured) end)
+
+    for {events, got} <- [
+          {:raise, "got: ** (RuntimeError) no idea"},
+          {:throw, "got: ** (throw) :no_idea"},
+          {:exit, "got: ** (exit) :no_idea"},
+          {:paid, "got: :paid"},
+          {[:shop, :paid], "got: [:shop, :paid]"},
+          {[["shop"]], "got: [[\"shop\"]]"}
+        ] do
+      :persistent_term.put(Odd, events)
+      assert {:error, %Error{reason: :bad_option, message: message}} = start(dir, telemetry: [Odd])
+
+      assert message =~
+               "expected events/0 of ElixirScope.FrameworksTest.Odd, which :telemetry names, to answer a list"
+
+      assert message =~ got
+      assert {:error, %Error{reason: :bad_option, message: ^message}} = ElixirScope.telemetry([Odd])
+      assert {:ok, %{path: path}} = ElixirScope.status()
+      assert path == recording.path
+    end
+
+    assert [%{kind: :request}] = ElixirScope.spans(pid: self(), kind: :request)
+
+    # With it in the configuration the program starts.
+    Application.put_env(:elixir_scope, :telemetry, [Odd])
+    Application.put_env(:elixir_scope, :enabled, true)
+    :ok = Application.stop(:elixir_scope)
+    assert :ok = Application.start(:elixir_scope)
+    assert {:error, %Error{reason: :not_recording}} = ElixirScope.stop()
+  end
+
+  test "what a framework of one's own says may be anything", %{tmp_dir: dir} do
+    :persistent_term.put(Odd, [[:odd, :name]])
+    {:ok, _} = start(dir, telemetry: [Odd])
+
+    for name <- [:atom, 7, {"a", "b"}, ["deep" | :tail], <<255>>, nil, "text", :throw],
+        do: StandIn.emit([:odd, :name], %{}, %{name: name})
+
+    spans = ElixirScope.spans(pid: self())
+    assert [":atom", "7", "{\"a\", \"b\"}", "[\"deep\" | :tail]", "<<255>>" | _] = Enum.map(spans, & &1.name)
+    assert ["odd.name", "text", "odd.name"] = spans |> Enum.map(& &1.name) |> Enum.drop(5)
+    for span <- spans, do: assert(inspect(span) =~ "Span<")
+  end
+
+  test "so may how long it took", %{tmp_dir: dir} do
+    {:ok, _} = start(dir, telemetry: [[:frameworks_test, :ping]])
+
+    for duration <- [-1, 0, 1 <<< 62, 1 <<< 200, -(1 <<< 200), 1.5, "long"],
+        do: StandIn.emit([:frameworks_test, :ping], %{duration: duration}, %{})
+
+    spans = ElixirScope.spans(pid: self())
+    assert length(spans) == 7
+
+    for span <- spans do
+      assert span.duration in 0..0xFFFFFFFFFFFFFFFF//1 and span.started >= 0
+      assert inspect(span) =~ "Span<"
+    end
+  end
+
+  test "where :telemetry came later than the recording, that is said", %{tmp_dir: dir} do
+    {:ok, _} = start(dir, telemetry: false)
+    key = {ElixirScope.Frameworks, :settings}
+    :persistent_term.put(key, %{:persistent_term.get(key) | late: true})
+    assert_raise Error, ~r/was not there yet when the recording began/, fn -> ElixirScope.spans() end
   end
 
   test "options that are not of their form" do

@@ -4,6 +4,9 @@ defmodule ElixirScope.LogsTest do
 
   import ElixirScope.Until, only: [until: 1]
 
+  doctest ElixirScope.Frameworks.Arguments
+  doctest ElixirScope.Frameworks.EctoLog
+
   alias ElixirScope.{Error, Log}
   alias ElixirScope.Traced.Store
 
@@ -119,6 +122,39 @@ defmodule ElixirScope.LogsTest do
   defp hand(level, message, metadata) do
     meta = Map.merge(%{pid: self(), gl: Process.group_leader(), time: 0}, metadata)
     ElixirScope.Frameworks.Logger.log(%{level: level, msg: message, meta: meta}, %{})
+  end
+
+  test "of what Ecto writes of its queries the parameters are left out" do
+    ecto = %{mfa: {Ecto.Adapters.SQL, :log, 4}}
+    start = "QUERY OK source=\"users_tokens\" db=0.3ms idle=1.2ms\n"
+    arrow = "\n\e[90m↳ Shop.Accounts.add/1, at: lib/shop/accounts.ex:7\e[0m"
+
+    for {query, parameters, shown} <- [
+          {"INSERT INTO \"users_tokens\" (\"a\") VALUES ($1)", ~s(["hidden", <<156, 26>>, 1]), nil},
+          {"SELECT\n  u.tags[1]\nFROM [users] AS u",
+           ~s(["hid]den",\n [1, "a \\" hidden ["],\n ~D[2026-11-21]]), nil},
+          {"\e[32mSELECT 1 = $1\e[0m", ~s(\e[33m[\e[0m"hidden"\e[33m]\e[0m), "\e[33m[...]\e[0m"},
+          {"begin", "[]", "[]"},
+          {"SELECT $1, ' [ '", ~s(["hidden"]), :from_the_bracket},
+          {"SELECT $1", ~s([#Odd<]>, "hidden"]), nil}
+        ],
+        place <- ["", arrow] do
+      hand(:debug, {:string, [start, query, ?\s, parameters, place]}, ecto)
+      message = List.last(logs()).message
+      refute message =~ "hidden"
+
+      case shown do
+        :from_the_bracket -> assert message == start <> "SELECT $1, ' [...]"
+        _whole -> assert String.starts_with?(message, start <> query <> " " <> (shown || "[...]"))
+      end
+    end
+
+    hand(:debug, {:string, [start, "SELECT $1 [\"hidden ", String.duplicate("x", 20_000), "\"]"]}, ecto)
+    assert List.last(logs()).message == start <> "SELECT $1 [...]"
+    hand(:debug, {:string, [start, "SELECT $1 [1]", arrow]}, ecto)
+    assert List.last(logs()).message == start <> "SELECT $1 [...]" <> arrow
+    hand(:debug, {:string, "SELECT $1 [1]"}, %{mfa: {Shop, :sell, 2}})
+    assert List.last(logs()).message == "SELECT $1 [1]"
   end
 
   test "lines that the making of a text writes are left out" do

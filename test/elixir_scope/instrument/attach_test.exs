@@ -103,6 +103,16 @@ defmodule ElixirScope.Instrument.AttachTest do
     assert Agent.get(agent, & &1) == 2
   end
 
+  test "who takes the place of the process that instruments knows what was instrumented" do
+    original = URI.module_info(:md5)
+    {:ok, _} = ElixirScope.instrument(URI)
+    :ok = Supervisor.terminate_child(ElixirScope.Supervisor, ElixirScope.Instrument.Attach)
+    {:ok, _} = Supervisor.restart_child(ElixirScope.Supervisor, ElixirScope.Instrument.Attach)
+    assert URI in ElixirScope.instrumented()
+    assert :ok = ElixirScope.uninstrument(URI)
+    assert URI.module_info(:md5) == original
+  end
+
   test "what ElixirScope itself does with an instrumented module is not recorded" do
     # Modules in which no process waits: one that other tests have left there would keep the code from being put back.
     {:ok, _} = ElixirScope.instrument(Logger)

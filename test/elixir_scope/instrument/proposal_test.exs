@@ -129,6 +129,9 @@ defmodule ElixirScope.Instrument.ProposalTest do
       made.(:call, 2, Phoenix.Endpoint),
       made.(:config, 2, Phoenix.Endpoint),
       made.(:plug_builder_call, 2, Plug.Builder),
+      made.(:"call (overridable 2)", 2, Plug.Builder),
+      made.(:"call (overridable 3)", 2, Plug.Debugger),
+      {{:"call (overridable 4)", 2}, :defp, [line: 3], []},
       made.(:locale, 2, Shop.Plugs),
       {{:health, 2}, :def, [line: 9], []}
     ]
@@ -136,7 +139,8 @@ defmodule ElixirScope.Instrument.ProposalTest do
     module = %{attributes: [behaviour: Phoenix.Endpoint, behaviour: Plug], relative_file: "lib/x.ex"}
     proposal = Proposal.new(Map.put(module, :definitions, definitions))
 
-    assert {proposal.kind, proposal.except} == {:endpoint, [config: 2, plug_builder_call: 2]}
+    left = [:"call (overridable 2)", :"call (overridable 3)", :config, :plug_builder_call]
+    assert {proposal.kind, Enum.sort(proposal.except)} == {:endpoint, for(name <- left, do: {name, 2})}
 
     assert Proposal.new(Map.merge(module, %{attributes: [behaviour: Plug], definitions: definitions})).except ==
              []

@@ -54,7 +54,7 @@ defmodule ElixirScope.Instrument.RandomTest do
   defp check(seed) do
     program = Program.new(seed, @groups)
 
-    case Check.run(program) do
+    case run(program) do
       {:ok, counted} ->
         counted
 
@@ -62,5 +62,16 @@ defmodule ElixirScope.Instrument.RandomTest do
         {program, {:error, what, text}} = Shrink.run(program, answer, @patience)
         flunk("program #{seed} differs (#{what})\n#{text}\n\n#{Program.instrumented(program)}")
     end
+  end
+
+  # An exception on the way is most often one of the compiler. What a smaller program raises may be anything else.
+  defp run(program) do
+    Check.run(program)
+  rescue
+    error ->
+      flunk(
+        "program #{program.seed} cannot be compared\n#{Exception.format(:error, error, __STACKTRACE__)}\n\n" <>
+          Program.instrumented(program)
+      )
   end
 end

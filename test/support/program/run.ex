@@ -159,8 +159,19 @@ defmodule ElixirScope.Program.Run do
 
   # Down to this file.
   defp frames(stack) do
-    stack |> Enum.take_while(fn {module, _, _, _} -> module != __MODULE__ end) |> Enum.map(&frame/1)
+    stack
+    |> Enum.take_while(fn {module, _, _, _} -> module != __MODULE__ end)
+    |> without_callers()
+    |> Enum.map(&frame/1)
   end
+
+  # The compiler decides whether what stands behind an `after` becomes a function too; if so, there is a frame that calls it.
+  defp without_callers([{_, name, _, _} = frame | rest]) do
+    rest = if Atom.to_string(name) =~ "-after$", do: Enum.drop(rest, 1), else: rest
+    [frame | without_callers(rest)]
+  end
+
+  defp without_callers([]), do: []
 
   # The compiler decides which anonymous functions become functions of their own, with which variables, and how they
   # are called. So each is taken for the function that it stands in.

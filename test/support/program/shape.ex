@@ -11,6 +11,7 @@ defmodule ElixirScope.Program.Shape do
   alias ElixirScope.Program.Point
 
   @names ~w(a b c d x y z w)a
+  @wholes [:all, :whole]
 
   @doc "A variable, as quoted code."
   @spec variable(atom()) :: Macro.t()
@@ -43,6 +44,10 @@ defmodule ElixirScope.Program.Shape do
   def quoted(%Point{x: x, y: y}), do: quote(do: %ElixirScope.Program.Point{x: unquote(x), y: unquote(y)})
   def quoted(term), do: Macro.escape(term)
 
+  @doc "What a value is called that a pattern names as a whole."
+  @spec wholes() :: [atom()]
+  def wholes, do: @wholes
+
   @doc """
   A pattern of a type, and the variables that it binds with their types. `known` are the variables that may be pinned.
   """
@@ -52,7 +57,7 @@ defmodule ElixirScope.Program.Shape do
 
     cond do
       chance(8) and not is_atom(pattern) and not match?({_, [], nil}, pattern) ->
-        all = pick([:all, :whole])
+        all = pick(@wholes)
 
         {pick([
            quote(do: unquote(pattern) = unquote(variable(all))),

@@ -14,8 +14,8 @@ defmodule ElixirScope.Case.Failure.Candidates do
   @indent "    "
 
   @doc "The lines of the nearest candidates, and how many more there are."
-  @spec lines(list, map | nil, map | nil) :: [String.t()]
-  def lines(candidates, pattern, family) do
+  @spec lines(list, map | nil, map | nil, non_neg_integer | nil) :: [String.t()]
+  def lines(candidates, pattern, family, count \\ nil) do
     colors? = IO.ANSI.enabled?()
 
     ranked =
@@ -25,7 +25,7 @@ defmodule ElixirScope.Case.Failure.Candidates do
       |> Enum.sort_by(fn {_candidate, differences} -> distance(differences) end)
 
     shown = Enum.take(ranked, @shown)
-    more = length(candidates) - length(shown)
+    more = (count || length(candidates)) - length(shown)
 
     Enum.flat_map(shown, fn {candidate, differences} -> one(candidate, differences, family, colors?) end) ++
       if(more > 0, do: [@indent <> "and #{Text.number(more)} more"], else: [])
@@ -49,21 +49,61 @@ defmodule ElixirScope.Case.Failure.Candidates do
 
   defp held(candidate, pattern, _which), do: {candidate, differences(candidate, pattern)}
 
-  defp differences(%Call{} = call, pattern) do
+  # Of one that is refused though each of its parts is as it should be, the variables or the guard say why.
+  defp differences(candidate, pattern) do
+    with [] <- parts(candidate, pattern) do
+      if Map.get(pattern, :refused?, fn _any -> true end).(candidate),
+        do: together(candidate, pattern),
+        else: []
+    end
+  end
+
+  defp together(%Call{args: args} = call, pattern) do
+    in_args = if pattern[:args] && args, do: numbered(pattern.args.patterns, args), else: []
+
+    ending =
+      with {expected, value, step} <- ended_with(call, pattern), do: [{hd(expected.patterns), value, [step]}]
+
+    guards = for key <- [:args, :return, :raised], expected = pattern[key], do: expected.guard
+    Failure.Bound.differences(in_args ++ List.wrap(ending), guards)
+  end
+
+  defp together(candidate, %{value: expected}) do
+    case value(candidate) do
+      {:ok, value} -> Failure.Bound.differences([{hd(expected.patterns), value, []}], [expected.guard])
+      :none -> []
+    end
+  end
+
+  defp together(_candidate, _pattern), do: []
+
+  defp numbered(patterns, args) do
+    for {{pattern, arg}, number} <- patterns |> Enum.zip(args) |> Enum.with_index(1),
+        do: {pattern, arg, [{:arg, number}]}
+  end
+
+  defp ended_with(%{outcome: :returned} = call, %{return: expected}), do: {expected, call.return, :return}
+
+  defp ended_with(%{outcome: :raised, exception: %{reason: reason}}, %{raised: expected}),
+    do: {expected, reason, :raised}
+
+  defp ended_with(_call, _pattern), do: nil
+
+  defp parts(%Call{} = call, pattern) do
     in_args =
       if pattern[:args] && call.args, do: Failure.Mismatch.arguments(pattern.args, call.args), else: []
 
     in_args ++ ending(call, pattern)
   end
 
-  defp differences(candidate, %{value: expected}) do
+  defp parts(candidate, %{value: expected}) do
     case value(candidate) do
       {:ok, value} -> Failure.Mismatch.value(expected, value)
       :none -> []
     end
   end
 
-  defp differences(_candidate, _pattern), do: []
+  defp parts(_candidate, _pattern), do: []
 
   defp ending(%{outcome: :returned} = call, %{return: expected}),
     do: beneath(Failure.Mismatch.value(expected, call.return), :return)
@@ -177,6 +217,9 @@ defmodule ElixirScope.Case.Failure.Candidates do
 
   defp difference(%Failure.Mismatch{path: [:ending], expected: expected}, _colors?),
     do: @indent <> "  expected it #{expected}"
+
+  defp difference(%Failure.Mismatch{path: [:guard], expected: guard}, _colors?),
+    do: @indent <> "  expected the guard to be true: #{guard}"
 
   defp difference(%Failure.Mismatch{path: path, expected: expected, got: got}, colors?) do
     @indent <>

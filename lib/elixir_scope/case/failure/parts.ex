@@ -4,7 +4,7 @@ defmodule ElixirScope.Case.Failure.Parts do
   # look further. Each part is lines, bounded in number and width, and costs what is shown, not what is recorded.
 
   alias ElixirScope.{Call, Event, Message, Native, Query, Text}
-  alias ElixirScope.Case.Failure
+  alias ElixirScope.Case.{Failure, Looker}
   alias ElixirScope.Query.{History, Processes, Sequence, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -22,8 +22,6 @@ defmodule ElixirScope.Case.Failure.Parts do
   @paired 200_000
   # Of so many of a test's last sends and deliveries.
   @last_messages 400
-  # What assertions ask the VM of processes.
-  @asked [:parent, :status, :dictionary, :current_function, :registered_name, :message_queue_len, :links]
   # Of so many of the last events calls are made.
   @recent 2_000
 
@@ -44,12 +42,14 @@ defmodule ElixirScope.Case.Failure.Parts do
   def name(%{recording: recording}, pid, time), do: Text.process(recording, pid, time)
   def name(nil, pid, time), do: Text.process(nil, pid, time)
 
-  @doc "The gaps in the time of a test."
+  @doc "The gaps in the time of a test: until now, or until its end where the family has one (`until`)."
   @spec missing(map) :: [String.t()]
-  def missing(%{recording: recording, since: since}) do
+  def missing(%{recording: recording, since: since} = family) do
+    until = Map.get(family, :until, @forever)
+
     guarded("what is missing", fn ->
       with {:ok, %{gaps: [_ | _] = gaps}} <- Query.status(in: recording),
-           [_ | _] = gaps <- Enum.filter(gaps, &(&1.to >= since)) do
+           [_ | _] = gaps <- Enum.filter(gaps, &(&1.to >= since and &1.from <= until)) do
         {shown, more} = Enum.split(gaps, 5)
         ["Events are missing:" | Enum.map(shown, &gap/1)] ++ more(more)
       else
@@ -60,8 +60,12 @@ defmodule ElixirScope.Case.Failure.Parts do
 
   @doc "A gap on a line."
   @spec gap(map) :: String.t()
-  def gap(gap),
-    do: "#{@indent}#{gap.count} lost (#{gap.cause}) from #{Text.clock(gap.from)} to #{Text.clock(gap.to)}"
+  def gap(gap), do: "#{@indent}#{lost(gap)} from #{Text.clock(gap.from)} to #{Text.clock(gap.to)}"
+
+  # How many there would have been nobody knows.
+  defp lost(%{cause: cause}) when cause in [:paused, "paused"], do: "recording paused"
+  defp lost(%{cause: cause, count: 0}), do: "lost, how many is unknown (#{cause}),"
+  defp lost(%{cause: cause, count: count}), do: "#{count} lost (#{cause})"
 
   @doc "The last changes of a server's state."
   @spec states(map, Server.t()) :: [String.t()]
@@ -211,7 +215,7 @@ defmodule ElixirScope.Case.Failure.Parts do
     names =
       Map.new(sequence.names, fn {pid, name} -> {pid, if(pid == family.test, do: "the test", else: name)} end)
 
-    case Enum.reject(sequence.steps, &answer?(&1, family.test)) do
+    case Enum.reject(sequence.steps, &loads?/1) do
       [] ->
         []
 
@@ -260,15 +264,9 @@ defmodule ElixirScope.Case.Failure.Parts do
     }
   end
 
-  # What the VM, the code server and the like have answered the test, mostly to what its assertions have asked.
-  defp answer?({_time, {:message, %{from: nil, to: test, kind: :reply}}}, test), do: true
-  defp answer?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}, _test), do: true
-
-  defp answer?({_time, {:message, %{from: nil, to: test, content: [{item, _} | _]}}}, test),
-    do: item in @asked
-
-  defp answer?({_time, {:message, %{from: nil, to: test, content: {item, _}}}}, test), do: item in @asked
-  defp answer?(_step, _test), do: false
+  # The VM loads code as it is needed.
+  defp loads?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}), do: true
+  defp loads?(_step), do: false
 
   @doc "The calls of the test's processes as a tree, process by process: the beginning, and the end."
   @spec calls(map) :: [String.t()]
@@ -377,7 +375,7 @@ defmodule ElixirScope.Case.Failure.Parts do
   def place(family, time \\ nil)
 
   def place(%{recording: %{live?: true} = recording} = family, time) do
-    guarded("where the recording is", fn ->
+    aside("where the recording is", fn ->
       :ok = Failure.Keep.failed(recording)
       label = label(recording, family.test)
       path = Path.relative_to_cwd(recording.path)
@@ -392,7 +390,23 @@ defmodule ElixirScope.Case.Failure.Parts do
     end)
   end
 
-  def place(%{recording: recording}, _time), do: ["The recording is #{Path.relative_to_cwd(recording.path)}"]
+  def place(%{recording: recording}, _time) do
+    aside("where the recording is", fn -> ["The recording is #{Path.relative_to_cwd(recording.path)}"] end)
+  end
+
+  # Longer than this takes no disk.
+  @patience 60_000
+
+  # Files are asked for with messages. They are none of the test's, and a later failure of the same test would show them: so who reads
+  # and writes files is a process of ours.
+  defp aside(what, lines) do
+    guarded(what, fn ->
+      case Looker.run(fn -> guarded(what, lines) end, @patience) do
+        {:ok, lines} -> lines
+        :late -> ["#{what} cannot be shown: it takes too long"]
+      end
+    end)
+  end
 
   defp marked(_recording, nil), do: []
   defp marked(recording, time), do: [at: time, in: recording]

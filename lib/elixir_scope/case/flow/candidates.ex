@@ -3,9 +3,9 @@ defmodule ElixirScope.Case.Flow.Candidates do
   # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.Flow.Search` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.{Flow, Said, Scope, Seen}
+  alias ElixirScope.Case.{Exited, Flow, Known, Quiet, Said, Scope, Seen, Stated}
   alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
-  alias ElixirScope.Query.{FirstCut, Messages, Processes}
+  alias ElixirScope.Query.{Messages, Processes, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
 
@@ -31,6 +31,10 @@ defmodule ElixirScope.Case.Flow.Candidates do
     end
   end
 
+  defp candidates(%{kind: kind, mfa: {module, _function, _arity} = mfa}, _family)
+       when kind in [:call, :returned, :raised] and not is_atom(module),
+       do: Error.new(:bad_function, Seen.reason(mfa))
+
   defp candidates(%{kind: kind, mfa: {module, function, arity} = mfa}, family)
        when kind in [:call, :returned, :raised] do
     handle = family.recording.handle
@@ -43,7 +47,9 @@ defmodule ElixirScope.Case.Flow.Candidates do
   end
 
   defp candidates(%{kind: :state, processes: [server]}, family) do
-    with {:ok, events} <- events("state", server, family) do
+    with {:ok, pids} <- named(server, family),
+         events = events("state", pids, family),
+         :ok <- stated(events, pids, family) do
       {:ok,
        for %Event{data: data} = event <- events, data == nil or data.origin != :restated do
          of_event(:state, event, data && {:ok, data.state})
@@ -52,10 +58,10 @@ defmodule ElixirScope.Case.Flow.Candidates do
   end
 
   defp candidates(%{kind: :exited, processes: [process]}, family) do
-    with {:ok, events} <- events("exit", process, family) do
-      if events == [],
-        do: none_exited(process, family),
-        else: {:ok, for(event <- events, do: of_event(:exit, event, event.data && {:ok, event.data.reason}))}
+    with {:ok, pids} <- named(process, family),
+         events = events("exit", pids, family),
+         :ok <- exited(events, process, pids, family) do
+      {:ok, for(event <- events, do: of_event(:exit, event, event.data && {:ok, event.data.reason}))}
     end
   end
 
@@ -85,7 +91,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
       %{
         key: {:call, call.id},
         at: {call.started, call.id},
-        subject: {{call.pid}, List.wrap(call.args && [call.args])},
+        subject: {{call.pid}, [args(call)]},
         parts: [args(call)],
         thing: call,
         place: begin(call)
@@ -130,7 +136,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
     %{
       key: {kind, call.id},
       at: {call.finished, ended},
-      subject: {{call.pid}, if(call.args, do: for(ending <- endings, do: {call.args, ending}), else: [])},
+      subject: {{call.pid}, for(ending <- endings, do: {args(call), ending})},
       parts: for(ending <- endings, do: args(call) ++ [ending]),
       thing: call,
       place: %Event{id: ended, time: call.finished, pid: call.pid}
@@ -161,33 +167,52 @@ defmodule ElixirScope.Case.Flow.Candidates do
     }
   end
 
-  defp events(kind, process, family) do
-    with {:ok, pids} <- named(process, family) do
-      processes = if pids == :any, do: family.processes, else: Flow.Messages.numbers(pids)
-
-      {:ok,
-       if(processes == [],
-         do: [],
-         else: Enum.to_list(Processes.stream(family.recording, [kind], processes, family.since, @forever))
-       )}
+  defp events(kind, pids, family) do
+    case if(pids == :any, do: family.processes, else: Flow.Messages.numbers(pids)) do
+      [] -> []
+      processes -> Enum.to_list(Processes.stream(family.recording, [kind], processes, family.since, @forever))
     end
   end
 
   # A name stands for all that had it.
   defp named(:any, _family), do: {:ok, :any}
+
+  # To the questions about messages these are all processes, or several: a step is about one.
+  defp named({:process, process}, family) when process == nil or is_list(process),
+    do: Server.find(family.recording, process, @forever)
+
   defp named({:process, process}, family), do: Messages.pids(family.recording, process, @forever)
 
-  # It may live, or nobody told of its end.
-  defp none_exited({:process, process}, family) do
-    case Query.Exits.why(process, in: family.recording) do
-      {:error, %Error{reason: reason} = error} when reason in [:not_watched, :bad_server] -> {:error, error}
-      _lives_or_ended_before -> {:ok, []}
+  # That there is no state says something only of those that tell theirs.
+  defp stated([], :any, family) do
+    if Enum.any?(family.processes, &Stated.told?(family.recording, &1)),
+      do: :ok,
+      else: Error.new(:no_state, "no state of a process of this test was recorded: " <> Stated.whose())
+  end
+
+  defp stated([], pids, family) do
+    case for(pid <- pids, error = Stated.unseen(family.recording, pid), do: error) do
+      [error | _] = unseen when length(unseen) == length(pids) -> {:error, error}
+      _some_told -> :ok
     end
   end
 
-  defp none_exited(:any, family) do
+  defp stated(_events, _pids, _family), do: :ok
+
+  # It may live, or nobody told of its end.
+  defp exited([], {:process, process}, pids, family) do
+    case Query.Exits.why(process, in: family.recording) do
+      {:error, %Error{reason: reason} = error} when reason in [:not_watched, :bad_server] ->
+        {:error, error}
+
+      _lives_or_ended_before ->
+        if reason = Exited.unseen(process, pids), do: Error.new(:not_watched, reason), else: :ok
+    end
+  end
+
+  defp exited([], :any, _pids, family) do
     if Processes.watched?(family.recording),
-      do: {:ok, []},
+      do: :ok,
       else:
         Error.new(
           :not_watched,
@@ -196,14 +221,16 @@ defmodule ElixirScope.Case.Flow.Candidates do
         )
   end
 
+  defp exited(_events, _process, _pids, _family), do: :ok
+
   @doc "What may have happened and was not seen, so that nothing can be said of its absence; `nil`: nothing."
   @spec unseen(map, [t], Scope.t(), tuple) :: String.t() | nil
   def unseen(step, candidates, family, bound) do
-    doubtful = Enum.count(candidates, &doubtful?(&1, step, bound))
+    hidden = hidden(step, candidates, bound, step.open)
 
     cond do
-      doubtful > 0 ->
-        "of #{doubtful} that may match #{step.text} a part is not in the recording (limits:, redact:, args:, returns: or lost events)."
+      hidden != nil ->
+        hidden
 
       step.kind == :message ->
         [from, to] = for {:ok, pids} <- Enum.map(step.processes, &named(&1, family)), do: pids
@@ -212,29 +239,111 @@ defmodule ElixirScope.Case.Flow.Candidates do
       step.kind == :exited ->
         unwatched(step.processes, family)
 
+      step.kind == :state ->
+        untold(step.processes, family)
+
       true ->
         nil
     end
   end
 
-  # What is not known of it may be what is asked for, and all that is known is.
-  defp doubtful?(candidate, step, bound) do
-    (step.uses != [] or step.match.(candidate.subject, bound) == :error) and
-      Enum.any?(candidate.parts, &doubtful_parts?(&1, step.possible))
+  @doc "Of how many of a step nobody knows whether they match; `nil`: of none. Of variables in `open` the value is not known."
+  @spec hidden(map, [t], tuple, [tuple]) :: String.t() | nil
+  def hidden(step, candidates, bound, open \\ []) do
+    case Enum.count(candidates, &doubtful?(&1, step, bound, open)) do
+      0 ->
+        nil
+
+      count ->
+        "of #{count} that may match #{step.text} a part is not in the recording (limits:, redact:, args:, returns: or lost events)."
+    end
   end
 
-  defp doubtful_parts?(parts, possible) do
-    cut? = Enum.map(parts, &(FirstCut.find(&1) != nil))
+  # What is not known of it may be what is asked for, and all that is known is.
+  defp doubtful?(%{subject: {_pids, values}, parts: parts}, step, bound, open) do
+    expected = step.expected.(bound)
 
-    Enum.any?(cut?) and
-      Enum.all?(Enum.zip([parts, cut?, possible]), fn {part, cut?, possible?} -> cut? or possible?.(part) end)
+    Enum.any?(parts, fn parts ->
+      case expected |> held(parts) |> Enum.map(&opened(&1, open)) |> Known.compare() do
+        :unknown -> true
+        :no -> false
+        :perhaps -> values == []
+      end
+    end)
+  end
+
+  # What another step binds may be anything.
+  defp opened({expected, values}, open), do: {%{expected | pins: Map.drop(expected.pins, open)}, values}
+
+  @doc "A step that takes nothing for what it asks for of which nobody knows that: what it looks at may not be in the recording."
+  @spec judging(map) :: map
+  def judging(%{match: match, expected: expected} = step) do
+    %{
+      step
+      | match: fn {pids, values}, bound ->
+          values
+          |> Stream.map(&judged(match.({pids, [&1]}, bound), expected, &1, bound))
+          |> Known.any()
+          |> surely()
+        end
+    }
+  end
+
+  @doc "A step that takes for what it asks for all of which nobody knows that it is not. What that binds is not known."
+  @spec lenient(map) :: map
+  def lenient(%{match: match, expected: expected, binds: binds} = step) do
+    unknown = fn bound -> Enum.reduce(binds, bound, &put_elem(&2, &1, %Cut{})) end
+
+    %{
+      step
+      | match: fn {_pids, values} = subject, bound ->
+          with :error <- match.(subject, bound) do
+            hidden? = Enum.any?(values, &(Known.compare(of_value(expected.(bound), &1)) == :unknown))
+            if hidden?, do: {:ok, unknown.(bound)}, else: :error
+          end
+        end
+    }
+  end
+
+  @doc "Whether what one step binds and another one looks at may not be known."
+  @spec hidden_binds?([map]) :: boolean
+  def hidden_binds?(steps) do
+    Enum.any?(steps, &(&1.open != [])) and
+      Enum.any?(steps, fn %{candidates: candidates} -> Enum.any?(candidates, &Known.hidden?(&1.parts)) end)
+  end
+
+  # Most are none.
+  defp judged(:error, _expected, _value, _bound), do: :error
+
+  defp judged(found, expected, value, bound),
+    do: Known.verdict(found, bound |> expected.() |> of_value(value))
+
+  defp surely({:ok, bound}), do: {:ok, bound}
+  defp surely(_other_or_unknown), do: :error
+
+  defp of_value(%{value: expected}, value), do: [{expected, [value]}]
+  defp of_value(%{return: ending, args: args}, {values, value}), do: [{args, values}, {ending, [value]}]
+  defp of_value(%{raised: ending, args: args}, {values, value}), do: [{args, values}, {ending, [value]}]
+  defp of_value(%{args: args}, values), do: [{args, values}]
+
+  # The same, by its parts.
+  defp held(%{value: expected}, [value]), do: [{expected, [value]}]
+  defp held(%{return: ending, args: args}, parts), do: call(args, ending, parts)
+  defp held(%{raised: ending, args: args}, parts), do: call(args, ending, parts)
+  defp held(%{args: args}, parts), do: [{args, parts}]
+
+  defp call(args, ending, parts) do
+    {values, [value]} = Enum.split(parts, -1)
+    [{args, values}, {ending, [value]}]
   end
 
   # Who lives has not ended.
   defp unwatched([:any], family) do
+    living = Quiet.living(family.pids)
+
     silent =
       Enum.reject(family.pids, fn pid ->
-        node(pid) != node() or Process.alive?(pid) or told?(family.recording, pid)
+        node(pid) != node() or pid in living or told?(family.recording, pid)
       end)
 
     if silent != [],
@@ -243,7 +352,19 @@ defmodule ElixirScope.Case.Flow.Candidates do
           "watch them before: ElixirScope.watch(self(), spawned: true)"
   end
 
-  defp unwatched([_named], _family), do: nil
+  defp unwatched([{:process, process} = named], family) do
+    {:ok, pids} = named(named, family)
+    if reason = Exited.unseen(process, pids), do: reason <> "."
+  end
+
+  # Of those that had a name in turn each may have had such a state.
+  defp untold([:any], _family), do: nil
+
+  defp untold([named], family) do
+    {:ok, pids} = named(named, family)
+    error = Enum.find_value(pids, &Stated.unseen(family.recording, &1))
+    if error, do: error.message <> "."
+  end
 
   defp told?(recording, pid) do
     recording

@@ -14,9 +14,12 @@ defmodule ElixirScope.Case.Flow.Failure do
   def not_found(answer, steps, family, linked) do
     number = length(answer.matched)
     refused = refused(steps, number, answer, linked)
+    step = Enum.at(steps, number)
+    hidden = Flow.Candidates.hidden(step, step.candidates, answer.bound)
 
     found = [
       if(answer.outcome == :gave_up, do: "Undecided: " <> too_many()),
+      if(hidden, do: "Undecided: " <> hidden),
       came_to(number, length(steps)),
       "",
       listed(steps, answer.matched, family),

@@ -83,7 +83,7 @@ defmodule ElixirScope.Case.Flow.Parse do
 
   defp about_what({kind, _, [call, pattern]}, about) when kind in [:returned, :raised] do
     %{kind: :call, mfa: mfa, pattern: args} = about_what(call, about)
-    pattern = if kind == :raised, do: Form.Call.exception(pattern), else: pattern
+    pattern = if kind == :raised, do: Form.Call.exception(pattern, about.caller), else: pattern
     %{kind: kind, mfa: mfa, processes: [], pattern: {args, pattern}}
   end
 
@@ -157,21 +157,22 @@ defmodule ElixirScope.Case.Flow.Parse do
 
   # What a failure holds candidates against, see `ElixirScope.Case.Failure.Candidates`.
   defp expected(%{kind: :call} = step, caller),
-    do: quote(do: %{args: unquote(Failure.Expected.quoted(step.pattern, step.guard, caller))})
+    do: quote(do: %{args: unquote(Failure.Expected.quoted(step.pattern, step.guard, caller, step.earlier))})
 
   defp expected(%{kind: kind, pattern: {args, ending}} = step, caller) when kind in [:returned, :raised] do
     key = if kind == :returned, do: :return, else: :raised
 
     quote do
       %{
-        :args => unquote(Failure.Expected.quoted(args, step.guard, caller)),
-        unquote(key) => unquote(Failure.Expected.quoted([ending], nil, caller))
+        :args => unquote(Failure.Expected.quoted(args, step.guard, caller, step.earlier)),
+        unquote(key) => unquote(Failure.Expected.quoted([ending], nil, caller, step.earlier))
       }
     end
   end
 
   defp expected(step, caller),
-    do: quote(do: %{value: unquote(Failure.Expected.quoted([step.pattern], step.guard, caller))})
+    do:
+      quote(do: %{value: unquote(Failure.Expected.quoted([step.pattern], step.guard, caller, step.earlier))})
 
   # Pins, all of the guard, and sizes in binaries.
   defp looked_at(step) do
@@ -217,36 +218,11 @@ defmodule ElixirScope.Case.Flow.Parse do
         uses: unquote(for(name <- step.uses, do: Enum.find_index(names, &(&1 == name)))),
         names: unquote(for({name, _counter, _context} <- step.uses, do: Atom.to_string(name))),
         match: unquote(match(step, variables, place, pins)),
-        possible: unquote(for(part <- parts(step), do: possible(part, step))),
+        open: unquote(Macro.escape(step.uses)),
+        binds: unquote(Enum.map(step.binds, place)),
         expected: unquote(within(step, variables, step.expected))
       }
     end
-  end
-
-  # The parts of what a step says, each of which alone can be found not to match.
-  defp parts(%{kind: :call, pattern: args}), do: args
-  defp parts(%{kind: kind, pattern: {args, ending}}) when kind in [:returned, :raised], do: args ++ [ending]
-  defp parts(%{pattern: pattern}), do: [pattern]
-
-  # Whatever earlier steps bind.
-  defp possible(pattern, step) do
-    pattern
-    |> Macro.prewalk(fn
-      {:^, _, [variable]} = pin -> if name(variable) in step.uses, do: quote(do: _), else: pin
-      node -> node
-    end)
-    |> then(&if(sized?(&1, step), do: quote(do: _), else: &1))
-    |> Pattern.test()
-  end
-
-  defp sized?(pattern, step) do
-    {_, found?} =
-      Macro.prewalk(pattern, false, fn
-        {:"::", _, [_, size]} = node, found? -> {node, found? or Enum.any?(all([size]), &(&1 in step.uses))}
-        node, found? -> {node, found?}
-      end)
-
-    found?
   end
 
   # A function of what was bound before.

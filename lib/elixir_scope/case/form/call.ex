@@ -23,11 +23,9 @@ defmodule ElixirScope.Case.Form.Call do
         %{
           mfa: {unquote(module), unquote(function), unquote(length(patterns))},
           matcher: unquote(matcher),
-          possible: unquote(Enum.map(patterns, &Pattern.test/1)),
-          outcome: unquote(Pattern.test(outcome)),
-          bare?: unquote(both(guard, ends_with) == true and Enum.all?(patterns, &bare?/1)),
           pattern: %{unquote_splicing([args: Failure.Expected.quoted(patterns, guard, caller)] ++ ending)},
           text: unquote(text(form, options)),
+          variables: unquote(count(variables)),
           times: unquote(options[:times]),
           within: unquote(options[:within])
         }
@@ -35,6 +33,8 @@ defmodule ElixirScope.Case.Form.Call do
 
     {asked, variables}
   end
+
+  defp count({:{}, _, variables}), do: length(variables)
 
   defp called({{:., _, [module, function]}, _, patterns}, _caller, _macro) when is_atom(function),
     do: {module, function, patterns}
@@ -83,7 +83,7 @@ defmodule ElixirScope.Case.Form.Call do
 
       {_, {:ok, form}} ->
         {pattern, guard} = Pattern.guarded(form)
-        pattern = exception(pattern)
+        pattern = exception(pattern, caller)
         {{:raised, pattern}, guard, [raised: Failure.Expected.quoted([pattern], guard, caller)]}
 
       _neither ->
@@ -96,16 +96,36 @@ defmodule ElixirScope.Case.Form.Call do
   defp both(one, other), do: quote(do: unquote(one) and unquote(other))
 
   @doc "The pattern of what is raised: the name of an exception stands for all of its kind, as in `assert_raise`."
-  @spec exception(Macro.t()) :: Macro.t()
-  def exception({:__aliases__, _, _} = module),
-    do: quote(do: %{__struct__: unquote(module), __exception__: true})
+  @spec exception(Macro.t(), Macro.Env.t()) :: Macro.t()
+  def exception({:__aliases__, _, _} = alias_, caller) do
+    module = Macro.expand(alias_, caller)
+    if why = no_exception(module, caller), do: Form.fail(caller, why)
+    quote(do: %{__struct__: unquote(alias_), __exception__: true})
+  end
 
-  def exception(pattern), do: pattern
+  def exception(pattern, _caller), do: pattern
 
-  defp bare?({name, _, context}) when is_atom(name) and is_atom(context),
-    do: name |> Atom.to_string() |> String.starts_with?("_")
+  # A name that is none would match nothing, and nothing is easily refuted. A module around the test may define it later.
+  defp no_exception(module, caller) when is_atom(module) do
+    cond do
+      module == caller.module ->
+        nil
 
-  defp bare?(_pattern), do: false
+      not match?({:module, _}, Code.ensure_compiled(module)) ->
+        "no module #{inspect(module)} is there" <> as_exception()
+
+      not function_exported?(module, :exception, 1) ->
+        "the module #{inspect(module)} is no exception" <> as_exception()
+
+      true ->
+        nil
+    end
+  end
+
+  defp no_exception(_not_known, _caller), do: nil
+
+  defp as_exception,
+    do: "; what was raised is named by an exception (raising: ArgumentError), or by a pattern of it"
 
   # As it was written, with what belongs to the pattern.
   defp text(form, options) do

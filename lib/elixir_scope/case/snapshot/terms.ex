@@ -126,12 +126,13 @@ defmodule ElixirScope.Case.Snapshot.Terms do
     if within?(nanoseconds(moment), names), do: {%Local{text: "#time"}, names}, else: {moment, names}
   end
 
-  # By their keys, so that what stands in them appears in an order of its own.
+  # By their keys, so that what stands in them appears in an order of its own: keys that are numbered first here come behind the others, and
+  # among themselves as what they are keys to.
   defp walk(map, names) when is_map(map) do
     {pairs, names} =
       map
       |> :maps.to_list()
-      |> Enum.sort_by(&elem(&1, 0))
+      |> Enum.sort_by(&in_each_run(&1, names))
       |> Enum.map_reduce(names, fn {key, value}, names ->
         {key, names} = walk(key, names)
         {value, names} = walk(value, names)
@@ -148,6 +149,33 @@ defmodule ElixirScope.Case.Snapshot.Terms do
   end
 
   defp walk(other, names), do: {other, names}
+
+  # What tells a pair from the others of its map in each run alike. Those that nothing tells apart stay in the order in
+  # which they were made.
+  defp in_each_run({key, value}, names) do
+    case same(key, names) do
+      ^key -> {key, nil}
+      like_others -> {like_others, same(value, names)}
+    end
+  end
+
+  defp same(term, names) when is_pid(term) or is_reference(term) or is_port(term) do
+    text = inspect(term)
+
+    with %{^text => name} <- names.known,
+         [_, kind, number] = Regex.run(~r/#(\w+)<(\d+)>/, name),
+         do: {"local", kind, String.to_integer(number)},
+         else: (_unnumbered -> {"unknown", text |> String.split("<") |> hd()})
+  end
+
+  defp same(term, names) when is_function(term), do: term |> walk(names) |> elem(0)
+  defp same([head | tail], names), do: [same(head, names) | same(tail, names)]
+  defp same(tuple, names) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> same(names) |> List.to_tuple()
+
+  defp same(map, names) when is_map(map),
+    do: map |> :maps.to_list() |> Enum.map(&in_each_run(&1, names)) |> Enum.sort()
+
+  defp same(other, _names), do: other
 
   # "-total/1-fun-0-": the function around it.
   defp around(name) do

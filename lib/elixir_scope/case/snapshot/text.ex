@@ -96,6 +96,7 @@ defmodule ElixirScope.Case.Snapshot.Text do
 
     for %Message{sent: %{id: id}, from: from} = message <- Trace.messages(trace),
         from in members,
+        not loads?(message),
         do: %{pid: from, at: {id, 0, 0}, kind: :message, about: message}
   end
 
@@ -103,6 +104,10 @@ defmodule ElixirScope.Case.Snapshot.Text do
     for event <- Trace.exits(trace),
         do: %{pid: event.pid, at: {event.id, 0, 0}, kind: :exit, about: event.data}
   end
+
+  # The VM loads code when it is first needed, mostly in the first run.
+  defp loads?(%Message{target: :code_server}), do: true
+  defp loads?(%Message{to: to}), do: is_pid(to) and to == Process.whereis(:code_server)
 
   defp native_calls(trace) do
     case Query.filter(trace.recording, pid: trace.pids, kind: [], since: trace.since, until: trace.until) do

@@ -27,11 +27,16 @@ defmodule ElixirScope.Query.Causality.Edges do
   @spec messages(Past.t(), [pid] | :all, non_neg_integer, non_neg_integer) ::
           {:ok, %{pid => [Message.t()]}} | {:error, ElixirScope.Error.t()}
   def messages(past, pids, since, until) do
-    # What took a message follows from all that its process was sent; so all are read, whatever the span.
-    with {:ok, messages} <- past.messages.(if(pids == :all, do: [], else: [to: pids])) do
+    to = if pids == :all, do: [], else: [to: pids]
+
+    with {:ok, messages} <- past.messages.([since: since(past, since)] ++ to) do
       {:ok, messages |> Enum.filter(&within?(&1, since - @skew, until + @skew)) |> Enum.group_by(& &1.to)}
     end
   end
+
+  @doc "From when on messages may matter to a question about what came after a moment."
+  @spec since(Past.t(), non_neg_integer) :: non_neg_integer
+  def since(%Past{since: since}, moment), do: max(min(since || moment, moment) - @skew, 0)
 
   defp within?(message, since, until) do
     time = Message.time(message)

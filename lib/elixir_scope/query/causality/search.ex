@@ -43,9 +43,10 @@ defmodule ElixirScope.Query.Causality.Search do
     end
   end
 
-  # All at once when they are few, or else nothing yet.
+  # All at once when they are few, or else nothing yet. What came before the earlier event does not come of it.
   defp everything(past, from, to) do
-    few? = past |> Past.next(nil, [:receive], 0) |> Stream.drop(@at_once) |> Enum.empty?()
+    since = Causality.Edges.since(past, from.time)
+    few? = past |> Past.next(nil, [:receive], 0, since: since) |> Stream.drop(@at_once) |> Enum.empty?()
     if few?, do: Causality.Edges.messages(past, :all, from.time, to.time)
   end
 

@@ -84,13 +84,16 @@ defmodule ElixirScope.Query.Exits.Supervised do
 
   def not_begun(_chain, _about, _exit), do: nil
 
+  # It says that it fails before it ends, so its supervisor may be the first to end, and take it with it: what it was about to end with
+  # is known all the same.
   defp ended_with(about, %Event{time: began, data: %{child: child}}, reason, exit) do
-    with %Event{time: time, data: %{reason: own}} = ended when time >= began <-
-           Processes.exit_of(about.recording, child, exit.time),
-         true <- Exits.Reason.same?(own, reason) do
-      ended
-    else
-      _another -> nil
+    with %Event{data: %{reason: own} = data} = ended <-
+           Processes.exit_after(about.recording, child, began) do
+      cond do
+        Exits.Reason.same?(own, reason) -> ended
+        ended.time > exit.time and own == exit.data.reason -> %{ended | data: %{data | reason: reason}}
+        true -> nil
+      end
     end
   end
 

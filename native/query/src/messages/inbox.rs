@@ -24,7 +24,7 @@ pub(super) struct Sent {
 }
 
 /// What is on the way from one process to another.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Stream {
     /// In the order of their sending; `None`: it is decided.
     queue: VecDeque<Option<Sent>>,
@@ -40,7 +40,7 @@ pub(super) struct Stream {
 }
 
 /// Messages of one content.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Line {
     /// Their places in the queue, counted from the first of all.
     waiting: VecDeque<u64>,
@@ -49,7 +49,7 @@ pub(super) struct Line {
 }
 
 /// What deliveries were taken for, while others may come that were sent before the sender was watched.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Loose {
     /// Those of them that are asked for, by their places in the answer.
     pairs: Vec<usize>,
@@ -219,7 +219,7 @@ impl Stream {
 }
 
 /// What is on the way to a process, by sender.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Inbox {
     pub(super) streams: AHashMap<u32, Stream>,
     /// Who sent what is on the way, by content: only where deliveries do not say whom they are from.

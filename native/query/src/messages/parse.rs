@@ -62,6 +62,7 @@ pub(super) struct About {
 }
 
 /// Atoms by numbers of the pass.
+#[derive(Clone)]
 pub(super) struct Names {
     atoms: AHashMap<String, u32>,
     hasher: RandomState,

@@ -51,7 +51,7 @@ impl Known {
 }
 
 /// All of them, each by a number of the pass.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Processes {
     numbers: AHashMap<Pid, u32>,
     all: Vec<Known>,
@@ -66,7 +66,7 @@ pub(super) struct Processes {
 }
 
 /// In two lots: the older one is forgotten when the newer one is full.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Aliases([AHashMap<u64, u32>; 2]);
 
 impl Aliases {

@@ -41,6 +41,20 @@ struct Arrival {
     timeout: bool,
 }
 
+/// What the pass knows at a place of the recording, whatever is asked for.
+#[derive(Clone)]
+pub(super) struct Known {
+    /// How many gaps have begun.
+    pub(super) passed: usize,
+    names: Names,
+    processes: Processes,
+    inboxes: AHashMap<u32, Inbox>,
+    /// How many messages are on the way.
+    pub(super) held: usize,
+    floating: AHashMap<i64, Vec<Floating>>,
+    afloat: VecDeque<(i64, u64)>,
+}
+
 pub(super) struct Walk<'a> {
     index: &'a Index,
     wanted: &'a Wanted,
@@ -82,6 +96,30 @@ impl<'a> Walk<'a> {
             open: 0,
             begun: 0,
         }
+    }
+
+    /// Goes on from a place where nothing that is asked for had begun.
+    pub(super) fn resume(known: Known, index: &'a Index, wanted: &'a Wanted, vm: &Vm<'_>) -> Self {
+        let Known { passed, names, processes, inboxes, held, floating, afloat } = known;
+        Walk { passed, names, processes, inboxes, held, floating, afloat, ..Walk::new(index, wanted, vm) }
+    }
+
+    /// What is known here. `None` where something that is asked for has begun.
+    pub(super) fn known(&self) -> Option<Known> {
+        (self.open == 0 && self.begun == 0 && self.answer.is_empty()).then(|| Known {
+            passed: self.passed,
+            names: self.names.clone(),
+            processes: self.processes.clone(),
+            inboxes: self.inboxes.clone(),
+            held: self.held,
+            floating: self.floating.clone(),
+            afloat: self.afloat.clone(),
+        })
+    }
+
+    /// How many messages are on the way.
+    pub(super) fn held(&self) -> usize {
+        self.held
     }
 
     /// Whether nothing from a time on can change what is asked for.
