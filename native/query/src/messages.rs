@@ -128,6 +128,9 @@ impl Wanted {
     }
 }
 
+/// Events between two that are asked for, up to which reading goes on from the one to the other.
+const FAR: u64 = 512;
+
 /// The kinds of events that messages are put together from.
 const KINDS: [Kind; 6] = [Kind::Send, Kind::Receive, Kind::Process, Kind::Spawned, Kind::Exit, Kind::Name];
 
@@ -203,7 +206,7 @@ impl Index {
                                 rows.push(self.row(number, &event));
                                 asked = rest;
                             }
-                            [id, ..] if *id > event.id + 512 => break,
+                            [id, ..] if id.saturating_sub(event.id) > FAR => break,
                             [_, ..] => {}
                             [] => break,
                         }
