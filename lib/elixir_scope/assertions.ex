@@ -31,8 +31,9 @@ defmodule ElixirScope.Assertions do
   `assert_called module.add(_, _)`; that is checked when it runs. Instrument it before the test begins, as in `setup_all`: where that changes in
   the midst of the test, `refute_called`, `times:` and flows that must not be are undecided, which fails.
 
-  What is missing in the recording in the time of the test (`ElixirScope.status/1`) makes `refute_called`, `times:`, `refute_message` and
-  `:always` undecided, which fails and says why. So does for calls a process of the test that has set its flag `:sensitive`.
+  What is missing in the recording in the time of the test (`ElixirScope.status/1`; also where recording is paused or stopped, or began in the
+  midst of the test) makes `refute_called`, `times:`, `refute_message`, `:always`, invariants and flows that must not be undecided, which
+  fails and says why. So does for calls a process of the test that has set its flag `:sensitive`.
 
   What limits or the redaction kept out (`ElixirScope.Cut`, and texts with `[redacted]` in them) decides nothing, neither that something was nor that it
   was not: where a pattern or its guard looks at such a part, an assertion of any kind is undecided. `_` looks at nothing, nor does a variable that no guard

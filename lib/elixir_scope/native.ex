@@ -97,6 +97,7 @@ defmodule ElixirScope.Native do
   def family_calls(_handle, _test, _function), do: absent(:family_calls)
   def family_calls_soon(_handle, _test, _function), do: absent(:family_calls_soon)
   def state_soon(_handle, _process, _since), do: absent(:state_soon)
+  def missing(_handle, _from, _to), do: absent(:missing)
   def sites(_handle), do: absent(:sites)
   def sites_of(_handle, _module, _function, _arity), do: absent(:sites_of)
   def source(_handle, _digest), do: absent(:source)

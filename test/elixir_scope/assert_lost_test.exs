@@ -35,22 +35,69 @@ defmodule ElixirScope.AssertLostTest do
     assert_state stock, %{count: 5}, :ever
     assert failure(fn -> refute_called Till.sell(1, _) end) =~ "but this one was recorded"
 
-    for check <- [
-          fn -> refute_called Till.sell(7, _) end,
-          fn -> assert_called Till.sell(_, _), times: 1 end,
-          fn -> assert_state stock, %{count: 5}, :always end,
-          fn -> refute_message _ ~> stock, :no_such_message end
-        ] do
-      message = failure(check)
-      assert message =~ "Undecided: "
-      assert message =~ "events are missing in the time of this test.\n"
-      assert message =~ ~r/^    recording paused from \d\d:/m
-    end
+    undecided(stock, ~r/^    recording paused from \d\d:/m)
 
     # More than were asked for are too many, whatever is missing.
     Till.sell(1, 2)
     assert failure(fn -> assert_called Till.sell(_, _), times: 1 end) =~ "There are 2."
     assert failure(fn -> assert_called Till.sell(7, _) end) =~ "Events are missing"
+  end
+
+  test "nor what is done while recording rests, or is over" do
+    stock = start_supervised!({Stock, 5})
+    {:ok, _} = ElixirScope.watch(stock)
+    Till.sell(1, 2)
+    assert Stock.count(stock) == 5
+
+    :ok = ElixirScope.pause()
+    Till.sell(7, 7)
+    undecided(stock, ~r/^    recording paused from \d\d:\d\d:[\d.]+ to \d\d:/m)
+    assert_called Till.sell(1, 2)
+    message = failure(fn -> assert_called Stock.take_later(_, _, _) end)
+    assert message =~ "No call of ElixirScope.Shop.Stock.take_later/3 is recorded, but not all is."
+
+    :ok = ElixirScope.stop()
+    undecided(stock, ~r/^    recording stopped from \d\d:\d\d:[\d.]+ to \d\d:/m)
+    assert_called Till.sell(1, 2)
+  end
+
+  test "nor what was done before recording began", %{tmp_dir: dir} do
+    stock = start_supervised!({Stock, 5})
+    Till.sell(7, 7)
+    {:ok, _} = ElixirScope.start(dir: dir)
+    {:ok, _} = ElixirScope.watch(self())
+    {:ok, _} = ElixirScope.watch(stock)
+    Till.sell(1, 2)
+    assert Stock.count(stock) == 5
+    assert failure(fn -> refute_called Till.sell(7, _) end) =~ "says ElixirScope.Case.begin() behind that"
+    undecided(stock, ~r/^    no recording from \d\d:/m)
+
+    ElixirScope.Case.begin()
+    refute_called Till.sell(_, _)
+  end
+
+  defp undecided(stock, why) do
+    for check <- [
+          fn -> refute_called Till.sell(7, _) end,
+          fn -> assert_called Till.sell(_, _), times: 1 end,
+          fn -> assert_state stock, %{count: 5}, :always end,
+          fn -> assert_invariant Stock, fn %{count: count} -> count >= 0 end end,
+          fn -> assert_never exited(stock, _) end,
+          fn -> refute_flow do: Till.sell(7, _) end
+        ] do
+      message = failure(check)
+      assert message =~ "Undecided: "
+      assert message =~ "events are missing in the time of this test.\n"
+      assert message =~ why
+    end
+  end
+
+  test "messages that nobody has seen cannot be denied" do
+    stock = start_supervised!({Stock, 5})
+    {:ok, _} = ElixirScope.watch(stock)
+    refute_message _ ~> stock, :no_such_message
+    lose()
+    assert failure(fn -> refute_message _ ~> stock, :no_such_message end) =~ "    recording paused from "
   end
 
   test "what was missing after a test had ended is not shown of it" do

@@ -5,7 +5,7 @@ defmodule ElixirScope.Case.Called do
   # A call matches, or does not, or nobody knows: its arguments were not recorded, a limit or the redaction kept a part of them out, or the
   # event of its end is missing. What nobody knows is no match, and none that can be denied.
 
-  alias ElixirScope.Case.{Failure, Known, Quiet, Scope, Seen}
+  alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope, Seen}
   alias ElixirScope.{Call, Cut}
 
   @doc "The call, or with `times:` the calls, that match, and what the first of them binds."
@@ -140,7 +140,7 @@ defmodule ElixirScope.Case.Called do
 
     Failure.fail(%{
       expected: "Expected a call that matches\n\n    #{asked.text}\n\nin this test's processes.",
-      found: undecided <> recorded(seen.calls, asked) <> undecidable(unknown(seen)),
+      found: undecided <> recorded(seen, asked) <> undecidable(unknown(seen)),
       family: seen.family,
       candidates: newest(seen),
       candidates_count: length(seen.calls),
@@ -166,9 +166,10 @@ defmodule ElixirScope.Case.Called do
   defp told(%Call{args: args, outcome: :raised, exception: exception}), do: {args, {:raised, exception}}
   defp told(%Call{args: args, outcome: outcome}), do: {args, outcome}
 
-  defp recorded([], asked), do: "#{name(asked)} was not called."
-  defp recorded([_], asked), do: "There is 1 call of #{name(asked)} recorded:"
-  defp recorded(calls, asked), do: "There are #{length(calls)} calls of #{name(asked)} recorded:"
+  defp recorded(%{calls: [], family: %{gaps: []}}, asked), do: "#{name(asked)} was not called."
+  defp recorded(%{calls: []}, asked), do: "No call of #{name(asked)} is recorded, but not all is."
+  defp recorded(%{calls: [_]}, asked), do: "There is 1 call of #{name(asked)} recorded:"
+  defp recorded(%{calls: calls}, asked), do: "There are #{length(calls)} calls of #{name(asked)} recorded:"
 
   defp name(%{mfa: mfa}), do: ElixirScope.Text.mfa(mfa)
 
@@ -195,7 +196,7 @@ defmodule ElixirScope.Case.Called do
       length(matching) > expected.last or certain? ->
         Failure.fail(%{
           expected: "Expected #{number(expected)}\n\n    #{asked.text}\n\nin this test's processes.",
-          found: "There are #{length(matching)}. #{recorded(seen.calls, asked)}",
+          found: "There are #{length(matching)}. #{recorded(seen, asked)}",
           family: seen.family,
           candidates: newest(seen),
           candidates_count: length(seen.calls),
@@ -266,16 +267,9 @@ defmodule ElixirScope.Case.Called do
     do: "nobody knows of #{count(unknown)}." <> undecidable(unknown)
 
   defp doubt(_unknown, lost, _unsettled) do
-    "events are missing in the time of this test.\n" <>
-      Enum.map_join(lost, "\n", &Failure.Parts.gap/1) <> "\n" <> advice(lost)
+    Lost.text(lost)
   end
 
   defp count([_]), do: "1 call"
   defp count(calls), do: "#{length(calls)} calls"
-
-  defp advice(lost) do
-    if Enum.any?(lost, &(&1.cause in [:full, :oversize])),
-      do: "Raise limits: [ring_bytes: ...], or record fewer functions.",
-      else: "ElixirScope.status() says more."
-  end
 end

@@ -69,7 +69,7 @@ defmodule ElixirScope.Case.Flow do
   defp doubt(%{answer: %{outcome: :gave_up}}, _bound), do: Flow.Failure.too_many()
 
   defp doubt(seen, bound) do
-    Lost.text(seen.family) || Enum.find_value(seen.steps, &Seen.doubt(&1.mfa, seen.family)) ||
+    Lost.text(Scope.gaps(seen.family)) || Enum.find_value(seen.steps, &Seen.doubt(&1.mfa, seen.family)) ||
       Enum.find_value(seen.steps, &Flow.Candidates.unseen(&1, &1.candidates, seen.family, bound)) ||
       perhaps(seen, bound) || hidden(seen, bound)
   end

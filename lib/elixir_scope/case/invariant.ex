@@ -163,7 +163,7 @@ defmodule ElixirScope.Case.Invariant do
   end
 
   defp decided(_some, about) do
-    case Lost.text(about.family) || (about.unsettled && about.unsettled <> ".") do
+    case Lost.text(Scope.gaps(about.family)) || (about.unsettled && about.unsettled <> ".") do
       nil -> true
       text -> fail(about, "Undecided: it was so of all that are known, but " <> text, nil)
     end

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Messaged do
   # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
   # depends on all that was on the way since the recording began, which would cost more with each test.
 
-  alias ElixirScope.Case.{Exited, Failure, Heard, Quiet, Said, Scope}
+  alias ElixirScope.Case.{Exited, Failure, Heard, Lost, Quiet, Said, Scope}
   alias ElixirScope.{Event, Message, Native}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -233,12 +233,7 @@ defmodule ElixirScope.Case.Messaged do
         undecided("none was recorded, but #{text}.", seen, asked)
 
       {nil, gaps} ->
-        undecided(
-          "none was recorded, but events are missing in the time of this test.\n" <>
-            Enum.map_join(gaps, "\n", &Failure.Parts.gap/1),
-          seen,
-          asked
-        )
+        undecided("none was recorded, but " <> Lost.text(gaps), seen, asked)
     end
   end
 

@@ -5,7 +5,7 @@ defmodule ElixirScope.Case.Scope do
   # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
   # (`Native.family/2`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
-  alias ElixirScope.Case.{Looker, Seen}
+  alias ElixirScope.Case.{Looker, Lost, Seen}
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.Server
 
@@ -20,11 +20,8 @@ defmodule ElixirScope.Case.Scope do
           since: non_neg_integer,
           test: pid,
           # What was missing in the time of the test when this was asked; `gaps/1` asks again.
-          gaps: [gap]
+          gaps: [Lost.gap()]
         }
-
-  @typedoc "As in `ElixirScope.status/1`."
-  @type gap :: %{cause: atom, count: non_neg_integer, from: non_neg_integer, to: non_neg_integer}
 
   @typedoc "What is remembered of a test."
   @type about :: %{
@@ -257,7 +254,7 @@ defmodule ElixirScope.Case.Scope do
       processes: Enum.map(members, &elem(&1, 1)),
       since: since,
       test: about.test,
-      gaps: for({_cause, _count, _from, to} = gap <- gaps, to >= since, do: gap(gap))
+      gaps: for(%{to: to} = gap <- Lost.gaps(gaps), to >= since, do: gap)
     }
   end
 
@@ -298,9 +295,7 @@ defmodule ElixirScope.Case.Scope do
   end
 
   @doc "What is missing in the time of the test."
-  @spec gaps(t) :: [gap]
+  @spec gaps(t) :: [Lost.gap()]
   def gaps(%__MODULE__{recording: recording, since: since}),
-    do: for(gap <- Native.gaps(recording.handle, since, 0xFFFFFFFFFFFFFFFF), do: gap(gap))
-
-  defp gap({cause, count, from, to}), do: %{cause: String.to_atom(cause), count: count, from: from, to: to}
+    do: Lost.between(recording, since)
 end

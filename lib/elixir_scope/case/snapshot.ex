@@ -56,7 +56,7 @@ defmodule ElixirScope.Case.Snapshot do
 
   # What is missing in one run is there in another.
   defp whole(trace) do
-    with lost when is_binary(lost) <- Lost.text(trace, trace.until),
+    with lost when is_binary(lost) <- Lost.text(Lost.between(trace.recording, trace.since, trace.until)),
          do: fail("Expected a trace that can be compared.", "Undecided: " <> lost, trace)
   end
 

@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Stated do
   @moduledoc false
   # `assert_state` when a test runs.
 
-  alias ElixirScope.Case.{Failure, Known, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope}
   alias ElixirScope.{Call, Error, Event, Native, Query, Recording}
   alias ElixirScope.Query.{Processes, Server, States}
 
@@ -318,9 +318,8 @@ defmodule ElixirScope.Case.Stated do
         undecided(hidden("of #{count(unknown)} of #{length(states)}"), family, asked, recent(unknown))
 
       {gaps, _unknown} ->
-        lines = Enum.map_join(gaps, "\n", &Failure.Parts.gap/1)
-        why = "all of #{count(states)} that are known do, but events are missing in the time of this test.\n"
-        undecided(why <> lines, family, asked, [])
+        why = "all of #{count(states)} that are known do, but "
+        undecided(why <> Lost.text(gaps), family, asked, [])
     end
   end
 
@@ -371,7 +370,7 @@ defmodule ElixirScope.Case.Stated do
         ":"
 
       gaps ->
-        ", but events are missing, so one may have:\n" <> Enum.map_join(gaps, "\n", &Failure.Parts.gap/1)
+        ", but events are missing, so one may have:\n" <> Enum.join(Lost.lines(gaps), "\n")
     end
   end
 end

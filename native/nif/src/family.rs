@@ -4,8 +4,8 @@
 //! where that would take too long there.
 
 use crate::atoms;
-use crate::queries::{Reader, gaps_between, pid, state, state_then};
-use crate::session::Handle;
+use crate::queries::{Missing, Reader, gaps_between, pid, state, state_then};
+use crate::session::{Handle, clock};
 use elixir_scope_clock::Nanos;
 use elixir_scope_event::{Pid, Site};
 use elixir_scope_query::{Filter, Index, Kin};
@@ -76,6 +76,37 @@ fn soon(handle: &Handle, since: u64) -> Option<Arc<Index>> {
     small.then_some(index)
 }
 
+/// What is missing between two times, as `gaps`; and when nothing was recorded, as the recording had not begun yet, or does not go on now.
+/// 0 is its beginning, whenever that was.
+fn missing_between(handle: &Handle, index: &Index, from: u64, to: u64) -> Vec<Missing> {
+    let began = handle.recording.manifest.started.0;
+    let mut missing = gaps_between(index, from, to);
+    if (1..began).contains(&from) {
+        missing.insert(0, ("absent", 0, from, began.min(to)));
+    }
+    let rests = match state(handle) {
+        state if state == atoms::running() => return missing,
+        state if state == atoms::paused() => "paused",
+        state if state == atoms::failed() => "failed",
+        _ => "stopped",
+    };
+    let since = index.paused().unwrap_or(index.until()).0.max(from);
+    let now = clock().now().0.min(to);
+    if since <= now {
+        missing.push((rests, 0, since, now));
+    }
+    missing
+}
+
+/// The same once everything that was captured is in the recording.
+#[rustler::nif(schedule = "DirtyIo")]
+fn missing(handle: ResourceArc<Handle>, from: u64, to: u64) -> Vec<Missing> {
+    if let Some(recorder) = &handle.recorder {
+        recorder.flush();
+    }
+    missing_between(&handle, &handle.recording.index(), from, to)
+}
+
 /// What is known of a test: the index, and its processes with the time when the first of them was made.
 type Known = (Arc<Index>, (Vec<Pid>, Option<u64>));
 
@@ -98,8 +129,8 @@ fn known(handle: &Handle, test: &Test) -> Known {
 
 /// `{state, until, {processes, born}, gaps}` once everything that was captured is in the recording: its state; until when it is known;
 /// `{pid, numbers}` of some processes and those that they made, directly or not, as far as they are in the recording (see
-/// [`elixir_scope_query::Kin::family`]), with the time when the first of the seeds was made, where that was seen; and what is missing
-/// since the test began, as `gaps`.
+/// [`elixir_scope_query::Kin::family`]), with the time when the first of the seeds was made, where that was seen; and what is [`missing`]
+/// since the test began.
 #[rustler::nif(schedule = "DirtyIo")]
 fn family(env: Env<'_>, handle: ResourceArc<Handle>, test: Test) -> Term<'_> {
     family_of(env, &handle, known(&handle, &test), &test)
@@ -116,7 +147,8 @@ fn family_soon(env: Env<'_>, handle: ResourceArc<Handle>, test: Test) -> Term<'_
 
 fn family_of<'a>(env: Env<'a>, handle: &Handle, (index, members): Known, test: &Test) -> Term<'a> {
     let family = told(&mut Reader::new(env, &index), members);
-    (state(handle), index.until().0, family, gaps_between(&index, test.since, u64::MAX)).encode(env)
+    let missing = missing_between(handle, &index, test.since, u64::MAX);
+    (state(handle), index.until().0, family, missing).encode(env)
 }
 
 /// `{key, whether its calls are only counted}` of the sites of a function.
@@ -125,7 +157,7 @@ fn sites_of(handle: ResourceArc<Handle>, module: &str, function: &str, arity: u8
     named(&handle.recording.index(), (module, function, arity))
 }
 
-/// `{state, until, family, gaps, sites, calls}`: as [`family`] does, with the sites of a function as [`sites_of`] gives them, and its calls in
+/// `{state, until, family, missing, sites, calls}`: as [`family`] does, with the sites of a function as [`sites_of`] gives them, and its calls in
 /// these processes since the test began. One question where there could be three: each waits for a thread, on a busy machine longer
 /// than it takes.
 #[rustler::nif(schedule = "DirtyIo")]
@@ -173,8 +205,8 @@ fn calls_of<'a>(
     let mut reader = Reader::new(env, &index);
     let calls: Vec<Term<'a>> = calls.iter().map(|call| reader.call(call)).collect();
     let family = told(&mut reader, (members, born));
-    let gaps = gaps_between(&index, test.since, u64::MAX);
-    (state(handle), index.until().0, family, gaps, sites, calls).encode(env)
+    let missing = missing_between(handle, &index, test.since, u64::MAX);
+    (state(handle), index.until().0, family, missing, sites, calls).encode(env)
 }
 
 /// The state of a process that began in a test, as it is now, with everything that was captured before: as `state_at`, or `:long`.

@@ -327,7 +327,7 @@ impl Index {
     }
 
     /// Since when recording is paused, or has ended.
-    pub(crate) fn paused(&self) -> Option<Nanos> {
+    pub fn paused(&self) -> Option<Nanos> {
         self.breaks.paused
     }
 

@@ -4,7 +4,7 @@ defmodule ElixirScope.Case.Failure.Parts do
   # look further. Each part is lines, bounded in number and width, and costs what is shown, not what is recorded.
 
   alias ElixirScope.{Call, Event, Message, Native, Query, Text}
-  alias ElixirScope.Case.{Failure, Looker}
+  alias ElixirScope.Case.{Failure, Looker, Lost}
   alias ElixirScope.Query.{History, Processes, Sequence, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -48,24 +48,12 @@ defmodule ElixirScope.Case.Failure.Parts do
     until = Map.get(family, :until, @forever)
 
     guarded("what is missing", fn ->
-      with {:ok, %{gaps: [_ | _] = gaps}} <- Query.status(in: recording),
-           [_ | _] = gaps <- Enum.filter(gaps, &(&1.to >= since and &1.from <= until)) do
-        {shown, more} = Enum.split(gaps, 5)
-        ["Events are missing:" | Enum.map(shown, &gap/1)] ++ more(more)
-      else
-        _whole -> []
+      case Lost.between(recording, since, until) do
+        [] -> []
+        gaps -> ["Events are missing:" | Lost.lines(gaps)]
       end
     end)
   end
-
-  @doc "A gap on a line."
-  @spec gap(map) :: String.t()
-  def gap(gap), do: "#{@indent}#{lost(gap)} from #{Text.clock(gap.from)} to #{Text.clock(gap.to)}"
-
-  # How many there would have been nobody knows.
-  defp lost(%{cause: cause}) when cause in [:paused, "paused"], do: "recording paused"
-  defp lost(%{cause: cause, count: 0}), do: "lost, how many is unknown (#{cause}),"
-  defp lost(%{cause: cause, count: count}), do: "#{count} lost (#{cause})"
 
   @doc "The last changes of a server's state."
   @spec states(map, Server.t()) :: [String.t()]
@@ -433,7 +421,4 @@ defmodule ElixirScope.Case.Failure.Parts do
 
   defp filter(kinds, processes, since),
     do: %{kinds: kinds, processes: processes, sites: nil, since: since, until: @forever}
-
-  defp more([]), do: []
-  defp more(more), do: ["#{@indent}and #{length(more)} more"]
 end
