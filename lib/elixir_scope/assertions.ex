@@ -33,7 +33,9 @@ defmodule ElixirScope.Assertions do
 
   What is missing in the recording in the time of the test (`ElixirScope.status/1`; also where recording is paused or stopped, or began in the
   midst of the test) makes `refute_called`, `times:`, `refute_message`, `:always`, invariants and flows that must not be undecided, which
-  fails and says why. So does for calls a process of the test that has set its flag `:sensitive`.
+  fails and says why. So does for calls a process of the test that has set its flag `:sensitive`, where that was seen: in instrumented code, or
+  before the first event of the process. Where the file of the test sets it later, or other code that is not instrumented, its calls are recorded
+  as ever, and assertions are decided by them.
 
   What limits or the redaction kept out (`ElixirScope.Cut`, and texts with `[redacted]` in them) decides nothing, neither that something was nor that it
   was not: where a pattern or its guard looks at such a part, an assertion of any kind is undecided. `_` looks at nothing, nor does a variable that no guard

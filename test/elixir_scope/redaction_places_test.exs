@@ -60,6 +60,105 @@ defmodule ElixirScope.RedactionPlacesTest do
     def fail(:clause, box), do: Enum.map([box], fn :none -> box end)
   end
 
+  defmodule Keyed do
+    @moduledoc false
+    use GenServer
+    use ElixirScope
+
+    def start_link(api_key), do: GenServer.start_link(__MODULE__, api_key)
+    @impl true
+    def init(api_key), do: {:ok, %{api_key: api_key}}
+  end
+
+  # The same, for those that stand nowhere but in the list of a supervisor.
+  defmodule Supervised do
+    @moduledoc false
+    use GenServer
+    use ElixirScope
+
+    def start_link(api_key, options \\ []), do: GenServer.start_link(__MODULE__, api_key, options)
+    @impl true
+    def init(api_key), do: {:ok, %{api_key: api_key}}
+  end
+
+  defmodule Machine do
+    @moduledoc false
+    @behaviour :gen_statem
+    use ElixirScope
+
+    def start_link(token), do: :gen_statem.start_link({:local, __MODULE__}, __MODULE__, {:given, token}, [])
+    @impl true
+    def callback_mode, do: :handle_event_function
+    @impl true
+    def init({:given, token}), do: {:ok, :open, %{token: token}}
+    @impl true
+    def handle_event(_kind, _event, _state, _data), do: :keep_state_and_data
+  end
+
+  defmodule Tree do
+    @moduledoc false
+    use Supervisor
+    use ElixirScope
+
+    @impl true
+    def init(credentials), do: Supervisor.init([{Supervised, hd(credentials)}], strategy: :one_for_all)
+  end
+
+  defmodule Growing do
+    @moduledoc false
+    use DynamicSupervisor
+    use ElixirScope
+
+    @impl true
+    def init(credentials) when is_list(credentials), do: DynamicSupervisor.init(strategy: :one_for_one)
+  end
+
+  # Nothing of it is secret.
+  defmodule Open do
+    @moduledoc false
+    use GenServer
+    use ElixirScope
+
+    @impl true
+    def init(user), do: {:ok, user}
+  end
+
+  # Not instrumented, so nobody knows what it calls its argument.
+  defmodule Unknown do
+    @moduledoc false
+    use GenServer
+    @impl true
+    def init(given), do: {:ok, byte_size(given)}
+  end
+
+  # Three of each: of the first one `init/1` was not called before.
+  defp begun(servers) do
+    for {what, start} <- servers, n <- 1..3 do
+      {:ok, pid} = start.("#{what}, number #{n}")
+      stop(pid)
+    end
+  end
+
+  defp stop(pid) do
+    Process.unlink(pid)
+    monitor = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    assert_receive {:DOWN, ^monitor, :process, ^pid, _}
+  end
+
+  # What `init/1` of a module is given, where processes are told to begin.
+  defp begun_with(module) do
+    for %{kind: :spawn, data: %{mfa: {:proc_lib, :init_p, [_, _, :gen, :init_it, args]}}} <-
+          ElixirScope.events(),
+        {:ok, given} <- [args |> Enum.take(-3) |> given_to(module)],
+        do: given
+  end
+
+  defp given_to([:supervisor, {_name, module, given}, _options], module), do: {:ok, given}
+  defp given_to([DynamicSupervisor, {module, given, _name}, _options], module), do: {:ok, given}
+  defp given_to([module, given, _options], module), do: {:ok, given}
+  defp given_to(_others, _module), do: nil
+
   defp bound(function) do
     for %{data: %{bindings: bindings}, mfa: {Auth, ^function, _}} <-
           ElixirScope.events(kind: :binding, pid: self()),
@@ -147,6 +246,78 @@ defmodule ElixirScope.RedactionPlacesTest do
       assert Enum.any?(events, &(&1.kind == :spawn and Term.mentions?(&1.data, @redacted)))
     end
   end
+
+  test "what servers are begun with, the first ones too", %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start(dir: dir, pack: false, watch: :instrumented)
+    secrets = :ets.new(:secrets, [:public])
+
+    inside(fn ->
+      {:ok, _} = ElixirScope.watch(self(), spawned: true)
+      Echo.echo("open")
+      text = &text(secrets, &1)
+
+      begun(
+        GenServer: &GenServer.start_link(Keyed, text.(&1)),
+        "a GenServer with a name": &GenServer.start_link(Keyed, text.(&1), name: Keyed.Named),
+        "a GenServer, by its start_link": &Keyed.start_link(text.(&1)),
+        "a GenServer without a link": &GenServer.start(Keyed, [text.(&1)]),
+        "one that is not instrumented": &GenServer.start_link(Unknown, text.(&1))
+      )
+
+      begun(gen_statem: &Machine.start_link(text.(&1)))
+      begun("a supervisor with a module": &Supervisor.start_link(Tree, [text.(&1)]))
+      begun("a dynamic supervisor with a module": &DynamicSupervisor.start_link(Growing, [text.(&1)]))
+      begun(Agent: &keyed_agent(text.(&1)))
+      Auth.login("ann", "x")
+      begun("a task, later": &Task.start_link(Auth, :login, ["ann", text.(&1)]))
+    end)
+
+    search(recording, secrets, "open")
+    kinds = for %{kind: kind} <- ElixirScope.events(), uniq: true, do: kind
+    assert :spawn in kinds and :spawned in kinds
+
+    for module <- [Keyed, Machine, Tree, Growing, Unknown],
+        do: assert([@redacted, @redacted, @redacted | _] = begun_with(module))
+  end
+
+  test "what children of a supervisor are begun with, where child_spec/1 says how", %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start(dir: dir, pack: false, watch: :instrumented)
+    secrets = :ets.new(:secrets, [:public])
+
+    inside(fn ->
+      {:ok, _} = ElixirScope.watch(self(), spawned: true)
+      Echo.echo("open")
+      text = &text(secrets, &1)
+      start = &Supervisor.start_link([{Supervised, text.(&1)}], strategy: :one_for_one)
+      begun("a child in a list": start)
+      {:ok, supervisor} = DynamicSupervisor.start_link(strategy: :one_for_one)
+      {:ok, _} = DynamicSupervisor.start_child(supervisor, {Supervised, text.("a child of a dynamic one")})
+      DynamicSupervisor.stop(supervisor)
+    end)
+
+    search(recording, secrets, "open")
+    assert [%{args: [@redacted]} | _] = ElixirScope.calls(&Supervised.child_spec/1)
+    # The rest of the child is there.
+    spec = %{start: {Supervised, :start_link, [@redacted]}}
+    assert [{:ok, {%{strategy: :one_for_one}, [child]}} | _] = begun_with(Supervisor.Default)
+    assert Map.take(child, [:start]) == spec
+  end
+
+  test "what a server is begun with is there once its init/1 is known to call it no secret" do
+    inside(fn ->
+      {:ok, _} = ElixirScope.watch(self(), spawned: true)
+      begun(Open: fn _ -> GenServer.start_link(Open, "open") end)
+      begun("by an atom": fn _ -> GenServer.start_link(Open, :open) end)
+      begun("not known": fn _ -> GenServer.start_link(Unknown, "open") end)
+    end)
+
+    assert begun_with(Open) == [@redacted, "open", "open", :open, :open, :open]
+    assert begun_with(Unknown) == [@redacted, @redacted, @redacted]
+  end
+
+  defp inside(fun), do: fun |> Task.async() |> Task.await(60_000)
+
+  defp keyed_agent(text), do: Agent.start_link(fn -> %{api_key: text} end)
 
   test "arguments of functions that the compiler makes of default arguments" do
     Auth.sign_in("ann", "S")

@@ -22,7 +22,7 @@ defmodule ElixirScope.Instrument.Plan do
           # The texts of the files that the module comes from.
           sources: %{optional(String.t()) => Source.t()},
           # What the arguments of functions are called that only call another one of their name, as those do that the compiler
-          # makes of default arguments.
+          # makes of default arguments, or that say how it will be called.
           forwards: %{optional({atom(), arity()}) => Site.args()}
         }
 
@@ -65,6 +65,19 @@ defmodule ElixirScope.Instrument.Plan do
 
   # `def login(user, password \\ nil)` has a `login(one) -> login(one, nil)`, whose variables nobody has named.
   defp forwards(forms) do
+    forwards = defaults(forms)
+
+    # `use GenServer` makes a `child_spec(init_arg)`: what it is given is what `start_link/1` will be given.
+    case called(forms, :start_link, 1) do
+      {:function, _, _, _, clauses} ->
+        Map.put(forwards, {:child_spec, 1}, forwards[{:start_link, 1}] || Pattern.arguments(clauses))
+
+      nil ->
+        forwards
+    end
+  end
+
+  defp defaults(forms) do
     for {:function, _, name, arity, [{:clause, _, variables, [], [{:call, _, {:atom, _, name}, given}]}]} <-
           forms,
         length(given) > arity,

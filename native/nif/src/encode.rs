@@ -122,7 +122,7 @@ impl Open {
     const LIST: NonZeroUsize = NonZeroUsize::MAX;
     /// A large map: the last one of `Walk::large`.
     const LARGE: NonZeroUsize = NonZeroUsize::new(usize::MAX - 1).unwrap();
-    /// A map of which not all values are recorded: the last one of `Walk::veiled`.
+    /// A map or tuple of which not all values are recorded: the last one of `Walk::veiled`.
     const VEILED: NonZeroUsize = NonZeroUsize::new(usize::MAX - 2).unwrap();
     /// The arguments in a tuple that says how a function is called: likewise.
     const FRAME: NonZeroUsize = NonZeroUsize::new(usize::MAX - 3).unwrap();
@@ -153,8 +153,8 @@ enum Next {
 /// A term of which not all is recorded.
 #[derive(Clone, Copy)]
 enum Veiled {
-    /// A map, and the place of the key or value that comes next.
-    Map(Hidden, usize),
+    /// A map or tuple, and the place of the key or value that comes next.
+    Parts(Hidden, usize),
     /// Arguments that are left of a function's, the place of the next one, and which are not recorded.
     Arguments(Word, usize, Mask),
 }
@@ -219,13 +219,27 @@ pub fn exception(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, reason: W
 pub fn masked_list(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, list: Word, mask: Mask) {
     pen.token(Token::List);
     for (place, word) in vm::list(env, list).enumerate() {
-        match mask.begun(place) {
-            Some(inner) => masked_list(env, pen, budget, word, inner),
-            None if mask.hides(place) => redacted(pen, budget),
-            None => term(env, pen, budget, None, word),
+        match (mask.within(place), env.tuple(word)) {
+            (Some(inner), Some(elements)) => masked_tuple(env, pen, budget, elements, inner),
+            (Some(inner), None) => masked_list(env, pen, budget, word, inner),
+            (None, _) if mask.hides(place) => redacted(pen, budget),
+            (None, _) => term(env, pen, budget, None, word),
         }
     }
     pen.token(Token::End);
+}
+
+/// Likewise a tuple.
+fn masked_tuple(env: Env<'_>, pen: &mut Pen<'_>, budget: &mut Budget, elements: &[Word], mask: Mask) {
+    pen.token(Token::Tuple(elements.len() as u64));
+    budget.aside += elements.len() * MARK;
+    for (place, element) in elements.iter().enumerate() {
+        budget.aside -= MARK;
+        match mask.hides(place) {
+            true => redacted(pen, budget),
+            false => term(env, pen, budget, None, *element),
+        }
+    }
 }
 
 /// Appends a mark for a value that is not recorded because it is a secret.
@@ -413,9 +427,15 @@ impl<'a> Walk<'a, '_, '_> {
                 Open::FRAME => {
                     while let Some(Veiled::Arguments(rest, place, mask)) = self.veiled.last_mut() {
                         let Some((head, tail)) = self.env.cell(*rest) else { break };
-                        let (hides, begun) = (mask.hides(*place), mask.begun(*place));
+                        let (hides, within) = (mask.hides(*place), mask.within(*place));
                         (*rest, *place) = (tail, *place + 1);
-                        if let Some(inner) = begun {
+                        if let Some(inner) = within {
+                            if let Some(elements) = self.env.tuple(head) {
+                                match self.veiled_part(head, elements, inner.hidden(), depth) {
+                                    Some(open) => return Some(open),
+                                    None => continue,
+                                }
+                            }
                             self.budget.aside += MARK;
                             self.pen.token(Token::List);
                             self.veil_with(Veiled::Arguments(head, 0, inner));
@@ -645,18 +665,24 @@ impl<'a> Walk<'a, '_, '_> {
         Some(Next::Term(key))
     }
 
-    fn next_of_veiled(&mut self, map: Word) -> Option<Next> {
-        let Some(Veiled::Map(hidden, place)) = self.veiled.last_mut() else { return None };
-        let Boxed::Map(keys, values) = heap::read(self.env, map) else { return None };
-        if *place == 2 * keys.len() {
+    fn next_of_veiled(&mut self, term: Word) -> Option<Next> {
+        let Some(Veiled::Parts(hidden, place)) = self.veiled.last_mut() else { return None };
+        let (keys, values) = match heap::read(self.env, term) {
+            Boxed::Map(keys, values) => (keys, values),
+            _ => (&[][..], self.env.tuple(term)?),
+        };
+        let from = *place;
+        if from == keys.len() + values.len() {
             return None;
         }
         *place += 1;
-        let is_value = *place % 2 == 0;
-        let at = (*place - 1) / 2;
-        Some(match hidden.at(at).filter(|_| is_value) {
+        let value = match keys {
+            [] => Some(from),
+            _ => (from % 2 == 1).then_some(from / 2),
+        };
+        Some(match value.and_then(|value| hidden.at(value)) {
             Some(kind) => Next::Cut(kind),
-            None => Next::Term(if is_value { values[at] } else { keys[at] }),
+            None => Next::Term(in_turn(keys, values, from)),
         })
     }
 
@@ -693,7 +719,7 @@ impl<'a> Walk<'a, '_, '_> {
         if hidden.is_empty() {
             return Some(Open::at(map, 0));
         }
-        self.veil_with(Veiled::Map(hidden, 0));
+        self.veil_with(Veiled::Parts(hidden, 0));
         Some(Open { term: map, next: Open::VEILED })
     }
 
@@ -747,6 +773,15 @@ impl<'a> Walk<'a, '_, '_> {
         self.pen.token(Token::List);
         self.veil_with(Veiled::Arguments(elements[2], 0, mask));
         Some(Open { term: tuple, next: Open::FRAME })
+    }
+
+    /// A tuple among arguments, of which a part is not recorded.
+    fn veiled_part(&mut self, tuple: Word, elements: &[Word], hidden: Hidden, depth: usize) -> Option<Open> {
+        let left = self.budget.left(self.pen);
+        let room = Room { left, shut: left == 0 || depth >= self.budget.depth };
+        self.tuple(room, tuple, elements.len())?;
+        self.veil_with(Veiled::Parts(hidden, 0));
+        Some(Open { term: tuple, next: Open::VEILED })
     }
 
     /// A short list of characters.

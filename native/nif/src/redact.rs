@@ -47,7 +47,7 @@ pub struct Rules {
     /// The same as words.
     whole: AHashSet<Function>,
     /// Functions of whose arguments some are not recorded in stack frames, and in other tuples that say how they are called: those,
-    /// and others that have secret arguments, from their first call on.
+    /// and others that have secret arguments, from their first call on. Also each `init/1`, with secret arguments or without.
     frames: ArcSwap<AHashMap<Function, Mask>>,
     has_frames: AtomicBool,
 }
@@ -155,12 +155,16 @@ struct Words {
     /// `URI`, and its field.
     uri: Word,
     authority: Word,
-    proc_lib: Word,
-    init_p: Word,
 }
 
 mod names {
-    rustler::atoms! { marker = "__struct__", uri = "Elixir.URI", authority, proc_lib, init_p }
+    rustler::atoms! {
+        marker = "__struct__", uri = "Elixir.URI", authority, proc_lib, init_p, generic = "gen", init_it, init, function, child_spec, start_link, supervisor,
+        dynamic_supervisor = "Elixir.DynamicSupervisor",
+        default_supervisor = "Elixir.Supervisor.Default",
+        task_supervisor = "Elixir.Task.Supervisor",
+        agent_server = "Elixir.Agent.Server"
+    }
 }
 
 fn words() -> Words {
@@ -168,8 +172,6 @@ fn words() -> Words {
         marker: names::marker().as_c_arg(),
         uri: names::uri().as_c_arg(),
         authority: names::authority().as_c_arg(),
-        proc_lib: names::proc_lib().as_c_arg(),
-        init_p: names::init_p().as_c_arg(),
     }
 }
 
@@ -312,12 +314,12 @@ pub struct Mask {
     pub all: bool,
     /// Texts that are returned are not: the function is called as secrets are.
     pub texts: bool,
-    /// It is that of a function with which a process of OTP begins: see [`Mask::begun`].
-    begun: bool,
+    /// Where what it says of lies, in the arguments: see [`Mask::within`].
+    way: [Option<u8>; 3],
 }
 
 /// The place of the arguments of the function that a process of OTP runs, among those of the one that it begins with.
-const BEGUN: usize = 4;
+const BEGUN: u8 = 4;
 
 impl Mask {
     /// That of what a function returns: all of it, or its texts.
@@ -325,14 +327,40 @@ impl Mask {
         Mask { all, texts, ..Mask::default() }
     }
 
-    /// The mask of the value at a place, where that is a list of arguments of another function.
-    pub fn begun(&self, place: usize) -> Option<Mask> {
-        (self.begun && place == BEGUN).then_some(Mask { begun: false, ..*self })
+    /// That of a list or tuple of which the value at one place is not recorded.
+    fn of(place: u8) -> Self {
+        let mut mask = Mask::default();
+        mask.hide(place.into());
+        mask
+    }
+
+    /// That of a list or tuple at whose place lies what this one is of.
+    fn behind(self, place: u8) -> Self {
+        let [first, second, _] = self.way;
+        Mask { way: [Some(place), first, second], ..self }
+    }
+
+    fn hide(&mut self, place: usize) {
+        if let Some(places) = self.places.get_mut(place / 64) {
+            *places |= 1 << (place % 64);
+        }
+    }
+
+    /// The mask of the value at a place, where that is a list of arguments of another function, or a tuple of which a part is not
+    /// recorded.
+    pub fn within(&self, place: usize) -> Option<Mask> {
+        let [first, second, third] = self.way;
+        (first.map(usize::from) == Some(place)).then_some(Mask { way: [second, third, None], ..*self })
     }
 
     /// Whether the value at a place is not recorded.
     pub fn hides(&self, place: usize) -> bool {
-        !self.begun && self.shuts(place)
+        self.way[0].is_none() && self.shuts(place)
+    }
+
+    /// The same of the first places of a tuple.
+    pub fn hidden(&self) -> Hidden {
+        Hidden { secret: self.places[0] as u32, left_out: 0 }
     }
 
     fn shuts(&self, place: usize) -> bool {
@@ -567,21 +595,26 @@ impl Guard {
     /// Which arguments of a function are not recorded, where they are not those of an event of its own.
     #[inline]
     pub fn arguments(&self, env: Env<'_>, module: Word, function: Word, arguments: Word) -> Option<Mask> {
-        let rules = self.rules.as_ref().filter(|rules| rules.has_frames.load(Ordering::Relaxed))?;
+        let rules = self.rules.as_ref()?;
         env.cell(arguments)?;
+        let is = |word: Word, name: rustler::Atom| vm::bits(word) == vm::bits(name.as_c_arg());
         let known = |module: Word, function: Word, arguments: Word| {
+            if is(module, names::generic()) && is(function, names::init_it()) {
+                return rules.server(env, arguments);
+            }
+            if !rules.has_frames.load(Ordering::Relaxed) {
+                return None;
+            }
             let arity = u8::try_from(vm::list(env, arguments).take(256).count()).ok()?;
-            let named = rules.frames.load().get(&(vm::bits(module), vm::bits(function), arity)).copied();
+            let named = rules.frame(module, function, arity).filter(Mask::hides_arguments);
             let within =
                 || rules.is_within(env, module, function).then_some(Mask { all: true, ..Mask::default() });
             named.or_else(within)
         };
         // How processes of OTP begin: the function that they run is among the arguments.
-        let words = words();
-        if vm::bits(module) == vm::bits(words.proc_lib) && vm::bits(function) == vm::bits(words.init_p) {
+        if is(module, names::proc_lib()) && is(function, names::init_p()) {
             let mut inner = vm::list(env, arguments).skip(2);
-            let begun = known(inner.next()?, inner.next()?, inner.next()?);
-            return begun.map(|mask| Mask { begun: true, ..mask });
+            return known(inner.next()?, inner.next()?, inner.next()?).map(|mask| mask.behind(BEGUN));
         }
         known(module, function, arguments)
     }
@@ -634,30 +667,34 @@ impl Guard {
 
     fn asked_mask(&mut self, env: Env<'_>, site: Word) -> Option<Mask> {
         let elements = env.tuple(site)?;
-        let &[_, _, module, function, arity, _, _, _, _, _, _, names, ref rest @ ..] = elements else {
+        let &[_, _, module, function, arity, _, _, _, kind, _, _, names, ref rest @ ..] = elements else {
             return None;
         };
         let (all, texts) = (self.hides_function(env, module, function, arity), self.hides_texts(env, function));
         let mut mask = Mask::returned(all, texts);
-        let mut hide = |place: usize| {
-            if let Some(places) = mask.places.get_mut(place / 64) {
-                *places |= 1 << (place % 64);
-            }
-        };
         for (place, name) in vm::list(env, names).enumerate() {
             if self.is_secret(env, name) {
-                hide(place);
+                mask.hide(place);
             }
         }
         let arguments = rest.first().copied();
         for (place, names) in arguments.into_iter().flat_map(|all| vm::list(env, all)).enumerate() {
             if vm::list(env, names).any(|name| self.is_secret(env, name)) {
-                hide(place);
+                mask.hide(place);
             }
         }
-        // Of variables they are keys.
-        if arguments.is_some() && env.cell(names).is_none() && mask.hides_arguments() {
+        let is_called = |name: rustler::Atom| {
+            let is = |word: Word, name: rustler::Atom| vm::bits(word) == vm::bits(name.as_c_arg());
+            is(function, name) && env.integer(arity) == Some(1) && is(kind, names::function())
+        };
+        // Of variables they are keys. Of `init/1` it counts also that none is secret.
+        let hides = arguments.is_some() && env.cell(names).is_none() && mask.hides_arguments();
+        if hides || is_called(names::init()) {
             self.hide_frames(env, (module, function, arity), mask);
+        }
+        // It says how that will be called.
+        if hides && is_called(names::child_spec()) {
+            self.hide_frames(env, (module, names::start_link().as_c_arg(), arity), mask);
         }
         Some(mask)
     }
@@ -738,7 +775,54 @@ impl Names for Guard {
     }
 }
 
+/// What of the arguments of a server's `init/1` is seen before that was called: nothing in it can be a secret that only a name
+/// would tell, as an atom, a process, or a function, which has a rule of its own.
+fn is_open(env: Env<'_>, given: Word) -> bool {
+    match env.kind(given) {
+        Kind::Integer | Kind::Float | Kind::BitString | Kind::Tuple | Kind::Map => false,
+        Kind::List => env.cell(given).is_none(),
+        Kind::Atom | Kind::Function | Kind::Pid | Kind::Port | Kind::Other => true,
+    }
+}
+
 impl Rules {
+    fn frame(&self, module: Word, function: Word, arity: u8) -> Option<Mask> {
+        let has_frames = self.has_frames.load(Ordering::Relaxed);
+        has_frames
+            .then(|| self.frames.load().get(&(vm::bits(module), vm::bits(function), arity)).copied())
+            .flatten()
+    }
+
+    /// Which of the arguments of `gen:init_it` is not recorded: what `init/1` is given, `[.., module, given, options]`. While
+    /// `init/1` was not called, nobody knows what it calls that, so it is kept out. Of a supervisor it is a part of what its
+    /// own module is given.
+    fn server(&self, env: Env<'_>, arguments: Word) -> Option<Mask> {
+        let count = vm::list(env, arguments).take(8).count();
+        let place = u8::try_from(count).ok().filter(|count| matches!(count, 6 | 7))? - 2;
+        let mut rest = vm::list(env, arguments).skip(count - 3);
+        let (module, given) = (rest.next()?, rest.next()?);
+        let is = |module: Word, name: rustler::Atom| vm::bits(module) == vm::bits(name.as_c_arg());
+        match env.tuple(given) {
+            Some(&[_name, inner, given]) if is(module, names::supervisor()) => {
+                self.given(env, inner, given, 2).map(|mask| mask.behind(place))
+            }
+            Some(&[inner, given, _name]) if is(module, names::dynamic_supervisor()) => {
+                self.given(env, inner, given, 1).map(|mask| mask.behind(place))
+            }
+            _ => self.given(env, module, given, place),
+        }
+    }
+
+    fn given(&self, env: Env<'_>, module: Word, given: Word, place: u8) -> Option<Mask> {
+        let own = [names::agent_server(), names::default_supervisor(), names::task_supervisor()];
+        let hides = match self.frame(module, names::init().as_c_arg(), 1) {
+            Some(mask) => mask.hides_arguments(),
+            // Of those it is known what they are given: functions, and how to start children.
+            None => !is_open(env, given) && !own.iter().any(|own| vm::bits(module) == vm::bits(own.as_c_arg())),
+        };
+        hides.then(|| Mask::of(place))
+    }
+
     /// Whether this is a part of a function of which no value is recorded, as the compiler calls it: `-login/2-fun-1-`.
     fn is_within(&self, env: Env<'_>, module: Word, function: Word) -> bool {
         if self.functions.is_empty() || env.kind(module) != Kind::Atom || env.kind(function) != Kind::Atom {
