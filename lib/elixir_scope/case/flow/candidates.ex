@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
   # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.Flow.Search` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.{Exited, Flow, Known, Quiet, Said, Scope, Seen, Stated}
+  alias ElixirScope.Case.{Exited, Flow, Known, Quiet, Said, Scope, Seen, Silent, Stated}
   alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
   alias ElixirScope.Query.{Messages, Processes, Server}
 
@@ -234,7 +234,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
 
       step.kind == :message ->
         [from, to] = for {:ok, pids} <- Enum.map(step.processes, &named(&1, family)), do: pids
-        Flow.Messages.unheard(family, from, to)
+        Flow.Messages.unheard(family, from, to) || sentence(Silent.between(family, from, to))
 
       step.kind == :exited ->
         unwatched(step.processes, family)
@@ -358,13 +358,16 @@ defmodule ElixirScope.Case.Flow.Candidates do
   end
 
   # Of those that had a name in turn each may have had such a state.
-  defp untold([:any], _family), do: nil
+  defp untold([:any], family), do: sentence(Silent.text(family))
 
   defp untold([named], family) do
     {:ok, pids} = named(named, family)
     error = Enum.find_value(pids, &Stated.unseen(family.recording, &1))
-    if error, do: error.message <> "."
+    sentence(if(error, do: error.message, else: Silent.since(pids, family.since)))
   end
+
+  defp sentence(nil), do: nil
+  defp sentence(text), do: text <> "."
 
   defp told?(recording, pid) do
     recording
