@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
   # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.Flow.Search` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.{Exited, Flow, Known, Quiet, Said, Scope, Seen, Silent, Stated}
+  alias ElixirScope.Case.{Descent, Exited, Flow, Known, Quiet, Said, Scope, Seen, Silent, Stated}
   alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
   alias ElixirScope.Query.{Messages, Processes, Server}
 
@@ -338,7 +338,15 @@ defmodule ElixirScope.Case.Flow.Candidates do
   end
 
   # Who lives has not ended.
-  defp unwatched([:any], family) do
+  defp unwatched([:any], family),
+    do: sentence(Descent.doubt(family) || Silent.text(family)) || unwatched(family)
+
+  defp unwatched([{:process, process} = named], family) do
+    {:ok, pids} = named(named, family)
+    if reason = Exited.unseen(process, pids), do: reason <> "."
+  end
+
+  defp unwatched(family) do
     living = Quiet.living(family.pids)
 
     silent =
@@ -350,11 +358,6 @@ defmodule ElixirScope.Case.Flow.Candidates do
       do:
         "the ends of #{Enum.map_join(Enum.take(silent, 5), ", ", &inspect/1)} are not recorded; " <>
           "watch them before: ElixirScope.watch(self(), spawned: true)"
-  end
-
-  defp unwatched([{:process, process} = named], family) do
-    {:ok, pids} = named(named, family)
-    if reason = Exited.unseen(process, pids), do: reason <> "."
   end
 
   # Of those that had a name in turn each may have had such a state.
