@@ -35,10 +35,8 @@ defmodule ElixirScope.Case.Flow.Candidates do
        when kind in [:call, :returned, :raised] and not is_atom(module),
        do: Error.new(:bad_function, Seen.reason(mfa))
 
-  defp candidates(%{kind: kind, mfa: {module, function, arity} = mfa}, family)
-       when kind in [:call, :returned, :raised] do
-    handle = family.recording.handle
-    sites = Native.sites_of(handle, Atom.to_string(module), Atom.to_string(function), arity)
+  defp candidates(%{kind: kind, mfa: mfa}, family) when kind in [:call, :returned, :raised] do
+    sites = sites(mfa, family)
 
     case calls(family, for({key, _counted?} <- sites, do: key)) do
       [] -> if reason = Seen.reason(mfa, sites), do: Error.new(:not_instrumented, reason), else: {:ok, []}
@@ -72,6 +70,11 @@ defmodule ElixirScope.Case.Flow.Candidates do
       {:ok, Enum.map(messages, &of_message/1)}
     end
   end
+
+  @doc "`{key, whether its calls are only counted}` of each site of a function in the recording."
+  @spec sites(mfa, Scope.t()) :: [{non_neg_integer, boolean}]
+  def sites({module, function, arity}, family),
+    do: Native.sites_of(family.recording.handle, Atom.to_string(module), Atom.to_string(function), arity)
 
   defp calls(%{processes: processes}, sites) when processes == [] or sites == [], do: []
 
