@@ -14,7 +14,12 @@ defmodule ElixirScope.AssertBirthsTest do
     {:ok, _} = ElixirScope.watch(self(), spawned: true)
     ended(:boom)
     test = self()
-    spawn(fn -> ended(:deep) && send(test, :done) end)
+
+    spawn(fn ->
+      ended(:deep)
+      send(test, :done)
+    end)
+
     assert_receive :done
     assert_never exited(_, :other)
     for reason <- [:boom, :deep], do: assert(failure(fn -> assert_never exited(_, ^reason) end) =~ "exited")

@@ -104,7 +104,10 @@ defmodule ElixirScope.Case.Exited do
     Failure.fail(%{
       expected: "Expected a process to have ended with a reason that matches\n\n    #{asked.text}",
       found:
-        if(Enum.any?(exits, &(held(&1, asked) == :unknown)), do: unknown(), else: found(exits, pids, family)),
+        if(Enum.any?(exits, &(held(&1, asked) == :unknown)),
+          do: unknown(),
+          else: found(exits, pids, asked, family)
+        ),
       family: family,
       candidates: exits,
       pattern: %{value: asked.expected}
@@ -115,15 +118,15 @@ defmodule ElixirScope.Case.Exited do
     "Undecided: whether it did nobody knows, since a part of the reason that the pattern looks at is not in the recording (limits:, redact:):"
   end
 
-  defp found([_ | _], _pids, _family), do: "It ended with another reason:"
+  defp found([_ | _], _pids, _asked, _family), do: "It ended with another reason:"
 
-  defp found([], pids, family) do
+  defp found([], pids, asked, family) do
     alive = Quiet.living(pids)
     {told, untold} = Enum.split_with(pids -- alive, &Processes.exit_of(family.recording, &1, Native.now()))
 
     case {alive, told, untold} do
       {[], [pid | _], []} ->
-        "#{inspect(pid)} had the name last and has ended, before this test began. Ask with the pid."
+        ended(pid, asked, family)
 
       {[], _told, _untold} ->
         "It has ended, but its end was not recorded: it was not watched. #{@advice}."
@@ -131,6 +134,13 @@ defmodule ElixirScope.Case.Exited do
       {alive, _told, untold} ->
         "#{names(alive)} is alive." <> untold_text(Enum.filter(untold, &seen?(family, &1)))
     end
+  end
+
+  # Too early for a name, or later than was waited for.
+  defp ended(pid, asked, family) do
+    if Processes.exit_of(family.recording, pid, Native.now()).time < since(asked.process),
+      do: "#{inspect(pid)} had the name last and has ended, before this test began. Ask with the pid.",
+      else: "#{inspect(pid)} was alive, and has ended just now. Wait longer: within: milliseconds."
   end
 
   defp untold_text([]), do: ""
