@@ -65,7 +65,11 @@ defmodule ElixirScope.AssertChangedTest do
     def f(x), do: x
   end
   """
-  @other "defmodule ElixirScope.AssertChangedTest.Replaced, do: def f(x), do: {:other, x}"
+  @other """
+  defmodule ElixirScope.AssertChangedTest.Replaced do
+    def f(x), do: {:other, x}
+  end
+  """
 
   defp compile(source) do
     Code.put_compiler_option(:ignore_module_conflict, true)

@@ -9,6 +9,10 @@ defmodule ElixirScope.Case.Silent do
 
   @shown 5
 
+  @doc "Whether there ever was such a process."
+  @spec any?() :: boolean
+  def any?, do: :ets.info(@left_out, :size) not in [0, :undefined]
+
   @doc "Why not all of a test is recorded, in words; `nil`: none of its processes was left out."
   @spec text(Scope.t()) :: String.t() | nil
   def text(%{pids: pids, since: since}) do

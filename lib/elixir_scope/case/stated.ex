@@ -128,11 +128,12 @@ defmodule ElixirScope.Case.Stated do
   defp told(_seen, silent), do: {:not_yet, {:silent, silent}}
 
   defp silent_at(server, time) do
-    with {:ok, recording} <- Query.recording([]),
+    with true <- Silent.any?(),
+         {:ok, recording} <- Query.recording([]),
          {:ok, time} <- Query.Moment.find(recording, time),
          {:ok, process} <- Server.find(recording, server, time),
          do: Silent.at([pid(process)], time),
-         else: (_not_found -> nil)
+         else: (_none_or_not_found -> nil)
   end
 
   # Those that can be waited for.
