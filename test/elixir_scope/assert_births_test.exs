@@ -46,15 +46,18 @@ defmodule ElixirScope.AssertBirthsTest do
     undecided(~r/the processes that #PID<\S+ makes/)
   end
 
-  test "where all of the VM is watched all are known" do
-    {:ok, _} = ElixirScope.watch(:all, kinds: [:life])
-    on_exit(fn -> ElixirScope.unwatch(:all) end)
-    ElixirScope.Case.begin()
-    ended(:boom)
-    assert_never exited(_, :other)
-    assert failure(fn -> assert_never exited(_, :boom) end) =~ "exited"
-    :ok = ElixirScope.unwatch(:all)
-    undecided("nobody tells of the processes that the test makes")
+  # Those that run instrumented code are watched by default since OTP 27, and the lives of all others with them.
+  test "where the lives of all processes are watched all are known" do
+    for who <- if(ElixirScope.Watch.default(), do: [:all, :instrumented], else: [:all]) do
+      {:ok, _} = ElixirScope.watch(who, kinds: [:life])
+      on_exit(fn -> ElixirScope.unwatch(who) end)
+      ElixirScope.Case.begin()
+      ended(:boom)
+      assert_never exited(_, :other)
+      assert failure(fn -> assert_never exited(_, :boom) end) =~ "exited"
+      :ok = ElixirScope.unwatch(who)
+      undecided("nobody tells of the processes that the test makes")
+    end
   end
 
   test "another test's watch says nothing of this one's processes" do
