@@ -164,7 +164,7 @@ defmodule ElixirScope.Assertions do
       assert_exited worker, {:shutdown, _}
       assert_exited Stock, {%ArgumentError{}, _stack}
 
-  The process is a pid or the name that it had. Its end must have been watched: `ElixirScope.watch(pid)`; since OTP 27 the end of every
+  The process is a pid or the name that it had; of a name it is the end of one that had it, in the time of the test. Its end must have been watched: `ElixirScope.watch(pid)`; since OTP 27 the end of every
   process is, where the recording watches anything. `within: milliseconds` may follow.
   """
   defmacro assert_exited(process, pattern, options \\ []) do
@@ -263,6 +263,10 @@ defmodule ElixirScope.Assertions do
       assert_never raised(Stock.take(_, _), _)
 
   It fails as undecided as `refute_flow/2` does, and takes `within:` as that does: `assert_never exited(worker, _), within: 50`.
+
+  That no process has ended so (`assert_never exited(_, :boom)`) is known where the VM tells of all that the test makes: since OTP 27, where the
+  recording watches anything, and before that where `{:ok, _} = ElixirScope.watch(self(), spawned: true)` is the first thing of the test. Of what it has made before
+  that call nobody knows.
   """
   defmacro assert_never(step, options \\ []) do
     options = Form.options(options, [:within], __CALLER__, "assert_never")
@@ -280,12 +284,13 @@ defmodule ElixirScope.Assertions do
 
   @doc """
   Asserts that a function is true of all states that a server had in the time of this test, the one at its beginning included: of the server that is
-  named, or of all servers of a module among the test's processes.
+  named, of all that had the name in turn, or of all servers of a module among the test's processes.
 
       assert_invariant Stock, fn stock -> stock.left >= 0 end
 
   It waits until the test's processes are quiet. The failure shows the first state of which it was not so, and what had caused it. No state at
-  all fails too. It is undecided, which fails, where events of the test's time are missing.
+  all fails too. It is undecided, which fails, where events of the test's time are missing, and where one that had the name is known to have lived in it and its
+  states are not recorded.
 
   It is undecided as well where the function may look at what the redaction or a limit kept out of a state. A pattern says what it looks at: of a state
   with a token in it, `fn stock -> stock.left >= 0 end` is undecided, as nobody knows what becomes of `stock`, and

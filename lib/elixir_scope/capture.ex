@@ -66,7 +66,12 @@ defmodule ElixirScope.Capture do
   Follows each call of `process_flag/2` in rewritten code that may be about the flag `sensitive`, and has not failed.
   """
   def flagged(:sensitive, true), do: leave_out()
-  def flagged(:sensitive, value), do: Native.sensitive(value)
+
+  def flagged(:sensitive, value) do
+    Native.sensitive(value)
+    taken_in()
+  end
+
   def flagged(_flag, _value), do: :ok
 
   @doc "The same, of a call whose arguments are a list."
@@ -78,8 +83,9 @@ defmodule ElixirScope.Capture do
     Native.sensitive(true)
   end
 
-  # `{pid, since when, its relatives}` of processes of which nothing is recorded: of these nobody can say what they did not do. The recorder's
-  # process owns the table (`ElixirScope.Case.Silent` reads it).
+  # `{pid, since when, its relatives, until when}` of processes of which nothing is recorded (`nil`: they are not yet recorded again): of these nobody
+  # can say what they did not do. Of one that sets the flag again and again it is the time from the first to the last. The recorder's process owns
+  # the table (`ElixirScope.Case.Silent` reads it).
   @left_out :elixir_scope_left_out
   # From so many on all are forgotten.
   @most 10_000
@@ -87,10 +93,26 @@ defmodule ElixirScope.Capture do
   @doc "Notes that nothing of a process is recorded from now on, since its flag `sensitive` is set."
   def left_out(pid, relatives \\ []) do
     if :ets.info(@left_out, :size) > @most, do: :ets.delete_all_objects(@left_out)
-    :ets.insert(@left_out, {pid, Native.now(), parents(pid, 16) ++ relatives})
+    :ets.insert(@left_out, {pid, left_out_since(pid), parents(pid, 16) ++ relatives, nil})
     :ok
   rescue
     # There is no such table while the recorder's process begins anew.
+    ArgumentError -> :ok
+  end
+
+  defp left_out_since(pid) do
+    case :ets.lookup(@left_out, pid) do
+      [{_pid, since, _relatives, _until}] -> since
+      [] -> Native.now()
+    end
+  end
+
+  @until 4
+
+  defp taken_in do
+    :ets.update_element(@left_out, self(), {@until, Native.now()})
+    :ok
+  rescue
     ArgumentError -> :ok
   end
 

@@ -7,7 +7,7 @@ defmodule ElixirScope.Watch do
   alias ElixirScope.Watch.{Calls, Kinds, Tracing}
 
   @enforce_keys [:number, :tracing]
-  defstruct [:number, :tracing, who: [], kinds: [], calls: []]
+  defstruct [:number, :tracing, who: [], kinds: [], calls: [], descent: %{}]
 
   @typedoc "The processes that are wanted."
   @type who :: :all | :instrumented | pid | atom | [pid | atom]
@@ -17,7 +17,9 @@ defmodule ElixirScope.Watch do
           tracing: Tracing.t(),
           who: [pid | :all | :instrumented],
           kinds: [Kinds.t()],
-          calls: [Kinds.pattern()]
+          calls: [Kinds.pattern()],
+          # Since when a process, or `:all`, tells the births and ends of all that it makes, and these of theirs.
+          descent: %{(pid | :all) => non_neg_integer}
         }
 
   @type request :: %{
@@ -115,9 +117,26 @@ defmodule ElixirScope.Watch do
       Native.watch(watch.number, Kinds.bits(watch.kinds, watch.calls))
       asked = Enum.flat_map(who, &turn_on(watch, &1, request))
       if :ports in kinds, do: Tracing.ports(watch.tracing, true)
-      answer(%{watch | who: Enum.uniq(watch.who ++ who)}, who, kinds, asked)
+      descent = Map.merge(descent(request, asked), watch.descent)
+      answer(%{watch | who: Enum.uniq(watch.who ++ who), descent: descent}, who, kinds, asked)
     end
   end
+
+  defp descent(%{who: who, kinds: kinds, spawned: spawned?}, asked) do
+    held = for {pid, {:held, _tracer}} <- asked, do: pid
+
+    for one <- who,
+        :life in kinds,
+        whose = whose(one, spawned?),
+        whose not in held,
+        whose != :all or :new not in held,
+        into: %{},
+        do: {whose, Native.now()}
+  end
+
+  defp whose(:all, _spawned?), do: :all
+  defp whose(:instrumented, _spawned?), do: if(Kinds.sessions?(), do: :all)
+  defp whose(pid, spawned?), do: if(spawned?, do: pid)
 
   defp answer(watch, who, kinds, asked) do
     held = for {who, {:held, tracer}} <- asked, do: {who, tracer}
@@ -166,8 +185,12 @@ defmodule ElixirScope.Watch do
   def remove(watch, who) do
     with {:ok, who} <- processes(who) do
       Enum.each(who, &turn_off(watch, &1))
-      {:ok, %{watch | who: watch.who -- who}}
+      {:ok, %{watch | who: watch.who -- who, descent: without(watch.descent, who)}}
     end
+  end
+
+  defp without(descent, pids) when is_list(pids) do
+    if Enum.all?(pids, &is_pid/1), do: Map.drop(descent, pids), else: %{}
   end
 
   defp turn_off(watch, :instrumented) do

@@ -59,6 +59,50 @@ defmodule ElixirScope.AssertChangedTest do
     assert failure(fn -> refute_called plain().triple(_) end) =~ "Plain.triple/1 is recorded since "
   end
 
+  @recorded """
+  defmodule ElixirScope.AssertChangedTest.Replaced do
+    use ElixirScope
+    def f(x), do: x
+  end
+  """
+  @other """
+  defmodule ElixirScope.AssertChangedTest.Replaced do
+    def f(x), do: {:other, x}
+  end
+  """
+
+  defp compile(source) do
+    Code.put_compiler_option(:ignore_module_conflict, true)
+    [{module, _beam}] = Code.compile_string(source)
+    module
+  after
+    Code.put_compiler_option(:ignore_module_conflict, false)
+  end
+
+  # As :meck, Mimic and Patch do it.
+  test "a module in whose place a tool has put another, which is not recorded" do
+    replaced = compile(@recorded)
+    replaced.f(1)
+    assert_called replaced.f(_), times: 1
+    refute_called replaced.f(2)
+    compile(@other)
+    replaced.f(2)
+    assert_called replaced.f(1)
+
+    for check <- [
+          fn -> refute_called replaced.f(2) end,
+          fn -> assert_called replaced.f(_), times: 1 end,
+          fn -> assert_never replaced.f(2) end,
+          fn -> refute_flow(do: returned(replaced.f(2), _)) end
+        ] do
+      message = failure(check)
+      assert message =~ "Undecided: "
+      assert message =~ "Replaced is not instrumented"
+    end
+
+    assert failure(fn -> refute_called replaced.f(1) end) =~ "but this one was recorded"
+  end
+
   test "a process of which nothing is recorded, since it asks for that" do
     refute_called Echo.echo(:hidden)
     test = self()

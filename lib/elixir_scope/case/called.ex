@@ -61,7 +61,7 @@ defmodule ElixirScope.Case.Called do
       {:ok, family, sites, calls} ->
         reason = if calls == [], do: Seen.reason(mfa, sites)
         if reason, do: Failure.impossible(reason)
-        %{family: family, calls: Enum.map(calls, &kept(&1, asked))}
+        %{family: family, sites: sites, calls: Enum.map(calls, &kept(&1, asked))}
 
       {:error, error} ->
         Failure.impossible(error.message)
@@ -248,7 +248,8 @@ defmodule ElixirScope.Case.Called do
   end
 
   # Why there may be more calls than were recorded.
-  defp unsettled(why, seen, asked), do: Quiet.unsettled(why) || Seen.doubt(asked.mfa, seen.family)
+  defp unsettled(why, seen, asked),
+    do: Quiet.unsettled(why) || Seen.doubt(asked.mfa, seen.sites, seen.family)
 
   defp undecided(expected, found, seen, {unsettled, lost}) do
     unknown = unknown(seen)

@@ -4,7 +4,7 @@ defmodule ElixirScope.Case.Exited do
 
   alias ElixirScope.Case.{Failure, Known, Quiet, Scope}
   alias ElixirScope.{Event, Native, Query}
-  alias ElixirScope.Query.Processes
+  alias ElixirScope.Query.{Processes, Server}
 
   @advice "Say ElixirScope.watch(pid) before it ends"
 
@@ -38,12 +38,19 @@ defmodule ElixirScope.Case.Exited do
 
   defp look(pids, asked) do
     {:ok, recording} = recording()
-    exits = for pid <- pids, event = Processes.exit_of(recording, pid, Native.now()), do: event
+    since = since(asked.process)
+
+    exits =
+      for pid <- pids, event = Processes.exit_of(recording, pid, Native.now()), event.time >= since, do: event
 
     Enum.find_value(exits, {:not_yet, exits}, fn event ->
       with {:ok, bound} <- held(event, asked), do: {:ok, {event, bound}}, else: (_other_or_unknown -> nil)
     end)
   end
+
+  # In turn a name is that of processes of other tests.
+  defp since(pid) when is_pid(pid), do: 0
+  defp since(_name), do: Scope.since()
 
   defp held(%Event{data: %{reason: reason}}, asked),
     do: Known.value(asked.matcher.(reason), asked.expected, reason)
@@ -96,7 +103,11 @@ defmodule ElixirScope.Case.Exited do
 
     Failure.fail(%{
       expected: "Expected a process to have ended with a reason that matches\n\n    #{asked.text}",
-      found: if(Enum.any?(exits, &(held(&1, asked) == :unknown)), do: unknown(), else: found(exits, pids)),
+      found:
+        if(Enum.any?(exits, &(held(&1, asked) == :unknown)),
+          do: unknown(),
+          else: found(exits, pids, asked, family)
+        ),
       family: family,
       candidates: exits,
       pattern: %{value: asked.expected}
@@ -107,15 +118,42 @@ defmodule ElixirScope.Case.Exited do
     "Undecided: whether it did nobody knows, since a part of the reason that the pattern looks at is not in the recording (limits:, redact:):"
   end
 
-  defp found([_ | _], _pids), do: "It ended with another reason:"
+  defp found([_ | _], _pids, _asked, _family), do: "It ended with another reason:"
 
-  defp found([], pids) do
-    case Quiet.living(pids) do
-      [] ->
+  defp found([], pids, asked, family) do
+    alive = Quiet.living(pids)
+    {told, untold} = Enum.split_with(pids -- alive, &Processes.exit_of(family.recording, &1, Native.now()))
+
+    case {alive, told, untold} do
+      {[], [pid | _], []} ->
+        ended(pid, asked, family)
+
+      {[], _told, _untold} ->
         "It has ended, but its end was not recorded: it was not watched. #{@advice}."
 
-      alive ->
-        "#{Enum.map_join(alive, ", ", &inspect/1)} is alive."
+      {alive, _told, untold} ->
+        "#{names(alive)} is alive." <> untold_text(Enum.filter(untold, &seen?(family, &1)))
     end
+  end
+
+  # Too early for a name, or later than was waited for.
+  defp ended(pid, asked, family) do
+    if Processes.exit_of(family.recording, pid, Native.now()).time < since(asked.process),
+      do: "#{inspect(pid)} had the name last and has ended, before this test began. Ask with the pid.",
+      else: "#{inspect(pid)} was alive, and has ended just now. Wait longer: within: milliseconds."
+  end
+
+  defp untold_text([]), do: ""
+
+  defp untold_text(pids) do
+    "\n#{names(pids)} had the name before in this test and has ended, but its end was not recorded: it was not watched. #{@advice}."
+  end
+
+  defp names(pids), do: Enum.map_join(pids, ", ", &inspect/1)
+
+  # Whether anything was recorded of it in the time of the test.
+  defp seen?(%{recording: recording, since: since}, pid) do
+    {:ok, process} = Server.numbers(pid)
+    match?([{_first, last, _events}] when last >= since, Native.seen(recording.handle, [process]))
   end
 end

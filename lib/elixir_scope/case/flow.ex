@@ -69,10 +69,15 @@ defmodule ElixirScope.Case.Flow do
   defp doubt(%{answer: %{outcome: :gave_up}}, _bound), do: Flow.Failure.too_many()
 
   defp doubt(seen, bound) do
-    Lost.text(Scope.gaps(seen.family)) || Enum.find_value(seen.steps, &Seen.doubt(&1.mfa, seen.family)) ||
+    Lost.text(Scope.gaps(seen.family)) || Enum.find_value(seen.steps, &uncalled(&1, seen.family)) ||
       Enum.find_value(seen.steps, &Flow.Candidates.unseen(&1, &1.candidates, seen.family, bound)) ||
       perhaps(seen, bound) || hidden(seen, bound)
   end
+
+  defp uncalled(%{mfa: nil}, _family), do: nil
+
+  defp uncalled(%{mfa: mfa}, family),
+    do: Seen.doubt(mfa, Flow.Candidates.sites(mfa, family), family)
 
   # Whether it would be there if what an earlier step bound, and nobody knows, were what a later one asks for.
   defp hidden(seen, bound) do

@@ -2,9 +2,9 @@ defmodule ElixirScope.Case.Invariant do
   @moduledoc false
   # What is to hold of all states of a server, or of all servers of a module among the test's processes.
 
-  alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope, Stated}
+  alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope, Silent, Stated}
   alias ElixirScope.{Cut, Error, Event, Text}
-  alias ElixirScope.Query.{FirstCut, History, Messages, Processes, Search, Server, States}
+  alias ElixirScope.Query.{FirstCut, History, Messages, Search, Server, States}
 
   @forever 0xFFFFFFFFFFFFFFFF
 
@@ -53,7 +53,7 @@ defmodule ElixirScope.Case.Invariant do
 
   # A module stands for its servers among the test's processes; who had a name, for all that had it in turn.
   defp pids(server, family) when is_atom(server) do
-    named = Processes.holders(family.recording, server, @forever)
+    named = Stated.holders(family.recording, server)
 
     case Enum.uniq(named ++ Search.servers_of(family.recording, server, family.pids)) do
       [] -> named(server, family)
@@ -163,11 +163,22 @@ defmodule ElixirScope.Case.Invariant do
   end
 
   defp decided(_some, about) do
-    case Lost.text(Scope.gaps(about.family)) || (about.unsettled && about.unsettled <> ".") do
+    case Lost.text(Scope.gaps(about.family)) || sentence(about.unsettled || untold(about)) do
       nil -> true
       text -> fail(about, "Undecided: it was so of all that are known, but " <> text, nil)
     end
   end
+
+  defp sentence(nil), do: nil
+  defp sentence(text), do: text <> "."
+
+  defp untold(%{server: server, family: family}) do
+    {:ok, pids} = pids(server, family)
+    Stated.untold(family, pids) || if(module?(server), do: Silent.text(family))
+  end
+
+  # Of a module's servers one may be among those that are not recorded.
+  defp module?(server), do: is_atom(server) and Code.ensure_loaded?(server)
 
   defp no_state(pid, %{family: %{recording: recording}}) do
     with {:ok, process} <- Server.numbers(pid),

@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Messaged do
   # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
   # depends on all that was on the way since the recording began, which would cost more with each test.
 
-  alias ElixirScope.Case.{Exited, Failure, Heard, Lost, Quiet, Said, Scope}
+  alias ElixirScope.Case.{Exited, Failure, Heard, Lost, Quiet, Said, Scope, Silent}
   alias ElixirScope.{Event, Message, Native}
   alias ElixirScope.Query.{Processes, Server}
 
@@ -210,7 +210,7 @@ defmodule ElixirScope.Case.Messaged do
   # A name that nobody has had may be a wrong one: that nothing was sent to it says nothing.
   defp decided(%{ends: ends} = seen, unsettled, asked) do
     case for({end_, []} <- ends, do: Map.fetch!(asked, end_)) do
-      [] -> heard(seen, unsettled, asked)
+      [] -> heard(seen, unsettled || Silent.between(seen.family, some(ends.from), some(ends.to)), asked)
       [name | _] -> Failure.impossible(Exited.nobody(name))
     end
   end

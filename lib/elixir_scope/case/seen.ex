@@ -74,13 +74,13 @@ defmodule ElixirScope.Case.Seen do
   defp label(function), do: Function.label(function)
 
   @doc """
-  Why calls of a function in a test's time were not all recorded, although some were or would be now; `nil`: they were.
+  Why calls of a function in a test's time were not all recorded, although some were or would be now; `nil`: they were. `sites` are those of the
+  function, as for `reason/2`.
   """
-  @spec doubt(term, Scope.t()) :: String.t() | nil
-  def doubt({module, _name, _arity} = function, family) when is_atom(module),
-    do: Unseen.changed(function, began(family)) || Silent.text(family)
-
-  def doubt(_of_no_function, _family), do: nil
+  @spec doubt(mfa, [{non_neg_integer, boolean}], Scope.t()) :: String.t() | nil
+  # Code that was recorded may have been replaced since by a tool that tells nobody.
+  def doubt(function, sites, family),
+    do: Unseen.changed(function, began(family)) || reason(function, sites) || Silent.text(family)
 
   # Where nobody noted it, the first that is known of the test's process.
   defp began(%{since: 0, test: test, recording: recording}) do

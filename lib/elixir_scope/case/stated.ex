@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Stated do
   @moduledoc false
   # `assert_state` when a test runs.
 
-  alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope}
+  alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope, Silent}
   alias ElixirScope.{Call, Error, Event, Native, Query, Recording}
   alias ElixirScope.Query.{Processes, Server, States}
 
@@ -23,7 +23,9 @@ defmodule ElixirScope.Case.Stated do
   end
 
   def assert(%{when: {:at, time}} = asked) do
-    case held(Query.state_at(asked.server, time, []), asked) do
+    seen = held(Query.state_at(asked.server, time, []), asked)
+
+    case told(seen, silent_at(asked.server, time)) do
       {:ok, found} -> found
       {:not_yet, seen} -> no_match(seen, asked, "Expected the state of a server at a moment to match")
     end
@@ -84,7 +86,9 @@ defmodule ElixirScope.Case.Stated do
     servers = local(asked.server)
     work = Quiet.work(servers)
 
-    with {:ok, found} <- held(state(asked.server, if(work == :rest, do: servers, else: [])), asked),
+    state = state(asked.server, if(work == :rest, do: servers, else: []))
+
+    with {:ok, found} <- state |> held(asked) |> told(Silent.at(servers ++ written(asked.server), :now)),
          :lives <- if(work == :rest, do: :lives, else: lives(asked.server, found)) do
       if work == :busy, do: {:not_yet, {:busy, found}}, else: {:ok, found}
     end
@@ -104,12 +108,32 @@ defmodule ElixirScope.Case.Stated do
     {:ok, recording} = Query.recording([])
 
     with {:ok, process} <- Server.find(recording, server, Native.now()) do
-      if recording.live? and Quiet.living([pid(process)]) == [],
-        do: {:not_yet, {:ended, pid(process), state}},
-        else: :lives
+      cond do
+        not recording.live? -> :lives
+        Quiet.living([pid(process)]) == [] -> {:not_yet, {:ended, pid(process), state}}
+        given_back?(server) -> {:not_yet, {:given_back, pid(process), state}}
+        true -> :lives
+      end
     else
       {:error, error} -> {:not_yet, {:error, error}}
     end
+  end
+
+  # Who had it last is believed to have it still, as not every process says that it gave it back.
+  defp given_back?(name), do: is_atom(name) and Process.whereis(name) == nil
+
+  # A state that is known is the last one until the server asked not to be looked at.
+  defp told(seen, nil), do: seen
+  defp told({:not_yet, {:error, _error}} = seen, _silent), do: seen
+  defp told(_seen, silent), do: {:not_yet, {:silent, silent}}
+
+  defp silent_at(server, time) do
+    with true <- Silent.any?(),
+         {:ok, recording} <- Query.recording([]),
+         {:ok, time} <- Query.Moment.find(recording, time),
+         {:ok, process} <- Server.find(recording, server, time),
+         do: Silent.at([pid(process)], time),
+         else: (_none_or_not_found -> nil)
   end
 
   # Those that can be waited for.
@@ -124,6 +148,11 @@ defmodule ElixirScope.Case.Stated do
     do: GenServer.whereis(server)
 
   defp whereis(_text), do: nil
+
+  defp written(text) when is_binary(text),
+    do: with({:ok, process} <- Server.numbers(text), do: [pid(process)], else: (:error -> []))
+
+  defp written(_server), do: []
 
   defp held({:ok, state}, asked) do
     case verdict(state, asked) do
@@ -149,6 +178,31 @@ defmodule ElixirScope.Case.Stated do
       family: family,
       server: pid,
       candidates: [{Native.now(), state}]
+    })
+  end
+
+  defp no_match({:given_back, pid, state}, asked, expected) do
+    {:ok, family} = Scope.family()
+
+    Failure.fail(%{
+      expected: "#{expected}\n\n    #{asked.text}",
+      found:
+        "Nobody has the name #{inspect(asked.server)} now. #{inspect(pid)} had it last, lives without it, and its state matches; ask with the pid:",
+      family: family,
+      server: pid,
+      candidates: [{Native.now(), state}]
+    })
+  end
+
+  defp no_match({:silent, text}, asked, expected) do
+    {:ok, family} = Scope.family()
+
+    Failure.fail(%{
+      expected: "#{expected}\n\n    #{asked.text}#{moment(asked.when)}",
+      found: "Undecided: #{text}.",
+      family: family,
+      server: pid(family, asked.server),
+      candidates: []
     })
   end
 
@@ -240,16 +294,25 @@ defmodule ElixirScope.Case.Stated do
 
   defp in_turn(_recording, _server, process), do: [process]
 
-  # Why nobody knows all states of those that had a name.
-  defp untold(family, name) when is_atom(name) do
-    Enum.find_value(Processes.holders(family.recording, name, @latest), fn pid ->
+  @doc "Why nobody knows all states of these servers in the time of a test, in words; `nil`: they are known."
+  @spec untold(Scope.t(), [pid]) :: String.t() | nil
+  def untold(family, pids) do
+    Enum.find_value(pids, fn pid ->
       with %Error{message: message} <- unseen(family.recording, pid), {:ok, process} = Server.numbers(pid) do
         if living?(family, process), do: message
       end
-    end)
+    end) || Silent.since(pids, family.since)
   end
 
-  defp untold(_family, _server), do: nil
+  @doc "All that had a name in turn, as far as anybody knows, the one that has it now among them."
+  @spec holders(Recording.t(), atom) :: [pid]
+  def holders(recording, name) do
+    now = for pid <- [Process.whereis(name)], recording.live?, is_pid(pid), do: pid
+    Enum.uniq(now ++ Processes.holders(recording, name, @latest))
+  end
+
+  defp servers(family, name) when is_atom(name), do: holders(family.recording, name)
+  defp servers(family, server), do: List.wrap(pid(family, server))
 
   defp of_holder(family, process), do: began_with(family, process) ++ since(family, process)
 
@@ -278,7 +341,7 @@ defmodule ElixirScope.Case.Stated do
   defp never(family, states, asked) do
     Failure.fail(%{
       expected: "Expected a state of a server to match\n\n    #{asked.text}, :ever\n\nsince the test began.",
-      found: doubtful(values(states), asked, "None of #{count(states)} does#{lost(family)}"),
+      found: doubtful(values(states), asked, "None of #{count(states)} does#{lost(family, asked)}"),
       family: family,
       server: pid(family, asked.server),
       candidates: recent(states),
@@ -306,7 +369,7 @@ defmodule ElixirScope.Case.Stated do
 
     case {Scope.gaps(family), unknown} do
       {[], []} ->
-        if why = unsettled || untold(family, asked.server) do
+        if why = unsettled || untold(family, servers(family, asked.server)) do
           undecided("all of #{count(states)} that are known do, but #{why}.", family, asked, [])
         else
           state = List.last(states).data.state
@@ -364,10 +427,12 @@ defmodule ElixirScope.Case.Stated do
       "kept it out (limits:, redact:):"
   end
 
-  defp lost(family) do
+  defp lost(family, asked) do
+    silent = Silent.since(servers(family, asked.server), family.since)
+
     case Scope.gaps(family) do
       [] ->
-        ":"
+        if(silent, do: ", but one may have, as #{silent}:", else: ":")
 
       gaps ->
         ", but events are missing, so one may have:\n" <> Enum.join(Lost.lines(gaps), "\n")

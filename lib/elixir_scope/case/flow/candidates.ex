@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
   # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.Flow.Search` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.{Exited, Flow, Known, Quiet, Said, Scope, Seen, Stated}
+  alias ElixirScope.Case.{Descent, Exited, Flow, Known, Quiet, Said, Scope, Seen, Silent, Stated}
   alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
   alias ElixirScope.Query.{Messages, Processes, Server}
 
@@ -35,10 +35,8 @@ defmodule ElixirScope.Case.Flow.Candidates do
        when kind in [:call, :returned, :raised] and not is_atom(module),
        do: Error.new(:bad_function, Seen.reason(mfa))
 
-  defp candidates(%{kind: kind, mfa: {module, function, arity} = mfa}, family)
-       when kind in [:call, :returned, :raised] do
-    handle = family.recording.handle
-    sites = Native.sites_of(handle, Atom.to_string(module), Atom.to_string(function), arity)
+  defp candidates(%{kind: kind, mfa: mfa}, family) when kind in [:call, :returned, :raised] do
+    sites = sites(mfa, family)
 
     case calls(family, for({key, _counted?} <- sites, do: key)) do
       [] -> if reason = Seen.reason(mfa, sites), do: Error.new(:not_instrumented, reason), else: {:ok, []}
@@ -72,6 +70,11 @@ defmodule ElixirScope.Case.Flow.Candidates do
       {:ok, Enum.map(messages, &of_message/1)}
     end
   end
+
+  @doc "`{key, whether its calls are only counted}` of each site of a function in the recording."
+  @spec sites(mfa, Scope.t()) :: [{non_neg_integer, boolean}]
+  def sites({module, function, arity}, family),
+    do: Native.sites_of(family.recording.handle, Atom.to_string(module), Atom.to_string(function), arity)
 
   defp calls(%{processes: processes}, sites) when processes == [] or sites == [], do: []
 
@@ -234,7 +237,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
 
       step.kind == :message ->
         [from, to] = for {:ok, pids} <- Enum.map(step.processes, &named(&1, family)), do: pids
-        Flow.Messages.unheard(family, from, to)
+        Flow.Messages.unheard(family, from, to) || sentence(Silent.between(family, from, to))
 
       step.kind == :exited ->
         unwatched(step.processes, family)
@@ -338,7 +341,15 @@ defmodule ElixirScope.Case.Flow.Candidates do
   end
 
   # Who lives has not ended.
-  defp unwatched([:any], family) do
+  defp unwatched([:any], family),
+    do: sentence(Descent.doubt(family) || Silent.text(family)) || unwatched(family)
+
+  defp unwatched([{:process, process} = named], family) do
+    {:ok, pids} = named(named, family)
+    if reason = Exited.unseen(process, pids), do: reason <> "."
+  end
+
+  defp unwatched(family) do
     living = Quiet.living(family.pids)
 
     silent =
@@ -352,19 +363,17 @@ defmodule ElixirScope.Case.Flow.Candidates do
           "watch them before: ElixirScope.watch(self(), spawned: true)"
   end
 
-  defp unwatched([{:process, process} = named], family) do
-    {:ok, pids} = named(named, family)
-    if reason = Exited.unseen(process, pids), do: reason <> "."
-  end
-
   # Of those that had a name in turn each may have had such a state.
-  defp untold([:any], _family), do: nil
+  defp untold([:any], family), do: sentence(Silent.text(family))
 
   defp untold([named], family) do
     {:ok, pids} = named(named, family)
     error = Enum.find_value(pids, &Stated.unseen(family.recording, &1))
-    if error, do: error.message <> "."
+    sentence(if(error, do: error.message, else: Silent.since(pids, family.since)))
   end
+
+  defp sentence(nil), do: nil
+  defp sentence(text), do: text <> "."
 
   defp told?(recording, pid) do
     recording
