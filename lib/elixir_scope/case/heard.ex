@@ -73,13 +73,14 @@ defmodule ElixirScope.Case.Heard do
   @spec ever?(Scope.t(), pid) :: boolean
   def ever?(family, pid), do: holes(family, pid) != :never
 
-  @doc "Whether a message of a process at a time was or would have been recorded."
-  @spec then?(Scope.t(), pid, non_neg_integer) :: boolean
-  def then?(family, pid, time) do
-    with holes when is_list(holes) <- holes(family, pid),
-         do: not Enum.any?(holes, &(time >= &1.from and time < &1.to)),
-         else: (:never -> false)
-  end
+  @doc "Those of some processes whose messages were not recorded all the time, each with when."
+  @spec silent(Scope.t(), [pid]) :: [[hole] | :never]
+  def silent(family, pids), do: for(pid <- pids, holes = holes(family, pid), holes != [], do: holes)
+
+  @doc "Whether the messages of such a one were not recorded at a time."
+  @spec silent?([hole] | :never, non_neg_integer) :: boolean
+  def silent?(:never, _time), do: true
+  def silent?(holes, time), do: Enum.any?(holes, &(time >= &1.from and time < &1.to))
 
   @doc """
   The processes of the test, also those of which nothing else is recorded than that they were made, and those that were seen to live.

@@ -102,7 +102,7 @@ defmodule ElixirScope.Case.Messaged do
   # Those that may be what is asked for, if an end that nobody knows is one of these.
   defp astray(%{family: family, ends: ends, astray: astray}, asked) do
     [from, to] = [route(asked.from, ends.from), route(asked.to, ends.to)]
-    Enum.filter(astray, &(held(&1, asked) != :error and Pairs.may_be?(&1, from, to, family)))
+    astray |> Enum.reject(&(held(&1, asked) == :error)) |> Pairs.astray(from, to, family)
   end
 
   # What the test's processes and the ends that are named have sent and been given.

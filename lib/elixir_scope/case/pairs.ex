@@ -81,9 +81,14 @@ defmodule ElixirScope.Case.Pairs do
   defp alias_of([[:alias | ref] | _], pid) when is_reference(ref), do: [{ref, pid}]
   defp alias_of(_tag, _pid), do: []
 
-  if @senders?,
-    do: defp(key(digest, to, from), do: {digest, to, from}),
-    else: defp(key(digest, to, _from), do: {digest, to})
+  if @senders? do
+    # The end that is open where a delivery says nobody.
+    @untold nil
+    defp key(digest, to, from), do: {digest, to, from}
+  else
+    @untold :from
+    defp key(digest, to, _from), do: {digest, to}
+  end
 
   defp unpaired(deliveries, on_the_way) do
     {left, _on_the_way} =
@@ -129,7 +134,7 @@ defmodule ElixirScope.Case.Pairs do
     case message do
       {:"$gen_call", {pid, _tag}, _request} when is_pid(pid) -> of_delivery(event, pid, nil)
       :timeout -> of_delivery(event, nil, nil)
-      _other -> of_delivery(event, nil, if(not @senders?, do: :from))
+      _other -> of_delivery(event, nil, @untold)
     end
   end
 
@@ -174,18 +179,22 @@ defmodule ElixirScope.Case.Pairs do
   @spec between(t, ends, ends, Scope.t()) :: boolean | :perhaps
   def between(message, from, to, family), do: both(between(message, from, to), of_test(message, family))
 
-  @doc """
-  Whether the open end of a message may be one of some processes: none that would have told of its sending, or its delivery.
-  """
-  @spec may_be?(t, ends, ends, Scope.t()) :: boolean
-  def may_be?(%{open: :from, event: event}, from, _to, family),
-    do: Enum.any?(pids(from, family), &(not Heard.then?(family, &1, event.time)))
+  @doc "Those of some messages whose open end may be one of these processes: one that would not have told of its sending, or its delivery."
+  @spec astray([t], ends, ends, Scope.t()) :: [t]
+  def astray([], _from, _to, _family), do: []
 
-  def may_be?(%{open: :to, event: event, takers: takers}, _from, to, family),
-    do: Enum.any?(pids(to, family), &(&1 in takers or not Heard.then?(family, &1, event.time)))
+  def astray(messages, from, to, family) do
+    all = if :any in [from, to], do: Heard.all(family)
 
-  defp pids(:any, family), do: Heard.all(family)
-  defp pids(asked, _family), do: Enum.filter(asked, &is_pid/1)
+    ends =
+      Map.new([from: from, to: to], fn {end_, asked} -> {end_, if(asked == :any, do: all, else: asked)} end)
+
+    silent = Map.new(ends, fn {end_, pids} -> {end_, Heard.silent(family, Enum.filter(pids, &is_pid/1))} end)
+
+    Enum.filter(messages, fn %{open: open, event: event, takers: takers} ->
+      Enum.any?(ends[open], &(&1 in takers)) or Enum.any?(silent[open], &Heard.silent?(&1, event.time))
+    end)
+  end
 
   @doc "Why nobody knows the open ends of some messages, and what to do."
   @spec why([t]) :: String.t()
@@ -201,7 +210,7 @@ defmodule ElixirScope.Case.Pairs do
   defp open(%{open: :to, event: %{data: %{to: to}}}) do
     if name = name(to),
       do:
-        "whom it came to: who had the name #{inspect(name)} then is not recorded. Ask with the name for a pid, or watch the process before it takes it",
+        "whom it came to: who had the name #{inspect(name)} then is not recorded. Ask with the name in place of the pid, or watch the process before it takes the name",
       else: "whom it came to: whose alias it was sent to is not recorded. Watch the receiver before"
   end
 

@@ -259,7 +259,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
       pinned = for {true, end_} <- Enum.zip(step.pinned, [:from, :to]), do: end_
       perhaps = perhaps ++ Enum.filter(sure, &(&1.open in pinned))
 
-      case Enum.filter(perhaps, &(matches?(&1, step, bound) and Pairs.may_be?(&1, from, to, family))) do
+      case perhaps |> Enum.filter(&matches?(&1, step, bound)) |> Pairs.astray(from, to, family) do
         [] -> nil
         some -> Pairs.why(some)
       end
