@@ -22,6 +22,19 @@ defmodule ElixirScope.AssertRouteTest do
     pid
   end
 
+  # Takes a name when it is told to.
+  defp obedient do
+    spawn_link(fn ->
+      receive do: ({:take, name, test} -> Process.register(self(), name) && send(test, :taken))
+      Process.sleep(:infinity)
+    end)
+  end
+
+  defp take(obedient, name) do
+    send(obedient, {:take, name, self()})
+    assert_receive :taken
+  end
+
   defp stop(pid) do
     ref = Process.monitor(pid)
     send(pid, :stop)
@@ -134,6 +147,23 @@ defmodule ElixirScope.AssertRouteTest do
       failure(fn -> assert_flow do: message(test ~> other, :hello) end)
       refute_message test ~> other, :hello
       assert_never message(test ~> other, :hello)
+    end
+
+    test "is none of another one either when nobody has the name any more, or that one has it" do
+      {:ok, _} = ElixirScope.watch(self())
+      test = self()
+      name = :"#{__MODULE__}.gone"
+      [named, other] = [named(name), obedient()]
+      {:ok, _} = ElixirScope.watch(other)
+      send(name, :hello)
+      by_another(fn -> send(other, :hello) end)
+      stop(named)
+
+      for change <- [fn -> :ok end, fn -> take(other, name) end] do
+        change.()
+        failure(fn -> assert_message test ~> other, :hello end)
+        failure(fn -> assert_flow do: message(test ~> other, :hello) end)
+      end
     end
 
     test "is of who had the name when it was sent" do

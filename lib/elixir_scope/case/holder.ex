@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Holder do
   # Who had a registered name when a process of a test sent to it. What was told of the name in the test's time decides: that a process took it, gave it
   # back, or said that it had it.
   #
-  # Where nothing was told, whoever has it now is taken for that, if it lived by then: one that was made later cannot have had it.
+  # Where nothing was told, whoever has it now is taken for that, if it is known to have lived by then: one that was made later cannot have had it.
 
   alias ElixirScope.Case.{Newborn, Scope}
   alias ElixirScope.{Event, Native}
@@ -55,9 +55,8 @@ defmodule ElixirScope.Case.Holder do
       # Of its end nothing was told, so another one may have it since.
       {{_at, :said, pid}, nil} -> if now in [nil, pid], do: pid
       {{_at, :said, pid}, _later} -> pid
-      {_nobody_known, {_at, :gave, pid}} -> pid
-      {_nobody_known, {_at, :said, pid}} -> if lived?(family, pid, time), do: pid
       {_nobody_known, {_at, :took, _pid}} -> nil
+      {_nobody_known, {_at, _said_or_gave, pid}} -> if lived?(family, pid, time), do: pid
       {_nobody_known, nil} -> if now && lived?(family, now, time), do: now
     end
   end

@@ -29,8 +29,9 @@ defmodule ElixirScope.Case.Pairs do
       sends |> sent(family, aliases(sends ++ deliveries)) |> Enum.split_with(&(&1.open == nil))
 
     left = unpaired(deliveries, Enum.frequencies_by(known, &key(&1.event.data.digest, &1.to, &1.from)))
-    {unknown, left} = Enum.map_reduce(unknown, left, &taken/2)
-    Enum.sort_by(known ++ unknown ++ Enum.map(left, &delivered/1), & &1.event.id)
+    {unknown, left} = Enum.map_reduce(unknown, Enum.group_by(left, & &1.data.digest), &taken/2)
+    left = for {_digest, equal} <- left, event <- equal, do: delivered(event)
+    Enum.sort_by(known ++ unknown ++ left, & &1.event.id)
   end
 
   defp sent(sends, family, aliases) do
@@ -106,7 +107,7 @@ defmodule ElixirScope.Case.Pairs do
 
   # Whom a sending to a name or an alias of which nobody told came to, where that can be no other.
   defp taken(%{event: %{id: id, data: %{digest: digest}}, from: from} = message, left) do
-    equal = Enum.filter(left, &(&1.data.digest == digest and &1.id > id and &1.data.from in [nil, from]))
+    equal = for event <- Map.get(left, digest, []), event.id > id, event.data.from in [nil, from], do: event
     takers = equal |> Enum.map(& &1.pid) |> Enum.uniq()
 
     case taker(message, Enum.find(equal, &(&1.data.from == from)), takers) do
@@ -114,19 +115,27 @@ defmodule ElixirScope.Case.Pairs do
         {%{message | takers: takers}, left}
 
       pid ->
-        {%{message | to: pid, open: nil}, List.delete(left, Enum.find(equal, &(&1.pid == pid)))}
+        delivery = Enum.find(equal, &(&1.pid == pid))
+        {%{message | to: pid, open: nil}, Map.update!(left, digest, &List.delete(&1, delivery))}
     end
   end
 
   defp taker(_message, %Event{pid: pid}, _takers), do: pid
 
-  defp taker(%{event: %{data: %{to: to}}} = message, nil, takers) do
-    now = if name = name(to), do: Holder.now(name)
-
-    case takers do
-      [pid] when now == nil -> if not message.told?, do: pid
-      _some -> if now in takers, do: now
+  # An answer names the alias, so it is equal to no other message.
+  defp taker(%{event: %{data: %{to: to, message: said}}}, nil, takers) when is_reference(to) do
+    case {takers, said} do
+      {[pid], {^to, _answer}} -> pid
+      {[pid], {[:alias | ^to], _answer}} -> pid
+      {[pid], {[[:alias | ^to] | _], _answer}} -> pid
+      _another_may_be_equal -> nil
     end
+  end
+
+  # Of one that is watched with its names more would have been told.
+  defp taker(%{event: %{data: %{to: to}}, told?: told?}, nil, takers) do
+    now = Holder.now(name(to))
+    if not told? and now in takers, do: now
   end
 
   # Before OTP 27 the VM does not say who sent it. A call does, and that a `receive` gave up is told as a delivery that nobody sent.
