@@ -131,9 +131,14 @@ defmodule ElixirScope.Assertions do
   The pattern is held against the message as it was sent, and, where that is a call or cast of a server or the answer to a call, against what was asked or
   answered: `{:take, id, _}` finds a plain message, a cast and a call. So it does in `message(...)` of `assert_flow/2`.
 
-  Both ends are a pid, a registered name, or `_` for anybody; one of them must be a process of the test. Messages are those that the VM tells
+  Both ends are a pid, a registered name, or `_` for anybody; one of them must be a process of the test. A name of a registry (`{:via, _, _}`,
+  `{:global, _}`) is refused, though `assert_state/3` takes one: say `GenServer.whereis(name)`. Messages are those that the VM tells
   of, so one of the two must be watched: `ElixirScope.watch(pid)`. Since OTP 27 processes that run instrumented code are.
   `within: milliseconds` may follow.
+
+  Before OTP 27 a delivery does not say whom it is from: watch the sender as well, where that is asked for. What was sent to a name is for the process that
+  had it then. Where that was not recorded (one took the name in the test that neither is watched nor runs instrumented code) no pid is known to have been
+  sent it; ask with the name.
   """
   defmacro assert_message(route, pattern, options \\ []) do
     {asked, variables} = Form.Message.parse(route, pattern, options, __CALLER__, "assert_message")
@@ -147,7 +152,8 @@ defmodule ElixirScope.Assertions do
   @doc """
   Asserts that no such message was sent or delivered; see `assert_message/3`.
 
-  It waits until the test's processes are quiet. It fails as undecided when events are missing in the time of the test, and when neither end is watched, or
+  It waits until the test's processes are quiet. It fails as undecided when events are missing in the time of the test, when such a message was seen
+  of which nobody knows from whom or to whom it was, and when neither end is watched, or
   only from its midst on: when such a process was at work before that in the test, or nobody knows, since none of its calls is recorded. `ElixirScope.watch(self(), spawned: true)`
   as the first thing of a test watches its process and all that it makes.
 
@@ -164,7 +170,9 @@ defmodule ElixirScope.Assertions do
       assert_exited worker, {:shutdown, _}
       assert_exited Stock, {%ArgumentError{}, _stack}
 
-  The process is a pid or the name that it had; of a name it is the end of one that had it, in the time of the test. Its end must have been watched: `ElixirScope.watch(pid)`; since OTP 27 the end of every
+  The process is a pid or the registered name that it had; of a name it is the end of one that had it, in the time of the test. A name of a
+  registry (`{:via, _, _}`, `{:global, _}`) leads nowhere once it has ended, and is refused: keep the pid, `pid = GenServer.whereis(name)`.
+  Its end must have been watched: `ElixirScope.watch(pid)`; since OTP 27 the end of every
   process is, where the recording watches anything. `within: milliseconds` may follow.
   """
   defmacro assert_exited(process, pattern, options \\ []) do

@@ -7,10 +7,12 @@ defmodule ElixirScope.Case.Heard do
   # Of the test's own process only recorded calls count: what else it did is in the test.
 
   alias ElixirScope.{Call, Event, Native, Text}
-  alias ElixirScope.Case.Scope
+  alias ElixirScope.Case.{Living, Looker, Newborn, Scope}
   alias ElixirScope.Query.{Processes, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
+  # Longer than that nobody looks, in milliseconds.
+  @patience 60_000
   # Of a process so many of its calls are looked at.
   @looked 200
   @callbacks [:handle_call, :handle_cast, :handle_info, :handle_event]
@@ -26,17 +28,33 @@ defmodule ElixirScope.Case.Heard do
   all; `{:late, text}`: not all of the test's time.
   """
   @spec doubt(Scope.t(), ends, ends) :: nil | {:never, [pid]} | {:late, String.t()}
+  def doubt(family, :any, :any), do: vouched(unheard(family, :any, :from))
+
+  # Who is named is what the test can watch. For another end `_` only those vouch that are known, which are processes of the test: of one
+  # that may itself be the test's the other end may be anybody.
+  def doubt(family, from, :any), do: against_any(family, unheard(family, from, :from))
+  def doubt(family, :any, to), do: against_any(family, unheard(family, to, :to))
+
   def doubt(family, from, to) do
     senders = unheard(family, from, :from)
     receivers = if senders == [], do: [], else: unheard(family, to, :to)
+    if senders == [] or receivers == [], do: nil, else: because(senders ++ receivers)
+  end
 
-    cond do
-      senders == [] or receivers == [] -> nil
-      # Who is named is what the test can watch.
-      from == :any and to != :any -> because(receivers)
-      to == :any -> because(senders)
-      true -> because(senders ++ receivers)
-    end
+  defp against_any(_family, []), do: nil
+
+  defp against_any(family, unheard) do
+    if Enum.any?(unheard, &mine?(family, elem(&1, 0))) or unheard(family, :any, :from) != [],
+      do: because(unheard)
+  end
+
+  defp vouched([]), do: nil
+  defp vouched(unheard), do: because(unheard)
+
+  # What a test makes is younger than its process; what it allows may have made others before.
+  defp mine?(%{pids: pids, test: test}, pid) do
+    pid in pids or
+      (node(pid) == node() and (Scope.allowed() != [] or not Newborn.older?(pid, test)))
   end
 
   # What one end does not tell the other one could: a time is the nearer reason.
@@ -55,9 +73,42 @@ defmodule ElixirScope.Case.Heard do
   @spec ever?(Scope.t(), pid) :: boolean
   def ever?(family, pid), do: holes(family, pid) != :never
 
+  @doc "Those of some processes whose messages were not recorded all the time, each with when."
+  @spec silent(Scope.t(), [pid]) :: [[hole] | :never]
+  def silent(family, pids), do: for(pid <- pids, holes = holes(family, pid), holes != [], do: holes)
+
+  @doc "Whether the messages of such a one were not recorded at a time."
+  @spec silent?([hole] | :never, non_neg_integer) :: boolean
+  def silent?(:never, _time), do: true
+  def silent?(holes, time), do: Enum.any?(holes, &(time >= &1.from and time < &1.to))
+
+  @doc """
+  The processes of the test, also those of which nothing else is recorded than that they were made, and those that were seen to live.
+  """
+  @spec all(Scope.t()) :: [pid]
+  def all(%{pids: pids, processes: processes} = family) do
+    made =
+      if processes == [],
+        do: [],
+        else:
+          for(
+            %Event{data: %{child: child}} <-
+              Processes.stream(family.recording, ["spawn"], processes, family.since, @forever),
+            do: child
+          )
+
+    Enum.uniq(pids ++ made ++ living())
+  end
+
+  defp living do
+    test = Living.about_test([], Scope.known())
+    {:ok, living} = Looker.run(fn -> Living.family(test) end, @patience)
+    Scope.known() ++ living
+  end
+
   # Those of one end of which not all was heard, each with why. Without a name each process of the test may be it. To a name that
   # nobody had nothing was sent.
-  defp unheard(family, :any, _end), do: unheard(family, family.pids, :from)
+  defp unheard(family, :any, _end), do: unheard(family, all(family), :from)
 
   defp unheard(family, pids, end_),
     do: for(pid <- pids, why = why(family, pid, end_), do: {pid, why})

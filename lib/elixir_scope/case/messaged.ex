@@ -1,10 +1,11 @@
 defmodule ElixirScope.Case.Messaged do
   @moduledoc false
   # `assert_message` and `refute_message` when a test runs. The events of sending and delivering are asked themselves: which of them belong together
-  # depends on all that was on the way since the recording began, which would cost more with each test.
+  # depends on all that was on the way since the recording began, which would cost more with each test. Of those of the test's time
+  # `ElixirScope.Case.Pairs` says it.
 
-  alias ElixirScope.Case.{Exited, Failure, Heard, Lost, Quiet, Said, Scope, Silent}
-  alias ElixirScope.{Event, Message, Native}
+  alias ElixirScope.Case.{Exited, Failure, Heard, Lost, Pairs, Quiet, Said, Scope, Silent}
+  alias ElixirScope.{Event, Native}
   alias ElixirScope.Query.{Processes, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -65,10 +66,12 @@ defmodule ElixirScope.Case.Messaged do
   defp look(asked) do
     with {:ok, family} <- Scope.family() do
       ends = %{from: named(asked.from, family.recording), to: named(asked.to, family.recording)}
-      between = messages(family, ends, asked)
+      judged = messages(family, ends, asked)
+      between = for {message, true} <- judged, do: message
       held = for message <- between, do: {message, held(message, asked)}
       unknown = for {message, :unknown} <- held, do: message
-      seen = %{family: family, ends: ends, messages: between, unknown: unknown}
+      astray = for {message, :perhaps} <- judged, do: message
+      seen = %{family: family, ends: ends, messages: between, unknown: unknown, astray: astray}
 
       Enum.find_value(held, {:not_yet, seen}, fn
         {message, {:ok, bound}} -> {:ok, {message, bound}}
@@ -82,56 +85,25 @@ defmodule ElixirScope.Case.Messaged do
   defp held(message, asked),
     do: message.event.data.message |> Said.all() |> Said.verdict(asked.matcher, asked.expected)
 
-  # Messages from one end to the other of which one is a process of the test. An end that the event of one side leaves open is told by
-  # that of the other, which has the same digest.
+  # Messages from one end to the other of which one is a process of the test, each with whether that is known of it.
   defp messages(family, ends, asked) do
-    all = family |> events(ends) |> Enum.map(&message/1)
-    sent = for %{event: %{kind: :send}} = one <- all, do: one
-    delivered = for %{event: %{kind: :receive}} = one <- all, do: one
+    [from, to] = [route(asked.from, ends.from), route(asked.to, ends.to)]
 
-    other = %{
-      senders: Map.new(Enum.reverse(sent), &{&1.digest, &1.from}),
-      receivers: Map.new(Enum.reverse(delivered), &{&1.digest, &1.to}),
-      aliases: Map.new(Enum.flat_map(all, &alias_in(&1.event.data.message)))
-    }
-
-    for message <- all,
-        message = told(message, other),
-        end?(message.from, ends.from, asked.from),
-        end?(message.to, ends.to, asked.to),
-        Enum.any?([message.from, message.to], &(&1 in family.pids)),
-        do: message
+    for message <- Pairs.of(family, events(family, ends)),
+        judged = Pairs.between(message, from, to, family),
+        do: {message, judged}
   end
 
-  # An answer goes to an alias, which stands in the request.
-  defp alias_in({:"$gen_call", {pid, tag}, _request}), do: alias_of(tag, pid)
-  defp alias_in(_message), do: []
+  # What was sent to a name was sent to it, whoever had it.
+  defp route(_any, :_), do: :any
+  defp route(name, pids) when is_atom(name), do: [name | pids]
+  defp route(_pid, pids), do: pids
 
-  defp alias_of([:alias | ref], pid) when is_reference(ref), do: [{ref, pid}]
-  defp alias_of([[:alias | ref] | _], pid) when is_reference(ref), do: [{ref, pid}]
-  defp alias_of(_tag, _pid), do: []
-
-  defp told(%{event: %{kind: :send}, to: to} = message, other) when not is_pid(to),
-    do: %{message | to: other.aliases[to] || Map.get(other.receivers, message.digest, to)}
-
-  defp told(%{from: nil} = message, other), do: %{message | from: other.senders[message.digest]}
-  defp told(message, _other), do: message
-
-  defp end?(_process, :_, _asked), do: true
-  # Of a name that nobody holds the message itself says whom it is for.
-  defp end?(name, _pids, name) when is_atom(name), do: true
-  defp end?(process, pids, _asked), do: process in pids
-
-  defp message(%Event{kind: :send, data: data} = event),
-    do: %{event: event, from: event.pid, to: target(data.to), digest: data.digest}
-
-  defp message(%Event{kind: :receive, data: data} = event),
-    do: %{event: event, from: data.from, to: event.pid, digest: data.digest}
-
-  defp target({name, node}) when node == node(), do: target(name)
-
-  defp target(name) when is_atom(name), do: pid(name) || name
-  defp target(other), do: other
+  # Those that may be what is asked for, if an end that nobody knows is one of these.
+  defp astray(%{family: family, ends: ends, astray: astray}, asked) do
+    [from, to] = [route(asked.from, ends.from), route(asked.to, ends.to)]
+    astray |> Enum.reject(&(held(&1, asked) == :error)) |> Pairs.astray(from, to, family)
+  end
 
   # What the test's processes and the ends that are named have sent and been given.
   defp events(family, ends) do
@@ -162,9 +134,10 @@ defmodule ElixirScope.Case.Messaged do
       doubt ->
         Failure.fail(%{
           expected: "Expected a message that matches\n\n    #{asked.text}\n\nin this test's processes.",
-          found: found(seen.messages) <> unknown(seen.unknown) <> late(doubt),
+          found:
+            found(seen.messages) <> unknown(seen.unknown) <> lost_track(astray(seen, asked)) <> late(doubt),
           family: family,
-          candidates: Enum.map(seen.messages, &shown/1),
+          candidates: Enum.map(seen.messages, &Pairs.shown/1),
           pattern: %{value: asked.expected}
         })
     end
@@ -182,19 +155,15 @@ defmodule ElixirScope.Case.Messaged do
   defp count([_]), do: "1 of them"
   defp count(messages), do: "#{length(messages)} of them"
 
+  defp lost_track([]), do: ""
+  defp lost_track(astray), do: "\nUndecided: " <> Pairs.why(astray)
+
   defp late({:late, text}), do: "\nIt may have been there: #{text}."
   defp late(nil), do: ""
 
   defp found([]), do: "No message between these was recorded."
   defp found([_]), do: "There is 1 message between these:"
   defp found(messages), do: "There are #{length(messages)} messages between these:"
-
-  defp shown(%{event: event} = message) do
-    at = {event.id, event.time}
-    {sent, delivered} = if event.kind == :send, do: {at, nil}, else: {nil, at}
-    to = if is_pid(message.to), do: message.to
-    Message.from_native({sent, delivered, message.from, to, :unknown, event.data.message, message.to})
-  end
 
   defp there(message, asked) do
     {:ok, family} = Scope.family()
@@ -203,7 +172,7 @@ defmodule ElixirScope.Case.Messaged do
       expected:
         "Expected no message that matches\n\n    #{asked.text}\n\nin this test's processes, but this one was recorded:",
       family: family,
-      candidates: [shown(message)]
+      candidates: [Pairs.shown(message)]
     })
   end
 
@@ -217,11 +186,8 @@ defmodule ElixirScope.Case.Messaged do
 
   defp heard(%{family: family, ends: ends} = seen, unsettled, asked) do
     case {Heard.doubt(family, some(ends.from), some(ends.to)), Scope.gaps(family)} do
-      {nil, []} when seen.unknown == [] and unsettled == nil ->
-        true
-
       {nil, []} when seen.unknown == [] ->
-        undecided("none was recorded, but #{unsettled}.", seen, asked)
+        decided_by(astray(seen, asked), seen, unsettled, asked)
 
       {nil, []} ->
         undecided("there are messages between these." <> unknown(seen.unknown), seen, asked)
@@ -237,12 +203,20 @@ defmodule ElixirScope.Case.Messaged do
     end
   end
 
+  defp decided_by([], _seen, nil, _asked), do: true
+
+  defp decided_by([], seen, unsettled, asked),
+    do: undecided("none was recorded, but #{unsettled}.", seen, asked)
+
+  defp decided_by(astray, seen, _unsettled, asked),
+    do: undecided("none was recorded, but " <> Pairs.why(astray), %{seen | unknown: astray}, asked)
+
   defp undecided(why, seen, asked) do
     Failure.fail(%{
       expected: "Expected no message that matches\n\n    #{asked.text}",
       found: "Undecided: " <> why,
       family: seen.family,
-      candidates: Enum.map(seen.unknown, &shown/1)
+      candidates: Enum.map(seen.unknown, &Pairs.shown/1)
     })
   end
 

@@ -26,6 +26,15 @@ defmodule ElixirScope.Case.Newborn do
       else: Process.list()
   end
 
+  @doc "Whether one process of this node was made before another one, as far as their numbers say."
+  @spec older?(pid, pid) :: boolean
+  def older?(pid, other) when node(pid) == node() and node(other) == node() do
+    shown = shown()
+    number(pid, shown) < number(other, shown)
+  end
+
+  def older?(_pid, _of_another_node), do: false
+
   # Before OTP 26 a pid shows the lowest 15 bits of the number by themselves, since then 28.
   defp shown, do: if(List.to_integer(:erlang.system_info(:otp_release)) < 26, do: 15, else: 28)
 

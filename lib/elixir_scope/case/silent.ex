@@ -2,7 +2,7 @@ defmodule ElixirScope.Case.Silent do
   @moduledoc false
   # Processes of which nothing is recorded, since they ask for that: nobody knows what these did not do, nor which state they have.
 
-  alias ElixirScope.Case.{Heard, Scope}
+  alias ElixirScope.Case.{Heard, Pairs, Scope}
 
   # `{pid, since when, its relatives, until when}`, as `ElixirScope.Capture` has noted them.
   @left_out :elixir_scope_left_out
@@ -37,18 +37,21 @@ defmodule ElixirScope.Case.Silent do
   Why messages between two ends (`:any`: anybody) in the time of a test may not be recorded, in words; `nil`: none of them is such a process, or
   the other end tells all that it is sent.
   """
-  @spec between(Scope.t(), Heard.ends(), Heard.ends()) :: String.t() | nil
+  @spec between(Scope.t(), Pairs.ends(), Pairs.ends()) :: String.t() | nil
   def between(family, from, to) do
     case {of_end(family, from), of_end(family, to)} do
       {nil, nil} -> nil
       # A delivery is told by who is given it, whoever sent it.
-      {text, nil} when is_list(to) -> if Heard.doubt(family, to, to), do: text
+      {text, nil} when is_list(to) -> if Heard.doubt(family, pids(to), pids(to)), do: text
       {from, to} -> to || from
     end
   end
 
   defp of_end(family, :any), do: text(family)
-  defp of_end(family, pids), do: since(pids, family.since)
+  defp of_end(family, ends), do: ends |> pids() |> since(family.since)
+
+  # A name that messages were sent to is an end too.
+  defp pids(ends), do: Enum.filter(ends, &is_pid/1)
 
   defp noted(pid) do
     :ets.lookup(@left_out, pid)

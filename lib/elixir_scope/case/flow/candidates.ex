@@ -3,7 +3,7 @@ defmodule ElixirScope.Case.Flow.Candidates do
   # What was recorded of the kind that a step of a flow is about, in the test's processes and time, as `ElixirScope.Case.Flow.Search` takes
   # it. Of a process that is named also what is none of the test's: who names it means it.
 
-  alias ElixirScope.Case.{Descent, Exited, Flow, Known, Quiet, Said, Scope, Seen, Silent, Stated}
+  alias ElixirScope.Case.{Descent, Exited, Flow, Known, Pairs, Quiet, Said, Scope, Seen, Silent, Stated}
   alias ElixirScope.{Call, Cut, Error, Event, Native, Query}
   alias ElixirScope.Query.{Messages, Processes, Server}
 
@@ -64,9 +64,9 @@ defmodule ElixirScope.Case.Flow.Candidates do
   end
 
   defp candidates(%{kind: :message, processes: [from, to]}, family) do
-    with {:ok, from} <- named(from, family),
-         {:ok, to} <- named(to, family),
-         {:ok, messages} <- Flow.Messages.between(family, from, to) do
+    with {:ok, from} <- end_(from, family),
+         {:ok, to} <- end_(to, family),
+         {:ok, messages, _perhaps} <- Flow.Messages.between(family, from, to) do
       {:ok, Enum.map(messages, &of_message/1)}
     end
   end
@@ -186,6 +186,12 @@ defmodule ElixirScope.Case.Flow.Candidates do
 
   defp named({:process, process}, family), do: Messages.pids(family.recording, process, @forever)
 
+  # What was sent to a name was sent to it, whoever had it.
+  defp end_({:process, name} = process, family) when is_atom(name),
+    do: with({:ok, pids} <- named(process, family), do: {:ok, [name | pids]})
+
+  defp end_(process, family), do: named(process, family)
+
   # That there is no state says something only of those that tell theirs.
   defp stated([], :any, family) do
     if Enum.any?(family.processes, &Stated.told?(family.recording, &1)),
@@ -236,8 +242,10 @@ defmodule ElixirScope.Case.Flow.Candidates do
         hidden
 
       step.kind == :message ->
-        [from, to] = for {:ok, pids} <- Enum.map(step.processes, &named(&1, family)), do: pids
-        Flow.Messages.unheard(family, from, to) || sentence(Silent.between(family, from, to))
+        [from, to] = for {:ok, ends} <- Enum.map(step.processes, &end_(&1, family)), do: ends
+
+        Flow.Messages.unheard(family, from, to) || sentence(Silent.between(family, from, to)) ||
+          astray(step, from, to, family, bound)
 
       step.kind == :exited ->
         unwatched(step.processes, family)
@@ -248,6 +256,42 @@ defmodule ElixirScope.Case.Flow.Candidates do
       true ->
         nil
     end
+  end
+
+  # Messages that may be what is asked for, if an end that nobody knows is one of these.
+  defp astray(step, from, to, family, bound) do
+    with {:ok, sure, perhaps} <- Flow.Messages.between(family, from, to) do
+      pinned = for {true, end_} <- Enum.zip(step.pinned, [:from, :to]), do: end_
+      perhaps = perhaps ++ Enum.filter(sure, &(&1.open in pinned))
+
+      case perhaps |> Enum.filter(&matches?(&1, step, bound)) |> Pairs.astray(from, to, family) do
+        [] -> nil
+        some -> Pairs.why(some)
+      end
+    else
+      {:error, _said_before} -> nil
+    end
+  end
+
+  # What the pattern says, its guard too where that looks at nothing that was bound before.
+  defp matches?(%{event: event}, %{uses: []} = step, bound) do
+    pids = {nil, nil}
+    values = Said.all(event.data.message)
+    expected = step.expected.(bound)
+
+    Enum.any?(values, fn value ->
+      {pids, [value]} |> step.match.(bound) |> Known.verdict(of_value(expected, value)) != :error
+    end)
+  end
+
+  defp matches?(%{event: event}, step, bound) do
+    parts = event.data.message |> Said.all() |> Enum.map(&[&1])
+    expected = step.expected.(bound)
+
+    Enum.any?(
+      parts,
+      &(expected |> held(&1) |> Enum.map(fn one -> opened(one, step.open) end) |> Known.compare() != :no)
+    )
   end
 
   @doc "Of how many of a step nobody knows whether they match; `nil`: of none. Of variables in `open` the value is not known."

@@ -1,42 +1,44 @@
 defmodule ElixirScope.Case.Flow.Messages do
   @moduledoc false
-  # Messages of the test's time between processes, one each: the event of its sending, or where that was not seen of its delivery. They are made of
-  # the events of these processes and this time alone, so they cost no more after many tests.
+  # Messages of the test's time between processes. They are made of the events of these processes and this time alone, so they cost no more
+  # after many tests.
 
-  alias ElixirScope.Case.{Heard, Scope}
+  alias ElixirScope.Case.{Heard, Pairs, Scope}
   alias ElixirScope.{Error, Event, Native}
   alias ElixirScope.Query.Server
 
   @forever 0xFFFFFFFFFFFFFFFF
 
-  @typedoc "`to` is what the sender named where nobody knows which process that was."
-  @type t :: %{event: Event.t(), from: pid | nil, to: term}
-
-  @typedoc "Processes at one end."
-  @type ends :: [pid] | :any
-
   @doc """
-  The messages from some processes to others by time, of which one end is a process of the test, unless both are named; or why none could have
-  been seen.
+  The messages from some processes to others by time, of which one end is a process of the test, unless both are named, and those of
+  which nobody knows whether they are; or why none could have been seen.
   """
-  @spec between(Scope.t(), ends, ends) :: {:ok, [t]} | {:error, Error.t()}
+  @spec between(Scope.t(), Pairs.ends(), Pairs.ends()) ::
+          {:ok, [Pairs.t()], [Pairs.t()]} | {:error, Error.t()}
   def between(family, from, to) do
-    messages =
-      for message <- family |> events(from, to) |> paired(),
-          from == :any or message.from in from,
-          to == :any or message.to in to,
-          (from != :any and to != :any) or message.from in family.pids or message.to in family.pids,
-          do: message
+    judged =
+      for message <- Pairs.of(family, events(family, from, to)),
+          judged = judged(message, from, to, family),
+          do: {message, judged}
 
-    if messages == [] and not may_be_seen?(family, from, to),
-      do: not_watched(family, from, to),
-      else: {:ok, messages}
+    case {for({message, true} <- judged, do: message), for({message, :perhaps} <- judged, do: message)} do
+      {[], perhaps} ->
+        if may_be_seen?(family, from, to), do: {:ok, [], perhaps}, else: not_watched(family, from, to)
+
+      {sure, perhaps} ->
+        {:ok, sure, perhaps}
+    end
   end
+
+  defp judged(message, from, to, _family) when from != :any and to != :any,
+    do: Pairs.between(message, from, to)
+
+  defp judged(message, from, to, family), do: Pairs.between(message, from, to, family)
 
   defp may_be_seen?(family, from, to), do: Enum.any?(asked(family, from, to), &Heard.ever?(family, &1))
 
   defp asked(family, :any, :any), do: family.pids
-  defp asked(_family, from, to), do: for(pids <- [from, to], pids != :any, pid <- pids, do: pid)
+  defp asked(_family, from, to), do: for(pids <- [from, to], pids != :any, pid <- pids, is_pid(pid), do: pid)
 
   defp not_watched(family, from, to) do
     Error.new(
@@ -52,7 +54,7 @@ defmodule ElixirScope.Case.Flow.Messages do
   end
 
   defp events(family, from, to) do
-    named = numbers(for pids <- [from, to], pids != :any, pid <- pids, do: pid)
+    named = numbers(for pids <- [from, to], pids != :any, pid <- pids, is_pid(pid), do: pid)
 
     case Enum.uniq(family.processes ++ named) do
       [] ->
@@ -76,49 +78,10 @@ defmodule ElixirScope.Case.Flow.Messages do
   @spec numbers([pid]) :: [Server.numbers()]
   def numbers(pids), do: for(pid <- pids, {:ok, numbers} <- [Server.numbers(pid)], do: numbers)
 
-  @doc """
-  Sendings and deliveries as messages: a delivery is that of a sending with the same digest to its process, and then is no message of its own. Which of
-  several equal ones it is makes no difference here.
-  """
-  @spec paired([Event.t()]) :: [t]
-  def paired(events) do
-    events = Enum.filter(events, & &1.data)
-    {sends, deliveries} = Enum.split_with(events, &(&1.kind == :send))
-    takers = Map.new(Enum.reverse(deliveries), &{&1.data.digest, &1.pid})
-
-    sent =
-      for event <- sends,
-          do: %{event: event, from: event.pid, to: target(event.data.to, takers[event.data.digest])}
-
-    on_the_way = Enum.frequencies_by(sent, &{&1.event.data.digest, &1.to})
-
-    {others, _left} =
-      Enum.flat_map_reduce(deliveries, on_the_way, fn event, left ->
-        key = {event.data.digest, event.pid}
-
-        case left do
-          %{^key => count} when count > 0 -> {[], %{left | key => count - 1}}
-          _none -> {[%{event: event, from: sender(event.data.from), to: event.pid}], left}
-        end
-      end)
-
-    Enum.sort_by(sent ++ others, & &1.event.id)
-  end
-
-  # Of a name or an alias the delivery says which process it was.
-  defp target(pid, _taker) when is_pid(pid), do: pid
-  defp target(_name, taker) when is_pid(taker), do: taker
-  defp target({name, node}, nil) when node == node(), do: target(name, nil)
-  defp target(name, nil) when is_atom(name), do: Process.whereis(name) || name
-  defp target(other, nil), do: other
-
-  defp sender(pid) when is_pid(pid), do: pid
-  defp sender(_name_or_nobody), do: nil
-
   @doc "Why there may have been messages that were not recorded; `nil`: there were none."
-  @spec unheard(Scope.t(), ends, ends) :: String.t() | nil
+  @spec unheard(Scope.t(), Pairs.ends(), Pairs.ends()) :: String.t() | nil
   def unheard(family, from, to) do
-    case Heard.doubt(family, from, to) do
+    case Heard.doubt(family, pids(from), pids(to)) do
       nil ->
         nil
 
@@ -129,4 +92,7 @@ defmodule ElixirScope.Case.Flow.Messages do
         "the messages of #{list(pids)} are not recorded. Watch them before: ElixirScope.watch([self(), server], spawned: true)."
     end
   end
+
+  defp pids(:any), do: :any
+  defp pids(ends), do: Enum.filter(ends, &is_pid/1)
 end

@@ -212,6 +212,7 @@ defmodule ElixirScope.Case.Flow.Parse do
         kind: unquote(step.kind),
         mfa: unquote(step.mfa),
         processes: unquote(sources),
+        pinned: unquote(Enum.map(pins, &(&1 != nil))),
         group: unquote(step.group),
         after: unquote(step.after),
         causes: unquote(step.causes),
