@@ -1,5 +1,5 @@
 defmodule ElixirScope.AssertStoppedTest do
-  # Assertions where the application of ElixirScope does not run.
+  # Assertions where the application of ElixirScope does not run, and where it records nothing more.
   use ExUnit.Case, async: false
 
   import ElixirScope.Assertions
@@ -36,5 +36,20 @@ defmodule ElixirScope.AssertStoppedTest do
         ] do
       assert_raise ExUnit.AssertionError, ~r/the application :elixir_scope is not running/, asked
     end
+  end
+
+  @tag :tmp_dir
+  test "the command of a failure opens a recording in which nothing comes after it", %{tmp_dir: dir} do
+    {:ok, recording} = ElixirScope.start()
+    Echo.echo(:last)
+    error = assert_raise(ExUnit.AssertionError, fn -> assert_called Echo.echo(:missing), within: 50 end)
+    assert [_, label] = Regex.run(~r/--at "(.*)"$/m, error.message)
+    # As one is whose VM ends just then.
+    copy = Path.join(dir, "copy")
+    File.cp_r!(recording.path, copy)
+    {:ok, past} = ElixirScope.open(copy)
+    assert [%{args: [:last]}] = ElixirScope.calls(&Echo.echo/1, in: past)
+    assert {:ok, time} = ElixirScope.Query.Moment.find(past, label)
+    assert ElixirScope.Query.within(past, time) == :ok
   end
 end

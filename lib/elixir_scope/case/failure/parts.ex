@@ -397,7 +397,13 @@ defmodule ElixirScope.Case.Failure.Parts do
   end
 
   defp marked(_recording, nil), do: []
-  defp marked(recording, time), do: [at: time, in: recording]
+
+  # A recording that is opened is known up to its last event. Where none comes after the failure, that is the moment: nothing lies between.
+  defp marked(recording, time) do
+    Native.flush(recording.handle)
+    {_state, started, last} = Native.bounds(recording.handle)
+    [at: min(time, max(last, started)), in: recording]
+  end
 
   # Of a process that ran nothing which is recorded, the recording has no label; where it lives it has its own.
   defp label(recording, test) do
