@@ -16,7 +16,8 @@ defmodule ElixirScope.Assertions do
   wait in the test for what is to come. Before OTP 27 a process whose maker had ended before it ran instrumented code is not known to
   be the test's, see `ElixirScope.Case`; it is not waited for.
 
-  Processes that wait for a timer are quiet, as nobody knows for how long. With `within: milliseconds` an assertion waits that long for what it
+  Processes that wait for a timer are quiet, as nobody knows for how long; but a server of OTP (a `GenServer`, an `Agent`, a `:gen_statem`) is not while it has
+  messages that it has not read: it sleeps in the midst of a callback, or is suspended (`:sys.suspend/1`). With `within: milliseconds` an assertion waits that long for what it
   expects, also where all is quiet. A `refute_*` waits at least that long for what must not come, and then until all is quiet.
 
   ## Patterns

@@ -56,7 +56,8 @@ defmodule ElixirScope.Case do
   maker wait for it, make it with `Task` or `start_supervised/1`, or name it: `ElixirScope.Case.allow/1`.
 
   Who asserts is the test, a task of it, or a process of plain `spawn` whose makers up to the test live; in any other an assertion is refused,
-  since nobody knows of which test it is. (Without the `setup` above it is taken for a test of its own: assert in the test's process.)
+  since nobody knows of which test it is. What `on_exit/1` is given runs in such a process, behind the test: ask in the test. (Without the `setup` above
+  any other is taken for a test of its own: assert in the test's process.)
 
   A process that several tests share (a server of the application, what `setup_all` starts, a connection pool) is none of them's, as nobody can
   say for whom it works. `assert_state` can ask for its state all the same; for its calls allow it, in tests that are not `async`.
@@ -85,7 +86,7 @@ defmodule ElixirScope.Case do
 
       ElixirScope.Case.allow(Process.whereis(Stock))
 
-  Also a registered name may be given. An `ArgumentError` says that no process has it.
+  A task of the test may say so as well, and any other process that may assert: it counts for the whole test. Also a registered name may be given. An `ArgumentError` says that no process has it.
   """
   @spec allow(pid | atom) :: :ok
   def allow(process)

@@ -113,8 +113,9 @@ defmodule ElixirScope.Recorder do
     Process.flag(:trap_exit, true)
     Native.own()
     Watch.clear()
-    # Assertions of many tests share it (`ElixirScope.Case.Living`).
+    # Assertions of many tests share these (`ElixirScope.Case.Living` and `ElixirScope.Case.Scope`).
     :ets.new(:elixir_scope_seen, [:named_table, :public, read_concurrency: true])
+    :ets.new(:elixir_scope_allowed, [:named_table, :public, :bag, read_concurrency: true])
     # Those that are not recorded (`ElixirScope.Capture`).
     :ets.new(:elixir_scope_left_out, [:named_table, :public, read_concurrency: true])
     {:ok, if(begin?, do: begin_configured(), else: {running(), nil})}

@@ -50,6 +50,67 @@ defmodule ElixirScope.CaseScopeTest do
     end
   end
 
+  test "what one process of the test allows all of them see", %{shared: shared} do
+    Task.await(Task.async(fn -> ElixirScope.Case.allow(shared) end))
+    Stock.take(shared, 7)
+    assert_called Stock.handle_cast({:take, 7}, _)
+    Task.await(Task.async(fn -> assert_called Stock.handle_cast({:take, 7}, _) end))
+    test = self()
+
+    spawn_link(fn ->
+      message = failure(fn -> refute_called Stock.handle_cast({:take, 7}, _) end)
+      send(test, {:refuted, message})
+    end)
+
+    assert_receive {:refuted, message}
+    assert message =~ "but this one was recorded"
+  end
+
+  test "what a test allowed is forgotten when another allows something and it has ended", %{shared: shared} do
+    {other, ref} =
+      spawn_monitor(fn ->
+        ElixirScope.Case.begin()
+        ElixirScope.Case.allow(shared)
+        assert [{_test, ^shared}] = :ets.lookup(:elixir_scope_allowed, self())
+      end)
+
+    assert_receive {:DOWN, ^ref, :process, ^other, :normal}
+    refute_called Stock.handle_cast(_, _)
+    ElixirScope.Case.allow(self())
+    assert :ets.lookup(:elixir_scope_allowed, other) == []
+  end
+
+  test "a call in other processes is no call of the test, and the failure names them", %{shared: shared} do
+    Stock.take(shared, 8)
+    :sys.get_state(shared)
+    message = failure(fn -> assert_called Stock.handle_cast({:take, 8}, _) end)
+
+    assert message =~
+             ~r/Stock.handle_cast\/2 was not called in this test's processes\.\n *Since the test began 1 call of it was recorded in /
+
+    assert message =~ "not known to be its own: #{inspect(shared)} ("
+  end
+
+  test "what on_exit runs is behind the test, and asks about nobody", %{shared: shared} do
+    Echo.echo(:done)
+
+    on_exit(fn ->
+      for asked <- [
+            fn -> refute_called Echo.echo(:done) end,
+            fn -> assert_never Echo.echo(:done) end,
+            fn -> assert_called Echo.echo(:done), times: 0..1 end,
+            fn -> assert_state shared, :another end
+          ] do
+        assert failure(asked) =~ "runs what was given to on_exit"
+      end
+
+      in_task = Task.async(fn -> failure(fn -> refute_called Echo.echo(:done) end) end)
+      assert Task.await(in_task) =~ "runs what was given to on_exit"
+
+      assert_raise ArgumentError, ~r/runs what was given to on_exit/, fn -> ElixirScope.Case.allow(shared) end
+    end)
+  end
+
   test "a process that a supervisor of the application makes, and that links itself to the test, is the test's" do
     :timer.apply_after(0, __MODULE__, :supervise, [self()])
     assert_receive {:supervisor, supervisor}

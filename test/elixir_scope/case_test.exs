@@ -61,7 +61,8 @@ defmodule ElixirScope.CaseTest do
     assert message =~ "ElixirScope.Traced.Echo.pair(3, \"four\") -> {3, \"four\"}"
     assert message =~ inspect(self())
 
-    assert failure(fn -> assert_called Echo.echo(1) end) =~ "ElixirScope.Traced.Echo.echo/1 was not called."
+    assert failure(fn -> assert_called Echo.echo(1) end) =~
+             "ElixirScope.Traced.Echo.echo/1 was not called in this test's processes."
 
     message = failure(fn -> refute_called Echo.pair(1, _) end)
     assert message =~ "Expected no call that matches\n\n    Echo.pair(1, _)"

@@ -105,6 +105,39 @@ defmodule ElixirScope.FlowSearchTest do
     assert %{outcome: :none} = run(steps, fn _, _ -> true end, looks: 2_000_000)
   end
 
+  describe "steps in any order that may be each other's" do
+    # Each of the first five may be any of 300 things.
+    defp any_of_these(last) do
+      all = for number <- 1..300, do: candidate(number, number)
+      for(_place <- 1..5, do: step(all, fn _subject, bound -> {:ok, bound} end)) ++ [step(all, last)]
+    end
+
+    test "one that nothing matches decides, and those before it are named" do
+      assert %{outcome: :none} = answer = run(any_of_these(is(:none)), fn _, _ -> true end, looks: 100)
+      assert keys(answer) == [1, 2, 3, 4, 5]
+    end
+
+    test "one whose only candidate others may take is found" do
+      assert %{outcome: :found} = answer = run(any_of_these(is(3)))
+      assert keys(answer) == [1, 2, 4, 5, 6, 3]
+    end
+
+    test "two of which each has the same candidate alone are not found, and the furthest try is named" do
+      assert %{outcome: :none} = answer = run(any_of_these(is(300)) ++ [step([candidate(300, 300)], is(300))])
+      assert keys(answer) == [1, 2, 3, 4, 5, 300]
+    end
+
+    test "where it is too hard the search ends in time" do
+      odd = fn subject, bound -> if tuple_size(bound) == 0 and subject > 0, do: {:ok, bound}, else: :error end
+      steps = List.update_at(any_of_these(odd), 5, &%{&1 | uses: [0]})
+      {microseconds, answer} = :timer.tc(fn -> run(steps, fn _, _ -> true end, patience: 50) end)
+      assert answer.outcome == :gave_up
+      assert keys(answer) == [1, 2, 3, 4, 5]
+      # Without an end in time it takes many seconds.
+      assert microseconds < 2_000_000
+    end
+  end
+
   describe "random flows" do
     test "are found as by trying everything" do
       for seed <- 1..3_000 do
@@ -115,15 +148,19 @@ defmodule ElixirScope.FlowSearchTest do
 
         for lenient <- [false, true] do
           expected = model(steps, bound, linked, lenient)
-          answer = Flow.Search.run(steps, bound, linked, lenient: lenient)
 
-          found =
-            if answer.outcome == :found,
-              do: {Enum.map(answer.matched, & &1.key), answer.bound},
-              else: answer.outcome
+          # Looking ahead from the beginning, and only where there is much to try.
+          for first <- [0, 20_000] do
+            answer = Flow.Search.run(steps, bound, linked, lenient: lenient, first_looks: first)
 
-          assert found == expected,
-                 "seed #{seed}, lenient: #{lenient}: #{inspect(found)} is not #{inspect(expected)}"
+            found =
+              if answer.outcome == :found,
+                do: {Enum.map(answer.matched, & &1.key), answer.bound},
+                else: answer.outcome
+
+            assert found == expected,
+                   "seed #{seed}, lenient: #{lenient}, first: #{first}: #{inspect(found)} is not #{inspect(expected)}"
+          end
         end
       end
     end

@@ -6,7 +6,7 @@ defmodule ElixirScope.Case.Called do
   # event of its end is missing. What nobody knows is no match, and none that can be denied.
 
   alias ElixirScope.Case.{Failure, Known, Lost, Quiet, Scope, Seen}
-  alias ElixirScope.{Call, Cut}
+  alias ElixirScope.{Call, Cut, Event, Native}
 
   @doc "The call, or with `times:` the calls, that match, and what the first of them binds."
   @spec assert(map) :: {Call.t() | [Call.t()], tuple}
@@ -166,10 +166,40 @@ defmodule ElixirScope.Case.Called do
   defp told(%Call{args: args, outcome: :raised, exception: exception}), do: {args, {:raised, exception}}
   defp told(%Call{args: args, outcome: outcome}), do: {args, outcome}
 
-  defp recorded(%{calls: [], family: %{gaps: []}}, asked), do: "#{name(asked)} was not called."
+  defp recorded(%{calls: [], family: %{gaps: []} = family}, asked),
+    do: "#{name(asked)} was not called in this test's processes." <> elsewhere(family, asked)
+
   defp recorded(%{calls: []}, asked), do: "No call of #{name(asked)} is recorded, but not all is."
   defp recorded(%{calls: [_]}, asked), do: "There is 1 call of #{name(asked)} recorded:"
   defp recorded(%{calls: calls}, asked), do: "There are #{length(calls)} calls of #{name(asked)} recorded:"
+
+  @forever 0xFFFFFFFFFFFFFFFF
+  # So many calls in other processes are looked at, the newest, and so many of those are named.
+  @others 100
+  @named 3
+
+  # Who did call it, since a process may be missing among the test's. Another test may have, so that is no more than a hint.
+  defp elsewhere(family, %{mfa: {module, function, arity}}) do
+    handle = family.recording.handle
+    sites = Native.sites_of(handle, Atom.to_string(module), Atom.to_string(function), arity)
+    keys = for {key, _counted?} <- sites, do: key
+    filter = %{kinds: ["call"], processes: nil, sites: keys, since: family.since, until: @forever}
+
+    case keys != [] and Native.events_before(handle, filter, @forever, @others) do
+      {[_ | _] = events, _next} -> others(events, Native.count_events(handle, filter))
+      _nobody -> ""
+    end
+  end
+
+  defp others(events, count) do
+    pids = events |> Enum.map(&Event.from_native(&1).pid) |> Enum.uniq()
+    more = if length(pids) > @named, do: ", ...", else: ""
+    were = if count == 1, do: "1 call of it was", else: "#{count} calls of it were"
+
+    "\nSince the test began #{were} recorded in processes that are not known to be its own: " <>
+      Enum.map_join(Enum.take(pids, @named), ", ", &inspect/1) <>
+      more <> " (another test's perhaps; ElixirScope.Case.allow/1 adds a process to this one's)."
+  end
 
   defp name(%{mfa: mfa}), do: ElixirScope.Text.mfa(mfa)
 

@@ -99,7 +99,7 @@ defmodule ElixirScope.Case.Exited do
   defp failed([], [], asked), do: Failure.impossible(nobody(asked.process))
 
   defp failed(exits, pids, asked) do
-    {:ok, family} = Scope.family()
+    family = Scope.family!()
 
     Failure.fail(%{
       expected: "Expected a process to have ended with a reason that matches\n\n    #{asked.text}",

@@ -112,6 +112,9 @@ defmodule ElixirScope.Case.Living do
   defp untold?(dictionary),
     do: match?({Task.Supervised, _, _}, :proplists.get_value(:"$initial_call", dictionary, nil))
 
+  # Others begin in a function of this name as well, and may leave messages where they are. Of `:gen_server` and of `:gen_statem`.
+  @callbacks [handle_call: 3, handle_cast: 2, callback_mode: 0]
+
   @doc """
   Of a process that waits for a message it has not got, and asked nobody, how many messages it does not want yet and its reductions. `:busy`
   when it does not rest; `nil` when it has ended.
@@ -120,10 +123,30 @@ defmodule ElixirScope.Case.Living do
   def rest(pid) do
     case Process.info(pid, [:status, :message_queue_len, :current_function, :reductions]) do
       [status: status, message_queue_len: messages, current_function: at, reductions: reductions] ->
-        if rests?(status, at), do: {messages, reductions}, else: :busy
+        if rests?(status, at) and not (messages > 0 and server?(pid)),
+          do: {messages, reductions},
+          else: :busy
 
       nil ->
         nil
+    end
+  end
+
+  # The loop of a server of OTP takes any message. So one that waits and has messages is in the midst of a callback, or suspended.
+  defp server?(pid) do
+    with {:dictionary, dictionary} <- Process.info(pid, :dictionary) do
+      case :proplists.get_value(:"$initial_call", dictionary, nil) do
+        {module, :init, 1} ->
+          Enum.any?(@callbacks, fn {name, arity} -> function_exported?(module, name, arity) end)
+
+        {module, _callback_or_init, _arity} ->
+          module in [:supervisor, :supervisor_bridge, :gen_event]
+
+        _no_server ->
+          false
+      end
+    else
+      nil -> false
     end
   end
 

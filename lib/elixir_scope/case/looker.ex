@@ -6,17 +6,22 @@ defmodule ElixirScope.Case.Looker do
 
   use GenServer
 
+  alias ElixirScope.Case.Failure
   alias ElixirScope.Native
 
   # What processes of ours answer is not recorded (`native/nif/src/tracer.rs`).
   @ours :"$elixir_scope"
 
+  @stopped "the application :elixir_scope is not running, so nothing is recorded and nobody can be asked; start it with " <>
+             "Application.ensure_all_started(:elixir_scope)"
+
   @doc "What a function gives, run in a process of ours; `:late` where it takes more than so many milliseconds."
   @spec run((() -> answer), non_neg_integer) :: {:ok, answer} | :late when answer: term
   def run(look, patience) do
+    looker = Process.whereis(__MODULE__) || Failure.impossible(@stopped)
     tag = :erlang.alias([:reply])
     # By its pid: it is known by that as one of ours.
-    send(Process.whereis(__MODULE__), {:look, tag, look, patience})
+    send(looker, {:look, tag, look, patience})
     # Without `after`: that a time was over is told as a message as well.
     receive(do: ({^tag, {@ours, answer}} -> answer))
   end

@@ -2,10 +2,11 @@ defmodule ElixirScope.Case.Scope do
   @moduledoc false
   # Which part of the recording belongs to a test: its processes, from its beginning on.
   #
-  # What is known of a test lies in the dictionary of its process, and ends with it. Its processes are asked from the recording
+  # What is known of a test lies in the dictionary of its process, and ends with it; what it allows in a table, since its tasks allow and ask as well.
+  # Its processes are asked from the recording
   # (`Native.family/2`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
 
-  alias ElixirScope.Case.{Looker, Lost, Seen}
+  alias ElixirScope.Case.{Failure, Looker, Lost, Seen}
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
   alias ElixirScope.Query.Server
 
@@ -29,13 +30,16 @@ defmodule ElixirScope.Case.Scope do
           # `nil` where nobody noted it.
           :since => non_neg_integer | nil,
           # Who made the calling process, or its maker, and has ended, so that its test is not known.
-          optional(:lost) => pid
+          optional(:lost) => pid,
+          # It runs what `on_exit` was given, behind a test, and nobody tells which.
+          optional(:behind) => true
         }
 
   @about :"$elixir_scope_test"
   # Where `Process.set_label/1` of Elixir 1.17 puts it.
   @label :"$process_label"
-  @allowed :"$elixir_scope_allowed"
+  # `{the process of a test, what it allowed}`. The recorder's process owns the table.
+  @allowed :elixir_scope_allowed
   @makers :"$elixir_scope_makers"
   @known :"$elixir_scope_known"
 
@@ -52,16 +56,42 @@ defmodule ElixirScope.Case.Scope do
     :ok
   end
 
+  @doc "What the process of a test is called by, where it lives and that was said: `{module, name}`."
+  @spec label(pid) :: term
+  def label(test) do
+    case node(test) == node() and Process.info(test, :dictionary) do
+      {:dictionary, dictionary} -> :proplists.get_value(@label, dictionary, nil)
+      _ended_or_elsewhere -> nil
+    end
+  end
+
   @doc "Counts a process, and those that it makes, among those of the test."
   @spec allow(pid) :: :ok
   def allow(pid) when is_pid(pid) do
-    Process.put(@allowed, [pid | allowed()])
+    if why = stray(), do: raise(ArgumentError, "of which test #{inspect(pid)} is to be nobody knows: " <> why)
+    test = test()
+
+    looked(fn ->
+      for past <- :ets.select(@allowed, [{{:"$1", :_}, [], [:"$1"]}]),
+          not Process.alive?(past),
+          do: :ets.delete(@allowed, past)
+
+      :ets.insert(@allowed, {test, pid})
+    end)
+
     :ok
   end
 
-  @doc "The processes that were allowed."
+  @doc "The processes that the test allowed, in whichever of its own."
   @spec allowed() :: [pid]
-  def allowed, do: Process.get(@allowed, [])
+  def allowed, do: allowed(test())
+
+  # Nobody has allowed anything where the library does not run.
+  defp allowed(test) do
+    for {_test, pid} <- :ets.lookup(@allowed, test), do: pid
+  rescue
+    ArgumentError -> []
+  end
 
   @doc "The processes of the test that were found last, whether recorded or living; some of them may have ended."
   @spec known() :: [pid]
@@ -90,7 +120,8 @@ defmodule ElixirScope.Case.Scope do
     end
   end
 
-  # One of plain `spawn` is of the test that made it, or made its maker. Where a maker has ended nobody knows.
+  # One of plain `spawn` is of the test that made it, or made its maker. Where a maker has ended nobody knows, nor where it waits for `on_exit`:
+  # ExUnit runs that in a process which hangs below no test, but below what makes the tests of a module.
   defp looked_up(pid), do: looked(fn -> noted_above(pid, 16) end)
 
   defp noted_above(_pid, 0), do: nil
@@ -100,12 +131,16 @@ defmodule ElixirScope.Case.Scope do
       cond do
         about = noted_by(parent) -> about
         not Process.alive?(parent) -> %{test: pid, since: nil, lost: parent}
+        waits_for_on_exit?(parent) -> %{test: pid, since: nil, behind: true}
         true -> noted_above(parent, left - 1)
       end
     else
       _first_or_gone -> nil
     end
   end
+
+  defp waits_for_on_exit?(pid),
+    do: match?({_, {ExUnit.OnExitHandler, _, _}}, Process.info(pid, :current_function))
 
   # A task of a test may assert as well.
   defp made_for do
@@ -136,11 +171,17 @@ defmodule ElixirScope.Case.Scope do
 
   # Why nobody knows of which test the calling process is, in words.
   defp stray do
-    with %{lost: maker} <- about() do
-      "it is asked in #{inspect(self())}, which is no process of a test as far as anybody knows: #{inspect(maker)}, which made it or its " <>
-        "maker, has ended; ask in the test's own process, or in a task of it"
-    else
-      _known -> nil
+    case about() do
+      %{lost: maker} ->
+        "it is asked in #{inspect(self())}, which is no process of a test as far as anybody knows: #{inspect(maker)}, which made it or its " <>
+          "maker, has ended; ask in the test's own process, or in a task of it"
+
+      %{behind: true} ->
+        "it is asked in #{inspect(self())}, which runs what was given to on_exit: that is a process of its own, behind the test, and no " <>
+          "process of the test; ask in the test itself"
+
+      _known ->
+        nil
     end
   end
 
@@ -152,12 +193,22 @@ defmodule ElixirScope.Case.Scope do
   @spec family() :: {:ok, t} | {:error, Error.t()}
   def family do
     about = about()
+    seeds = seeds(about)
 
     with :ok <- of_a_test(),
          {:ok, recording} <- asked(),
-         {state, known_until, told, gaps} = family(recording.handle, native(about)),
+         {state, known_until, told, gaps} = family(recording.handle, native(about, seeds)),
          :ok <- records(state, known_until, recording, about.since || 0) do
-      {:ok, answer(told, gaps, recording, about)}
+      {:ok, answer(told, gaps, recording, about, seeds)}
+    end
+  end
+
+  @doc "The same; where that cannot be asked it is the failure of the assertion."
+  @spec family!() :: t
+  def family! do
+    case family() do
+      {:ok, family} -> family
+      {:error, error} -> Failure.impossible(error.message)
     end
   end
 
@@ -173,7 +224,8 @@ defmodule ElixirScope.Case.Scope do
   @doc "A function that gives these processes as well, whatever process it runs in."
   @spec asker() :: (() -> [pid])
   def asker do
-    test = native(about())
+    about = about()
+    test = native(about, seeds(about))
 
     fn ->
       case asked() do
@@ -199,14 +251,15 @@ defmodule ElixirScope.Case.Scope do
 
   def calls({module, function, arity}) do
     about = about()
+    seeds = seeds(about)
     function = {Atom.to_string(module), Atom.to_string(function), arity}
 
     with :ok <- of_a_test(),
          {:ok, recording} <- asked(),
          {state, known_until, told, gaps, sites, calls} =
-           family_calls(recording.handle, native(about), function),
+           family_calls(recording.handle, native(about, seeds), function),
          :ok <- records(state, known_until, recording, about.since || 0) do
-      {:ok, answer(told, gaps, recording, about), sites, calls}
+      {:ok, answer(told, gaps, recording, about, seeds), sites, calls}
     end
   end
 
@@ -238,14 +291,14 @@ defmodule ElixirScope.Case.Scope do
     end
   end
 
-  defp native(about),
-    do: %{seeds: numbers(seeds(about)), makers: numbers(makers()), since: about.since || 0}
+  defp native(about, seeds),
+    do: %{seeds: numbers(seeds), makers: numbers(makers()), since: about.since || 0}
 
-  defp seeds(about), do: [about.test | allowed()]
+  defp seeds(%{test: test}), do: [test | allowed(test)]
 
-  defp answer({members, born}, gaps, recording, about) do
+  defp answer({members, born}, gaps, recording, about, seeds) do
     since = about.since || born || 0
-    pids = Enum.uniq(seeds(about) ++ Enum.map(members, &elem(&1, 0)))
+    pids = Enum.uniq(seeds ++ Enum.map(members, &elem(&1, 0)))
     know(Enum.uniq(pids ++ known()))
 
     %__MODULE__{

@@ -169,7 +169,7 @@ defmodule ElixirScope.Case.Stated do
   defp no_match({:error, %Error{message: message}}, _asked, _expected), do: Failure.impossible(message)
 
   defp no_match({:ended, pid, state}, asked, expected) do
-    {:ok, family} = Scope.family()
+    family = Scope.family!()
 
     Failure.fail(%{
       expected: "#{expected}\n\n    #{asked.text}",
@@ -207,7 +207,7 @@ defmodule ElixirScope.Case.Stated do
   end
 
   defp no_match({:state, state}, asked, expected) do
-    {:ok, family} = Scope.family()
+    family = Scope.family!()
 
     Failure.fail(%{
       expected: "#{expected}\n\n    #{asked.text}#{moment(asked.when)}",

@@ -4,7 +4,7 @@ defmodule ElixirScope.Case.Failure.Parts do
   # look further. Each part is lines, bounded in number and width, and costs what is shown, not what is recorded.
 
   alias ElixirScope.{Call, Event, Message, Native, Query, Text}
-  alias ElixirScope.Case.{Failure, Looker, Lost}
+  alias ElixirScope.Case.{Failure, Looker, Lost, Scope}
   alias ElixirScope.Query.{History, Processes, Sequence, Server}
 
   @forever 0xFFFFFFFFFFFFFFFF
@@ -397,24 +397,31 @@ defmodule ElixirScope.Case.Failure.Parts do
   end
 
   defp marked(_recording, nil), do: []
-  defp marked(recording, time), do: [at: time, in: recording]
 
+  # A recording that is opened is known up to its last event. Where none comes after the failure, that is the moment: nothing lies between.
+  defp marked(recording, time) do
+    Native.flush(recording.handle)
+    {_state, started, last} = Native.bounds(recording.handle)
+    [at: min(time, max(last, started)), in: recording]
+  end
+
+  # Of a process that ran nothing which is recorded, the recording has no label; where it lives it has its own.
   defp label(recording, test) do
-    case Text.Names.about(recording, test, nil) do
-      %{label: {module, name}} when is_atom(module) and is_atom(name) ->
-        shell(inspect(module), Atom.to_string(name))
-
-      _unknown ->
-        shell("failed", inspect(test))
+    case labelled(Text.Names.about(recording, test, nil)) || Scope.label(test) do
+      {module, name} when is_atom(module) and is_atom(name) -> shell(inspect(module), Atom.to_string(name))
+      _unknown -> shell("failed", inspect(test))
     end
   end
+
+  defp labelled(%{label: {_module, _name} = label}), do: label
+  defp labelled(_unknown), do: nil
 
   # It stands between quotes in a shell.
   defp shell(module, name) do
     name = String.replace_prefix(name, "test ", "")
 
     "#{module}: #{name}"
-    |> String.replace(~r/[^\p{L}\p{N} .,:;_()<>\/-]/u, " ")
+    |> String.replace(~r/[^\p{L}\p{N} .,:;_()<>#\/-]/u, " ")
     |> String.slice(0, 100)
     |> String.trim()
   end

@@ -5,7 +5,13 @@ defmodule ElixirScope.Case.Flow.Search do
   # Steps are placed in the order of the source, since a later one may pin what an earlier one bound; when they have to have happened is
   # said by `after`. Of each the earliest candidate is tried first, so the answer is the first in that order of all that fit. A place
   # from which nothing fitted is remembered by all that matters from there on, so what is tried grows with the candidates, not with
-  # their combinations, where steps do not depend on what others bound. It is bounded all the same: two flows may be as hard as any riddle.
+  # their combinations, where steps do not depend on what others bound.
+  #
+  # A step that nothing matches, whatever others are, is where it ends: those before it are looked for, to say how far it came. Where steps may take
+  # each other's only candidates, the search looks ahead: it goes nowhere from where later steps have none left. That changes no answer, but how far
+  # a flow that is not there is said to have come; so it begins only where the first tries have not decided.
+  #
+  # It is bounded all the same, in number and in time: two flows may be as hard as any riddle.
 
   @typedoc "Something that happened. No two have the same `key`, and `at` is its place in the order of the recording."
   @type candidate :: %{
@@ -48,30 +54,83 @@ defmodule ElixirScope.Case.Flow.Search do
         }
 
   @looks 2_000_000
+  # So many of them without looking ahead.
+  @first_looks 20_000
+  # Milliseconds for all of them. The time is asked for after so many.
+  @patience 1_000
+  @between 64
 
-  defstruct [:steps, :count, :linked, :lenient, :looks, :best, failed: %{}, links: %{}, doubtful: false]
+  defstruct [:steps, :count, :linked, :lenient, :looks, :first_looks, :ends, :best] ++
+              [rest: {}, ahead?: false, failed: %{}, links: %{}, doubtful: false]
 
   @doc """
   Looks for a candidate for each step. `linked` says whether one candidate led to another. Options: `lenient: true` takes an unknown
-  cause for one, `looks:` is how many candidates are looked at before it is given up.
+  cause for one, `looks:` is how many candidates are looked at before it is given up, `patience:` for how many milliseconds, and
+  `first_looks:` how many are looked at without looking ahead.
   """
   @spec run([step], tuple, (candidate, candidate -> boolean | :unknown), keyword) :: answer
   def run(steps, bound, linked, options \\ []) do
+    steps = Enum.map(steps, &sifted(&1, bound))
+    looks = Keyword.get(options, :looks, @looks)
+
     search = %__MODULE__{
-      steps: steps |> Enum.map(&sifted(&1, bound)) |> List.to_tuple(),
-      count: length(steps),
       linked: linked,
       lenient: Keyword.get(options, :lenient, false),
-      looks: Keyword.get(options, :looks, @looks),
+      first_looks: Keyword.get(options, :first_looks, @first_looks),
+      ends: now() + 1_000 * Keyword.get(options, :patience, @patience),
       best: {0, [], bound}
     }
 
-    case place(search, 0, [], bound) do
-      {:found, matched, bound, search} -> answer(:found, matched, bound, search)
-      {:none, search} -> came_to(:none, search)
+    case Enum.split_while(steps, &possible?/1) do
+      {steps, []} -> search |> of(steps, looks) |> searched(bound)
+      {steps, _none} -> search |> of(steps, looks) |> searched(bound) |> not_all()
     end
+  end
+
+  # What the search knows of the steps is the same at each place.
+  defp of(search, steps, looks) do
+    tuple = List.to_tuple(steps)
+    count = length(steps)
+    rest = for number <- 0..(count - 1)//1, do: rest(tuple, number, count)
+    %{search | steps: tuple, count: count, looks: looks, rest: List.to_tuple(rest)}
+  end
+
+  defp possible?(%{uses: [], candidates: []}), do: false
+  defp possible?(_perhaps), do: true
+
+  # The steps before one that nothing matches.
+  defp not_all(%{outcome: :found} = answer), do: %{answer | outcome: :none}
+  defp not_all(answer), do: answer
+
+  defp searched(%{looks: looks} = search, bound) do
+    first = min(looks, search.first_looks)
+
+    with {:gave_up, tried} <- tried(%{search | looks: first}, bound) do
+      left = looks - first
+      tried(looking_ahead(%{tried | looks: left}), bound)
+    end
+    |> case do
+      {:found, matched, bound, search} -> answer(:found, matched, bound, search)
+      {outcome, search} -> came_to(outcome, search)
+    end
+  end
+
+  # From the last step on, as each has those of the next one too.
+  defp looking_ahead(search) do
+    {rest, _none} =
+      for number <- (search.count - 1)..0//-1, reduce: {[], MapSet.new()} do
+        {rest, keys} ->
+          keys = for %{key: key} <- elem(search.steps, number).candidates, into: keys, do: key
+          {[Map.put(elem(search.rest, number), :keys, keys) | rest], keys}
+      end
+
+    %{search | ahead?: true, rest: List.to_tuple(rest)}
+  end
+
+  defp tried(search, bound) do
+    place(search, 0, [], bound)
   catch
-    {__MODULE__, search} -> came_to(:gave_up, search)
+    {__MODULE__, search} -> {:gave_up, search}
   end
 
   defp came_to(outcome, %{best: {_count, matched, bound}} = search),
@@ -93,7 +152,7 @@ defmodule ElixirScope.Case.Flow.Search do
     search = furthest(search, number, matched, bound)
     key = what_matters(search, number, matched, bound)
 
-    if is_map_key(search.failed, key) do
+    if is_map_key(search.failed, key) or (search.ahead? and hopeless?(search, number, key)) do
       {:none, search}
     else
       step = elem(search.steps, number)
@@ -130,7 +189,12 @@ defmodule ElixirScope.Case.Flow.Search do
   end
 
   defp look(%{looks: 0} = search), do: throw({__MODULE__, search})
-  defp look(search), do: %{search | looks: search.looks - 1}
+
+  defp look(%{looks: looks} = search) do
+    if rem(looks, @between) == 0 and now() >= search.ends,
+      do: throw({__MODULE__, search}),
+      else: %{search | looks: looks - 1}
+  end
 
   defp taken?(candidate, matched), do: Enum.any?(matched, &(&1.key == candidate.key))
 
@@ -163,6 +227,8 @@ defmodule ElixirScope.Case.Flow.Search do
     end
   end
 
+  defp now, do: System.monotonic_time(:microsecond)
+
   # To find out takes a search of its own.
   defp link(cause, candidate, search) do
     pair = {cause.key, candidate.key}
@@ -172,8 +238,10 @@ defmodule ElixirScope.Case.Flow.Search do
         {answer, search}
 
       links ->
+        began = now()
         answer = search.linked.(cause, candidate)
-        {answer, %{search | links: Map.put(links, pair, answer)}}
+        # It is asked once of each pair, however many ways there are: it is not of their time.
+        {answer, %{search | links: Map.put(links, pair, answer), ends: search.ends + now() - began}}
     end
   end
 
@@ -182,29 +250,99 @@ defmodule ElixirScope.Case.Flow.Search do
 
   defp furthest(search, _number, _matched, _bound), do: search
 
-  # All that the rest of the steps can see of those before: since when each may be, what they look at, what must have led to them, and
-  # which candidates are no more to be had.
-  defp what_matters(search, number, matched, bound) do
-    rest = for place <- number..(search.count - 1)//1, do: elem(search.steps, place)
-    since = since(rest, number, matched |> Enum.map(& &1.at) |> Enum.reverse())
-    uses = rest |> Enum.flat_map(& &1.uses) |> Enum.uniq()
+  # What is to be known of the steps from a number on: the places before it that each of them is behind, what they look at, what must have led to
+  # them, and those that are sifted: of these each candidate is one whatever others are.
+  defp rest(steps, number, count) do
+    places = Enum.to_list(number..(count - 1)//1)
+    behind = behind(steps, places, number)
+    of = fn field -> places |> Enum.flat_map(&Map.fetch!(elem(steps, &1), field)) |> Enum.uniq() end
 
-    causes =
-      for step <- rest, place <- step.causes, place < number, do: matched_at(matched, number, place).key
-
-    from = Enum.min(since)
-    taken = for candidate <- matched, candidate.at >= from, do: candidate.key
-    {number, since, Enum.map(uses, &elem(bound, &1)), causes, Enum.sort(taken)}
+    %{
+      behind: Enum.map(places, &behind[&1]),
+      uses: of.(:uses),
+      causes: for(place <- of.(:causes), place < number, do: place),
+      sifted:
+        for(
+          place <- places,
+          %{uses: []} = step <- [elem(steps, place)],
+          do: {place - number, step.candidates}
+        )
+    }
   end
 
   # A step that is behind one that has no place yet is behind all that this one is behind.
-  defp since(rest, number, placed) do
-    rest
-    |> Enum.reduce(placed, fn step, times ->
-      times ++ [step.after |> Enum.map(&Enum.at(times, &1)) |> Enum.max(fn -> {0, 0} end)]
+  defp behind(steps, places, number) do
+    Enum.reduce(places, %{}, fn place, known ->
+      before = Enum.flat_map(elem(steps, place).after, &if(&1 < number, do: [&1], else: known[&1]))
+      Map.put(known, place, Enum.uniq(before))
     end)
-    |> Enum.drop(number)
   end
+
+  # All that the rest of the steps can see of those before: since when each may be, what they look at, what must have led to them, and
+  # which of their candidates are no more to be had.
+  defp what_matters(%{rest: rests}, number, matched, bound) do
+    rest = elem(rests, number)
+    placed = matched |> Enum.reverse() |> List.to_tuple()
+
+    since =
+      for places <- rest.behind do
+        Enum.reduce(places, {0, 0}, fn place, latest -> max(latest, elem(placed, place).at) end)
+      end
+
+    causes = for place <- rest.causes, do: elem(placed, place).key
+    from = Enum.min(since)
+    taken = for %{at: at, key: key} <- matched, at >= from, wanted?(rest, key), do: key
+    {number, since, Enum.map(rest.uses, &elem(bound, &1)), causes, Enum.sort(taken)}
+  end
+
+  defp wanted?(%{keys: keys}, key), do: key in keys
+  defp wanted?(_not_looking_ahead, _key), do: true
+
+  # Whether there are not enough candidates left for the steps to come, whatever the others are. One with as many as there are steps has always one.
+  defp hopeless?(%{rest: rests}, number, {_number, since, _uses, _causes, taken}) do
+    sifted = elem(rests, number).sifted
+    enough = length(sifted)
+
+    few =
+      for {place, candidates} <- sifted,
+          free = free(candidates, Enum.at(since, place), taken, enough),
+          length(free) < enough,
+          do: free
+
+    few = List.to_tuple(few)
+
+    owners =
+      Enum.reduce(0..(tuple_size(few) - 1)//1, %{}, fn one, owners ->
+        {_given?, owners, _seen} = give(one, few, owners, MapSet.new())
+        owners
+      end)
+
+    map_size(owners) < tuple_size(few)
+  end
+
+  defp free(candidates, earliest, taken, enough) do
+    candidates
+    |> Stream.filter(&(&1.at >= earliest and &1.key not in taken))
+    |> Stream.map(& &1.key)
+    |> Enum.take(enough)
+  end
+
+  # One of its candidates for a step, for which the steps that have them may take others (an augmenting path of a bipartite matching).
+  defp give(one, few, owners, seen) do
+    Enum.reduce_while(elem(few, one), {:none, owners, seen}, fn key, {:none, owners, seen} ->
+      if key in seen do
+        {:cont, {:none, owners, seen}}
+      else
+        case moved(owners[key], few, owners, MapSet.put(seen, key)) do
+          {:given, owners, seen} -> {:halt, {:given, Map.put(owners, key, one), seen}}
+          none -> {:cont, none}
+        end
+      end
+    end)
+  end
+
+  defp moved(nil, _few, owners, seen), do: {:given, owners, seen}
+  defp moved(owner, few, owners, seen), do: give(owner, few, owners, seen)
 
   @doc "Why a candidate is none of the step of a number, behind what was matched before; `nil`: it is."
   @spec refusal(
