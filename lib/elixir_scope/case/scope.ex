@@ -3,8 +3,8 @@ defmodule ElixirScope.Case.Scope do
   # Which part of the recording belongs to a test: its processes, from its beginning on.
   #
   # What is known of a test lies in the dictionary of its process, and ends with it; what it allows in a table, since its tasks allow and ask as well.
-  # Its processes are asked from the recording
-  # (`Native.family/2`): each relation is read once, by whoever asks next, so a question does not cost more after thousands of tests.
+  # Its processes are asked from the recording (`Native.family/2`): each relation is read once, by whoever asks next, so a question does not cost
+  # more after thousands of tests.
 
   alias ElixirScope.Case.{Failure, Looker, Lost, Seen}
   alias ElixirScope.{Error, Native, Query, Recorder, Recording}
