@@ -18,8 +18,9 @@ defmodule ElixirScope.FlowSearchTest do
 
   defp is(value), do: fn subject, bound -> if subject == value, do: {:ok, bound}, else: :error end
 
+  # What is found does not depend on how fast this machine is; where it should, the test says so.
   defp run(steps, linked \\ fn _, _ -> true end, options \\ []),
-    do: Flow.Search.run(steps, {nil, nil, nil}, linked, options)
+    do: Flow.Search.run(steps, {nil, nil, nil}, linked, [patience: 3_600_000] |> Keyword.merge(options))
 
   defp keys(answer), do: Enum.map(answer.matched, & &1.key)
 
@@ -130,11 +131,10 @@ defmodule ElixirScope.FlowSearchTest do
     test "where it is too hard the search ends in time" do
       odd = fn subject, bound -> if tuple_size(bound) == 0 and subject > 0, do: {:ok, bound}, else: :error end
       steps = List.update_at(any_of_these(odd), 5, &%{&1 | uses: [0]})
-      {microseconds, answer} = :timer.tc(fn -> run(steps, fn _, _ -> true end, patience: 50) end)
+      # It is the time that ends it: so many looks take minutes at least.
+      answer = run(steps, fn _, _ -> true end, patience: 50, looks: 1_000_000_000_000)
       assert answer.outcome == :gave_up
       assert keys(answer) == [1, 2, 3, 4, 5]
-      # Without an end in time it takes many seconds.
-      assert microseconds < 2_000_000
     end
   end
 
@@ -151,7 +151,8 @@ defmodule ElixirScope.FlowSearchTest do
 
           # Looking ahead from the beginning, and only where there is much to try.
           for first <- [0, 20_000] do
-            answer = Flow.Search.run(steps, bound, linked, lenient: lenient, first_looks: first)
+            answer =
+              Flow.Search.run(steps, bound, linked, lenient: lenient, first_looks: first, patience: 3_600_000)
 
             found =
               if answer.outcome == :found,

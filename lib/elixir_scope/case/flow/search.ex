@@ -57,7 +57,7 @@ defmodule ElixirScope.Case.Flow.Search do
   # So many of them without looking ahead.
   @first_looks 20_000
   # Milliseconds for all of them. The time is asked for after so many.
-  @patience 1_000
+  @patience 3_000
   @between 64
 
   defstruct [:steps, :count, :linked, :lenient, :looks, :first_looks, :ends, :best] ++
