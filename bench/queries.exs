@@ -1,6 +1,6 @@
 # How long answers take of recordings of 1 M and 10 M events (SCOPE_BENCH_EVENTS names other sizes: "1,10" in millions), how
 # fast events come into the store, how many bytes they take there, and how long the reopening of a recording takes whose VM
-# was killed with about 1 GB in its segments (SCOPE_BENCH_REOPEN: another number of megabytes).
+# was killed with about 8 GB in its segments, some 150 MB after packing (SCOPE_BENCH_REOPEN: another number of megabytes).
 #
 # Random moments and filters come from a fixed seed. Each answer is timed from Elixir's side, with the terms that it is
 # made of: p50 and p99 over as many questions as the table says, of a recording that is opened, not live.
@@ -243,7 +243,7 @@ defmodule Bench.Queries do
 
   # Another VM records until its segments hold so much, and is killed.
   defp reopening(dir) do
-    megabytes = System.get_env("SCOPE_BENCH_REOPEN", "1000") |> String.to_integer()
+    megabytes = System.get_env("SCOPE_BENCH_REOPEN", "8000") |> String.to_integer()
     dir = Path.join(dir, "killed")
     kill_at(dir, megabytes)
     {:ok, recording} = ElixirScope.open(dir)
