@@ -22,11 +22,17 @@ defmodule ElixirScope.AssertLostTest do
     :ok = ElixirScope.resume()
   end
 
-  test "what nobody has seen cannot be denied" do
+  # A watched server with a state, and a call.
+  defp sold do
     stock = start_supervised!({Stock, 5})
     {:ok, _} = ElixirScope.watch(stock)
     Till.sell(1, 2)
     assert Stock.count(stock) == 5
+    stock
+  end
+
+  test "what nobody has seen cannot be denied" do
+    stock = sold()
     refute_called Till.sell(7, _)
     lose()
 
@@ -44,10 +50,7 @@ defmodule ElixirScope.AssertLostTest do
   end
 
   test "nor what is done while recording rests, or is over" do
-    stock = start_supervised!({Stock, 5})
-    {:ok, _} = ElixirScope.watch(stock)
-    Till.sell(1, 2)
-    assert Stock.count(stock) == 5
+    stock = sold()
 
     :ok = ElixirScope.pause()
     Till.sell(7, 7)

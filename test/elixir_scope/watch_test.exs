@@ -33,6 +33,22 @@ defmodule ElixirScope.WatchTest do
     assert from == if(Kinds.sessions?(), do: me)
   end
 
+  test "those that have ended are not kept for ever, however many were watched" do
+    for _ <- 1..1_100 do
+      pid = idle()
+      {:ok, _} = ElixirScope.watch(pid, kinds: [:life], spawned: true)
+      send(pid, :stop)
+      wait_for_end(pid)
+    end
+
+    pid = idle()
+    {:ok, _} = ElixirScope.watch(pid, kinds: [:life])
+    {:ok, %{processes: watched}} = ElixirScope.watched()
+    assert pid in watched
+    assert length(watched) < 1_100
+    send(pid, :stop)
+  end
+
   test "a message has the same digest where it is sent and where it is delivered" do
     me = self()
     there = spawn(fn -> Enum.each(1..50, fn _ -> receive do: ({:echo, x} -> send(me, {:back, x})) end) end)
