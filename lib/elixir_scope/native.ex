@@ -64,6 +64,7 @@ defmodule ElixirScope.Native do
 
   # Session.
   def own, do: absent(:own)
+  def hear, do: absent(:hear)
   def start(_options), do: absent(:start)
   def stop(_handle), do: absent(:stop)
   def pause(_handle), do: absent(:pause)

@@ -112,21 +112,31 @@ defmodule ElixirScope.Recorder do
   def init(begin?) do
     Process.flag(:trap_exit, true)
     Native.own()
+    Native.hear()
     Watch.clear()
     # Assertions of many tests share these (`ElixirScope.Case.Living` and `ElixirScope.Case.Scope`).
     :ets.new(:elixir_scope_seen, [:named_table, :public, read_concurrency: true])
     :ets.new(:elixir_scope_allowed, [:named_table, :public, :bag, read_concurrency: true])
     # Those that are not recorded (`ElixirScope.Capture`).
     :ets.new(:elixir_scope_left_out, [:named_table, :public, read_concurrency: true])
-    {:ok, if(begin?, do: begin_configured(), else: {running(), nil})}
+    {:ok, go_on() || if(begin?, do: begin_configured(), else: {nil, nil})}
   end
 
-  # A recording outlives an error in this process.
-  defp running do
-    with %Recording{} = recording <- :persistent_term.get(@published, nil),
-         {state, _started, _last} when state in [:running, :paused] <- Native.bounds(recording.handle),
-         do: recording,
-         else: (_none -> nil)
+  # A recording outlives an error in this process. What it was to watch died with it, so nobody's messages are vouched for any more.
+  defp go_on do
+    with %Recording{live?: true} = recording <- :persistent_term.get(@published, nil),
+         {state, _started, _last} when state in [:running, :paused] <- Native.bounds(recording.handle) do
+      Watch.Roll.dismiss(:erlang.processes(), fn _ -> false end)
+
+      Logger.warning(
+        "ElixirScope's recorder ended in an error and was begun anew. The recording goes on, but no process is watched now: " <>
+          "ElixirScope.watch/2 watches them again."
+      )
+
+      {recording, nil}
+    else
+      _none -> nil
+    end
   end
 
   # A recording that cannot begin must not keep the application from starting.
@@ -272,7 +282,7 @@ defmodule ElixirScope.Recorder do
     native =
       options
       |> Map.merge(overflow(options))
-      |> Map.merge(%{name: run_name(), node: Atom.to_string(node()), vm: vm(), notify: self()})
+      |> Map.merge(%{name: run_name(), node: Atom.to_string(node()), vm: vm()})
 
     case Native.start(native) do
       {:ok, {handle, path}} ->

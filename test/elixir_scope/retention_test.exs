@@ -2,7 +2,9 @@ defmodule ElixirScope.RetentionTest do
   # How much of a recording is kept, and what `mix scope.verify` says of what is there.
   use ExUnit.Case, async: false
 
+  import ElixirScope.Until, only: [until: 1]
   import ExUnit.CaptureIO
+  import ExUnit.CaptureLog
 
   alias ElixirScope.Traced.{Echo, Store}
   alias Mix.Tasks.Scope.Verify
@@ -56,6 +58,30 @@ defmodule ElixirScope.RetentionTest do
     assert shown =~ ~r/events .* bytes each on disk/
     assert shown =~ ~r/missing +[0-9,]+ events \(removed\)/
     assert shown =~ "  sound\n"
+  end
+
+  test "where nothing can be written any more recording stops and says so, whoever has to say it", %{
+    recording: recording,
+    tmp_dir: dir
+  } do
+    {:ok, busy} = Store.start_link(%{number: 0})
+    before = Process.whereis(ElixirScope.Recorder)
+    away = Path.join(dir, "away")
+
+    shown =
+      capture_log(fn ->
+        Process.exit(before, :kill)
+        until(fn -> Process.whereis(ElixirScope.Recorder) not in [nil, before] end)
+        File.rename!(recording.path, away)
+        work_until(busy, 1, fn -> status(recording).state == :failed end)
+        # It has answered, so it has said what it heard before.
+        {:ok, _} = ElixirScope.watched()
+      end)
+
+    assert shown =~ "recorder ended in an error and was begun anew. The recording goes on"
+    assert shown =~ ~r/ElixirScope has stopped recording: .*No such file/
+    assert Store.put(busy, %{number: 0}) == :ok
+    assert ElixirScope.events(pid: busy, limit: 1) != []
   end
 
   test "mix scope.verify names what is damaged, and ends with 1", %{recording: recording} do

@@ -128,9 +128,12 @@ defmodule ElixirScope.WatchRecordingTest do
     assert ElixirScope.events(kind: told) |> Enum.filter(ours) == []
   end
 
-  test "a recorder that ended in an error leaves nothing watched", %{tmp_dir: dir} do
+  @tag :capture_log
+  test "a recording outlives an error of its recorder, and then watches nothing", %{tmp_dir: dir} do
     pid = spawn_link(fn -> receive do: (:stop -> :ok) end)
-    {:ok, _} = ElixirScope.start(dir: dir, watch: pid)
+    {:ok, %{path: path}} = ElixirScope.start(dir: dir, watch: pid)
+    send(pid, :first)
+    watched = ElixirScope.now()
     recorder = Process.whereis(ElixirScope.Recorder)
     ref = Process.monitor(recorder)
     Process.exit(recorder, :kill)
@@ -142,7 +145,9 @@ defmodule ElixirScope.WatchRecordingTest do
 
     assert {:ok, %{processes: []}} = ElixirScope.watched()
     assert :erlang.trace_info(pid, :tracer) == {:tracer, []}
-    assert {:ok, %{state: :running}} = ElixirScope.status()
+    assert {:ok, %{state: :running, path: ^path}} = ElixirScope.status()
+    assert {:ok, _} = ElixirScope.mailbox(pid, watched)
+    assert {:error, %Error{reason: :not_watched}} = ElixirScope.mailbox(pid, ElixirScope.now())
     assert :ok = ElixirScope.stop()
     send(pid, :stop)
   end

@@ -81,7 +81,6 @@ struct Start {
     trigger_raise: bool,
     trigger_exit: bool,
     trigger_ms: u64,
-    notify: LocalPid,
 }
 
 impl Start {
@@ -157,7 +156,7 @@ fn begin(options: &Start, rules: Option<Rules>) -> Result<(ResourceArc<Handle>, 
         session,
         writer,
         Box::new(meaning),
-        Arc::new(Notify(options.notify, path.dir().display().to_string())),
+        Arc::new(Notify(path.dir().display().to_string())),
         retention,
     )?;
     let recording = Recording::new(path.clone(), manifest, Vec::new(), shelf);
@@ -173,14 +172,25 @@ fn begin(options: &Start, rules: Option<Rules>) -> Result<(ResourceArc<Handle>, 
     Ok((ResourceArc::new(handle), path.dir().display().to_string()))
 }
 
-/// Tells a process what happened to the recording at a path.
-struct Notify(LocalPid, String);
+/// The process that is told what happens to recordings.
+static HEARER: Mutex<Option<LocalPid>> = Mutex::new(None);
+
+/// From now on that is the calling process: `ElixirScope.Recorder`, which may be begun anew while a recording runs.
+#[rustler::nif]
+fn hear(env: Env<'_>) -> Atom {
+    *HEARER.lock() = Some(env.pid());
+    atoms::ok()
+}
+
+/// Tells it of the recording at a path.
+struct Notify(String);
 
 impl Notify {
     fn tell(&self, what: Atom, why: &str) {
-        let message = |_: Env<'_>| (what, self.1.clone(), why.to_string());
+        let Some(hearer) = *HEARER.lock() else { return };
+        let message = |_: Env<'_>| (what, self.0.clone(), why.to_string());
         // The process may be gone; then nobody asks.
-        let _ = OwnedEnv::new().send_and_clear(&self.0, message);
+        let _ = OwnedEnv::new().send_and_clear(&hearer, message);
     }
 }
 

@@ -193,7 +193,11 @@ defmodule ElixirScope.FrameworksTest do
     {:ok, recording} = start(dir, [])
     StandIn.request()
     configured = Application.get_all_env(:elixir_scope)
-    on_exit(fn -> Application.put_all_env(elixir_scope: configured) end)
+
+    on_exit(fn ->
+      for {key, _} <- Application.get_all_env(:elixir_scope), do: Application.delete_env(:elixir_scope, key)
+      Application.put_all_env(elixir_scope: configured)
+    end)
 
     for {events, got} <- [
           {:raise, "got: ** (RuntimeError) no idea"},
