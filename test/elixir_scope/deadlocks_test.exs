@@ -79,6 +79,19 @@ defmodule ElixirScope.DeadlocksTest do
     assert member.call.mfa == {Link, :handle_call, 3}
   end
 
+  for how <- [:raise, :stop] do
+    @tag :capture_log
+    test "a server that ends without an answer (#{how}), and asks who waits for it in its terminate" do
+      first = hd(links(1))
+      {:ok, second} = Link.start(%{last: first})
+      GenServer.cast(first, {:ask, second, unquote(how)})
+      all_wait([first, second])
+      assert [%Deadlock{verdict: :deadlock, confirmed: true} = deadlock] = ElixirScope.deadlocks()
+      assert waiting_for(deadlock) == %{first => second, second => first}
+      finish([first, second])
+    end
+  end
+
   test "a server and the Task that it awaits" do
     server = hd(links(1))
     client = client(fn -> GenServer.call(server, {:task, server}, :infinity) end)

@@ -75,6 +75,10 @@ defmodule ElixirScope.Circles do
       {:reply, :done, state}
     end
 
+    # Ends, and asks in its `terminate`.
+    def handle_call(:raise, _from, _state), do: raise("left")
+    def handle_call(:stop, _from, state), do: {:stop, :normal, state}
+
     @impl true
     def handle_cast({:ask, who, request}, state) do
       GenServer.call(who, request, :infinity)
@@ -83,6 +87,10 @@ defmodule ElixirScope.Circles do
 
     @impl true
     def handle_info(_message, state), do: {:noreply, state}
+
+    @impl true
+    def terminate(_reason, %{last: server}), do: ask(server)
+    def terminate(_reason, _state), do: :ok
 
     def ask(server), do: GenServer.call(server, {:ask, [], :infinity}, :infinity)
   end

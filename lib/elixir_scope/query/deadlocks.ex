@@ -134,7 +134,8 @@ defmodule ElixirScope.Query.Deadlocks do
 
   def held?(past, %Waiting{kind: :call} = asked, other) do
     with %Event{} = delivered <- delivered(past, asked, other) do
-      works_on?(past, asked, other) or not taken?(past, asked, other, delivered)
+      works_on?(past, asked, other) or not taken?(past, asked, other, delivered) or
+        ends_for?(past, asked, other)
     else
       # It came later than the receiver began to wait, or its deliveries are not recorded.
       nil -> true
@@ -175,6 +176,28 @@ defmodule ElixirScope.Query.Deadlocks do
 
   defp from?({pid, tag}, %Waiting{pid: pid, ref: ref}), do: Term.reference(tag) == ref
   defp from?(_other, _asked), do: false
+
+  # A server whose callback raised, or said `:stop`, has put nothing aside: it is in its `terminate`, and ends without an answer.
+  defp ends_for?(past, asked, other) do
+    with %Event{} = terminate <- Enum.find(past.open_calls.(other.pid, other.id), &terminates?/1),
+         [%Event{} = left] <- past |> Past.prev(other.pid, [:return, :raise], terminate.id) |> Enum.take(1),
+         true <- ends?(left.data),
+         [call] <- past |> Past.prev(other.pid, [:call], left.id) |> given(left.mfa) do
+      from?(call.data, asked)
+    else
+      _goes_on -> false
+    end
+  end
+
+  defp terminates?(%Event{mfa: {_module, :terminate, arity}}), do: arity in [2, 3]
+  defp terminates?(_call), do: false
+
+  # What is thrown is a callback's answer.
+  defp ends?(%{kind: kind}), do: kind in [:error, :exit]
+  defp ends?(%{value: {:stop, _reason, _state}}), do: true
+  defp ends?(_goes_on), do: false
+
+  defp given(calls, mfa), do: calls |> Stream.filter(&(&1.mfa == mfa)) |> Enum.take(1)
 
   defp taken?(past, asked, other, delivered) do
     past
