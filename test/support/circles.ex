@@ -75,6 +75,11 @@ defmodule ElixirScope.Circles do
       {:reply, :done, state}
     end
 
+    # Asks one thing after the other, and gives up each after its time.
+    def handle_call({:try, next, requests}, _from, state) do
+      {:reply, for({request, timeout} <- requests, do: attempt(next, request, timeout)), state}
+    end
+
     # Ends, and asks in its `terminate`.
     def handle_call(:raise, _from, _state), do: raise("left")
     def handle_call(:stop, _from, state), do: {:stop, :normal, state}
@@ -93,6 +98,12 @@ defmodule ElixirScope.Circles do
     def terminate(_reason, _state), do: :ok
 
     def ask(server), do: GenServer.call(server, {:ask, [], :infinity}, :infinity)
+
+    defp attempt(server, request, timeout) do
+      GenServer.call(server, request, timeout)
+    catch
+      :exit, {:timeout, _} -> :gave_up
+    end
   end
 
   defmodule Machine do

@@ -79,12 +79,14 @@ defmodule ElixirScope.Query.Deadlocks do
   # The circle that a request which nobody answered is in, if it is in one.
   defp at(past, {pid, id}, seen) do
     with %Waiting{} = first <- Query.Waiting.At.at(past, pid, {:before, id + 1}),
-         false <- MapSet.member?(seen, {pid, first.id}),
          {ended, next} <- Query.Waiting.At.ending(past, first),
          true <- broken?(ended),
          [_ | _] = members <- circle(past, first, moment(ended, next)),
+         # Who gave up may have asked again, which makes another circle of what the others still wait for.
+         requests = MapSet.new(members, &{&1.pid, &1.id}),
+         false <- MapSet.member?(seen, requests),
          %Deadlock{} = deadlock <- verdict(past, members, ended) do
-      {[deadlock], Enum.reduce(members, seen, &MapSet.put(&2, {&1.pid, &1.id}))}
+      {[deadlock], MapSet.put(seen, requests)}
     else
       _none_or_known -> {[], seen}
     end
@@ -247,13 +249,13 @@ defmodule ElixirScope.Query.Deadlocks do
 
   defp sure(past, %Deadlock{members: members} = deadlock) do
     case Deadlocks.Doubt.of(past, members) do
-      nil -> evident(deadlock)
+      nil -> evident(past, deadlock)
       why -> %{deadlock | verdict: :unknown, why: why}
     end
   end
 
-  defp evident(%Deadlock{members: members} = deadlock) do
-    case Enum.filter(members, &(&1.evidence == nil)) do
+  defp evident(past, %Deadlock{members: members, since: since} = deadlock) do
+    case Enum.filter(members, &(&1.evidence == nil or may_have_given_up?(past, &1, since))) do
       [] ->
         deadlock
 
@@ -265,6 +267,17 @@ defmodule ElixirScope.Query.Deadlocks do
 
         %{deadlock | verdict: :unknown, why: why}
     end
+  end
+
+  # The VM told of an `after` that was over before the circle closed; what came behind it is not instrumented. A call without a timeout
+  # has none, and an instrumented `receive` says itself that it gave up.
+  defp may_have_given_up?(_past, %Waiting{evidence: evidence}, _since) when evidence in [:request, :receive],
+    do: false
+
+  defp may_have_given_up?(past, %Waiting{pid: pid, id: id}, since) do
+    past
+    |> Past.next(pid, [:receive], id, until: since)
+    |> Enum.any?(&match?(%Event{data: %{message: :timeout, from: nil}}, &1))
   end
 
   # From the one that asked first.
