@@ -1239,8 +1239,9 @@ defmodule ElixirScope do
   What was handed on through a table is not seen. It is `:unknown` as well where nothing recorded says that a process waits: that of Agents, and others
   whose code is not instrumented, is certain while it is on, since the VM is asked, and before OTP 27 no more when it is over.
 
-  Not known are circles through `Task.async_stream/3` and through requests that are collected later (`:gen_server.receive_response/2` and its like), those
-  of `Task.await_many/2` where calls are traced, and locks. The messages of all processes of a circle must have been watched, see `watch/2`: of others it is not
+  Not known are circles through `Task.async_stream/3`, through `GenServer.multi_call/4` with a timeout, and through requests that are collected later
+  (`:gen_server.receive_response/2` and its like), those of `Task.await_many/2` and `Task.yield_many/2` through another Task than the last one (where calls
+  are traced: through any), and locks. The messages of all processes of a circle must have been watched, see `watch/2`: of others it is not
   known for whom they wait, and a circle with one of them is not found.
 
   | option | default | meaning |

@@ -69,6 +69,23 @@ defmodule ElixirScope.DeadlocksTest do
   end
 
   @tag :capture_log
+  test "one that gave up and asked again, until the other one gave up" do
+    [first, second] = links(2)
+    nothing = {:ask, [], 0}
+    back = {:try, first, [{nothing, 150}]}
+    assert [:gave_up, :done] = GenServer.call(first, {:try, second, [{back, 50}, {nothing, 5_000}]})
+    assert [one, other] = ElixirScope.deadlocks()
+
+    for {deadlock, who} <- [{one, first}, {other, second}] do
+      assert %Deadlock{verdict: :deadlock, ended: %{how: :timeout, pid: ^who}} = deadlock
+      assert waiting_for(deadlock) == %{first => second, second => first}
+    end
+
+    # The second one asked once.
+    assert [asked, asked] =
+             for(%{members: members} <- [one, other], do: Enum.find(members, &(&1.pid == second)).id)
+  end
+
   test "a server that calls itself" do
     server = hd(links(1))
     ref = Process.monitor(server)
@@ -77,6 +94,24 @@ defmodule ElixirScope.DeadlocksTest do
     assert [%Deadlock{verdict: :deadlock, members: [member], ended: %{how: :exit}}] = ElixirScope.deadlocks()
     assert %Waiting{pid: ^server, for: ^server, request: :itself} = member
     assert member.call.mfa == {Link, :handle_call, 3}
+  end
+
+  for how <- [:raise, :stop] do
+    @tag :capture_log
+    test "a server that ends without an answer (#{how}), and asks who waits for it in its terminate" do
+      first = hd(links(1))
+      {:ok, second} = Link.start(%{last: first})
+      GenServer.cast(first, {:ask, second, unquote(how)})
+      # Before, it may wait for code to be loaded.
+      until(fn ->
+        ElixirScope.messages(from: second, kind: :call, matching: &match?({_, _, {:ask, _, _}}, &1)) != []
+      end)
+
+      all_wait([first, second])
+      assert [%Deadlock{verdict: :deadlock, confirmed: true} = deadlock] = ElixirScope.deadlocks()
+      assert waiting_for(deadlock) == %{first => second, second => first}
+      finish([first, second])
+    end
   end
 
   test "a server and the Task that it awaits" do

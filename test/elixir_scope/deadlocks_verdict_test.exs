@@ -63,6 +63,18 @@ defmodule ElixirScope.DeadlocksVerdictTest do
              deadlock.members
   end
 
+  test "one that may have given up before the circle closed is not certain to be in it", context do
+    gave_up = [{one(), :receive, %{message: :timeout, from: nil}}]
+    asked = traced(one(), two()) ++ asks(one(), two(), context.first)
+    back = traced(two(), one()) ++ asks(two(), one(), context.second)
+    assert [%Deadlock{verdict: :unknown, members: [_, _], why: why}] = find(asked ++ gave_up ++ back)
+    assert why =~ "nothing recorded says that #{inspect(one())} did not go on"
+    assert [%Deadlock{verdict: :deadlock}] = find(asked ++ back ++ gave_up)
+    # Without a timeout what came was a message.
+    asked = asks(one(), two(), context.first, :plain)
+    assert [%Deadlock{verdict: :deadlock}] = find(asked ++ gave_up ++ back)
+  end
+
   test "so do calls without a timeout, which have a tag of their own", context do
     events = asks(one(), two(), context.first, :plain) ++ asks(two(), one(), context.second, :plain)
     assert [%Deadlock{verdict: :deadlock}] = find(events)

@@ -7,6 +7,20 @@ defmodule ElixirScope.ExitsTest do
   alias ElixirScope.Mortals.{Plain, Till}
   alias ElixirScope.Watch.Kinds
 
+  defmodule Reborn do
+    # A server that cannot be started again once it was told so.
+    use GenServer
+    use ElixirScope
+
+    def start_link({name, fails?}), do: GenServer.start_link(__MODULE__, fails?, name: name)
+
+    @impl true
+    def init(fails?), do: if(Agent.get(fails?, & &1), do: {:stop, :no_more}, else: {:ok, fails?})
+
+    @impl true
+    def handle_cast(reason, state), do: {:stop, reason, state}
+  end
+
   @moduletag capture_log: true
 
   setup do
@@ -388,6 +402,36 @@ defmodule ElixirScope.ExitsTest do
       assert text == "it had restarted children 2 times within 60 s, and max_restarts is 2"
       assert %Step{pid: ^last, reason: {:fault, 3}} = List.last(chain.steps)
       assert {_chain, [:exit, :shutdown, :exit, :limit, :exit]} = why(b)
+    end
+
+    test "gave up when one too many was killed, which it had not ended itself" do
+      top = supervise(:one_for_one, max_restarts: 0)
+      [a, b] = Enum.map([:mortal_a, :mortal_b], &Process.whereis/1)
+      Process.exit(b, :kill)
+      ended(top)
+      {chain, kinds} = why(b)
+      refute :shutdown in kinds
+      assert chain.ends == if(Kinds.sessions?(), do: :killed_by, else: :signal_unseen)
+      assert {_chain, [:exit, :limit, :exit | _]} = why(top)
+      assert {_chain, [:exit, :shutdown, :exit, :limit, :exit | _]} = why(a)
+    end
+
+    test "gave up when a child could not be started again" do
+      {:ok, fails?} = Agent.start(fn -> false end)
+      children = [{Plain, name: :mortal_a}, {Reborn, {:mortal_b, fails?}}]
+      {:ok, top} = Supervisor.start_link(children, strategy: :one_for_one, max_restarts: 3)
+      a = Process.whereis(:mortal_a)
+      Agent.update(fails?, fn false -> true end)
+      GenServer.cast(:mortal_b, :boom)
+      ended(top)
+      assert {chain, [:exit, :limit, :exit | _]} = why(top)
+
+      assert Enum.at(chain.steps, 1).text ==
+               "it had restarted children 3 times within 5 s, and max_restarts is 3"
+
+      assert %Step{reason: :no_more} = Enum.at(chain.steps, 2)
+      assert {_chain, [:exit, :shutdown, :exit, :limit, :exit | _]} = why(a)
+      Agent.stop(fails?)
     end
 
     test "of tasks, one of which had crashed, did not give up for that" do

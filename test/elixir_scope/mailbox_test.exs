@@ -277,6 +277,19 @@ defmodule ElixirScope.MailboxTest do
     send(pid, :the_one)
   end
 
+  test "of a moment before a timer that came behind what was sent afterwards" do
+    {:ok, _} = ElixirScope.watch(self(), spawned: true)
+    pid = spawn_link(&Picky.loop/0)
+    send(pid, 1)
+    wait(fn -> Enum.any?(ElixirScope.events(pid: pid), &(&1.kind == :wait)) end)
+    time = ElixirScope.now()
+    send(pid, 2)
+    Process.send_after(pid, 3, 0)
+    wait(fn -> Process.info(pid, :message_queue_len) == {:message_queue_len, 3} end)
+    assert {:ok, %Mailbox{length: 1, actual: 3}} = ElixirScope.mailbox(pid, time)
+    send(pid, :the_one)
+  end
+
   # The VM answers a process that asks about one at work with a message.
   test "what a process was asked when it said who it is, is no message" do
     {:ok, _} = ElixirScope.watch(self(), spawned: true)

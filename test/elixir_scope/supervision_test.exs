@@ -7,6 +7,20 @@ defmodule ElixirScope.SupervisionTest do
   alias ElixirScope.Query.Supervision
   alias ElixirScope.SupervisionTree.Restart
 
+  defmodule Counted do
+    # An instrumented server with an argument.
+    use GenServer
+    use ElixirScope
+
+    def start_link(options), do: GenServer.start_link(__MODULE__, options, name: options.name)
+
+    @impl true
+    def init(options), do: {:ok, options}
+
+    @impl true
+    def handle_cast({:exit, reason}, _state), do: exit(reason)
+  end
+
   @moduletag capture_log: true
 
   setup do
@@ -161,6 +175,26 @@ defmodule ElixirScope.SupervisionTest do
       assert [%{from: ^c}] = ElixirScope.restarts(since: List.last(restarts).time)
       assert [%{from: ^a}] = ElixirScope.restarts(until: hd(restarts).time, supervisor: :mortal_top)
       assert inspect(hd(restarts)) =~ "ElixirScope.Mortals.Plain :mortal_a by :mortal_top, #{inspect(a)} -> "
+    end
+
+    # The argument of the first one is redacted, since its `init/1` had not been called when it was begun; of those behind it is not.
+    test "are told of the first one of a module, too" do
+      specs = [
+        {Counted, %{name: :mortal_a}},
+        Supervisor.child_spec({Counted, %{name: :mortal_b}}, id: :other)
+      ]
+
+      {:ok, _top} = Supervisor.start_link(specs, strategy: :one_for_all, name: :mortal_top)
+      b = Process.whereis(:mortal_b)
+      a = end_of(:mortal_a, :boom)
+      again = end_of(:mortal_a, :boom)
+      restarts = ElixirScope.restarts()
+
+      assert [{^a, true}, {^b, true}, {^again, true}, _] =
+               for(%{from: from, certain?: sure?} <- restarts, do: {from, sure?})
+
+      assert Enum.map(restarts, & &1.cause.pid) == [a, a, again, again]
+      assert %{children: [%{restarts: [_, _]}, %{restarts: [_, _]}]} = tree(ElixirScope.now())
     end
 
     test "of one_for_all are of the exit of the one that ended by itself" do

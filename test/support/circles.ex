@@ -75,6 +75,15 @@ defmodule ElixirScope.Circles do
       {:reply, :done, state}
     end
 
+    # Asks one thing after the other, and gives up each after its time.
+    def handle_call({:try, next, requests}, _from, state) do
+      {:reply, for({request, timeout} <- requests, do: attempt(next, request, timeout)), state}
+    end
+
+    # Ends, and asks in its `terminate`.
+    def handle_call(:raise, _from, _state), do: raise("left")
+    def handle_call(:stop, _from, state), do: {:stop, :normal, state}
+
     @impl true
     def handle_cast({:ask, who, request}, state) do
       GenServer.call(who, request, :infinity)
@@ -84,7 +93,17 @@ defmodule ElixirScope.Circles do
     @impl true
     def handle_info(_message, state), do: {:noreply, state}
 
+    @impl true
+    def terminate(_reason, %{last: server}), do: ask(server)
+    def terminate(_reason, _state), do: :ok
+
     def ask(server), do: GenServer.call(server, {:ask, [], :infinity}, :infinity)
+
+    defp attempt(server, request, timeout) do
+      GenServer.call(server, request, timeout)
+    catch
+      :exit, {:timeout, _} -> :gave_up
+    end
   end
 
   defmodule Machine do

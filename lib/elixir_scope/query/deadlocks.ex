@@ -79,12 +79,14 @@ defmodule ElixirScope.Query.Deadlocks do
   # The circle that a request which nobody answered is in, if it is in one.
   defp at(past, {pid, id}, seen) do
     with %Waiting{} = first <- Query.Waiting.At.at(past, pid, {:before, id + 1}),
-         false <- MapSet.member?(seen, {pid, first.id}),
          {ended, next} <- Query.Waiting.At.ending(past, first),
          true <- broken?(ended),
          [_ | _] = members <- circle(past, first, moment(ended, next)),
+         # Who gave up may have asked again, which makes another circle of what the others still wait for.
+         requests = MapSet.new(members, &{&1.pid, &1.id}),
+         false <- MapSet.member?(seen, requests),
          %Deadlock{} = deadlock <- verdict(past, members, ended) do
-      {[deadlock], Enum.reduce(members, seen, &MapSet.put(&2, {&1.pid, &1.id}))}
+      {[deadlock], MapSet.put(seen, requests)}
     else
       _none_or_known -> {[], seen}
     end
@@ -134,7 +136,8 @@ defmodule ElixirScope.Query.Deadlocks do
 
   def held?(past, %Waiting{kind: :call} = asked, other) do
     with %Event{} = delivered <- delivered(past, asked, other) do
-      works_on?(past, asked, other) or not taken?(past, asked, other, delivered)
+      works_on?(past, asked, other) or not taken?(past, asked, other, delivered) or
+        ends_for?(past, asked, other)
     else
       # It came later than the receiver began to wait, or its deliveries are not recorded.
       nil -> true
@@ -175,6 +178,28 @@ defmodule ElixirScope.Query.Deadlocks do
 
   defp from?({pid, tag}, %Waiting{pid: pid, ref: ref}), do: Term.reference(tag) == ref
   defp from?(_other, _asked), do: false
+
+  # A server whose callback raised, or said `:stop`, has put nothing aside: it is in its `terminate`, and ends without an answer.
+  defp ends_for?(past, asked, other) do
+    with %Event{} = terminate <- Enum.find(past.open_calls.(other.pid, other.id), &terminates?/1),
+         [%Event{} = left] <- past |> Past.prev(other.pid, [:return, :raise], terminate.id) |> Enum.take(1),
+         true <- ends?(left.data),
+         [call] <- past |> Past.prev(other.pid, [:call], left.id) |> given(left.mfa) do
+      from?(call.data, asked)
+    else
+      _goes_on -> false
+    end
+  end
+
+  defp terminates?(%Event{mfa: {_module, :terminate, arity}}), do: arity in [2, 3]
+  defp terminates?(_call), do: false
+
+  # What is thrown is a callback's answer.
+  defp ends?(%{kind: kind}), do: kind in [:error, :exit]
+  defp ends?(%{value: {:stop, _reason, _state}}), do: true
+  defp ends?(_goes_on), do: false
+
+  defp given(calls, mfa), do: calls |> Stream.filter(&(&1.mfa == mfa)) |> Enum.take(1)
 
   defp taken?(past, asked, other, delivered) do
     past
@@ -224,13 +249,13 @@ defmodule ElixirScope.Query.Deadlocks do
 
   defp sure(past, %Deadlock{members: members} = deadlock) do
     case Deadlocks.Doubt.of(past, members) do
-      nil -> evident(deadlock)
+      nil -> evident(past, deadlock)
       why -> %{deadlock | verdict: :unknown, why: why}
     end
   end
 
-  defp evident(%Deadlock{members: members} = deadlock) do
-    case Enum.filter(members, &(&1.evidence == nil)) do
+  defp evident(past, %Deadlock{members: members, since: since} = deadlock) do
+    case Enum.filter(members, &(&1.evidence == nil or may_have_given_up?(past, &1, since))) do
       [] ->
         deadlock
 
@@ -242,6 +267,17 @@ defmodule ElixirScope.Query.Deadlocks do
 
         %{deadlock | verdict: :unknown, why: why}
     end
+  end
+
+  # The VM told of an `after` that was over before the circle closed; what came behind it is not instrumented. A call without a timeout
+  # has none, and an instrumented `receive` says itself that it gave up.
+  defp may_have_given_up?(_past, %Waiting{evidence: evidence}, _since) when evidence in [:request, :receive],
+    do: false
+
+  defp may_have_given_up?(past, %Waiting{pid: pid, id: id}, since) do
+    past
+    |> Past.next(pid, [:receive], id, until: since)
+    |> Enum.any?(&match?(%Event{data: %{message: :timeout, from: nil}}, &1))
   end
 
   # From the one that asked first.

@@ -62,9 +62,17 @@ defmodule ElixirScope.Query.Mailbox do
       end)
   end
 
-  # What was looked at after the moment, and nobody saw being sent, may have lain there before.
-  defp unseen?(messages, time),
-    do: Enum.any?(messages, &(&1.sent == nil and &1.delivered != nil and &1.delivered.time > time))
+  # What was looked at after the moment, and nobody saw being sent, may have lain there before; not so what came behind a message that
+  # was sent after the moment.
+  defp unseen?(messages, time) do
+    later = for %Message{sent: %{time: sent}, delivered: %{id: id}} <- messages, sent > time, do: id
+    first = Enum.min(later, fn -> @forever end)
+
+    Enum.any?(
+      messages,
+      &match?(%Message{sent: nil, delivered: %{id: id, time: at}} when at > time and id < first, &1)
+    )
+  end
 
   defp compared(%Mailbox{length: length} = mailbox, actual)
        when not is_integer(length) or actual in [nil, length],

@@ -74,12 +74,14 @@ defmodule ElixirScope.Watch.Kinds do
   @doc "Whether these are kinds that this VM can tell."
   @spec check([t]) :: {:ok, [t]} | {:error, Error.t()}
   def check(kinds) when is_list(kinds) do
-    with nil <- Enum.find(kinds, &(not Keyword.has_key?(@rows, &1))),
+    with false <- List.improper?(kinds),
+         [] <- Enum.reject(kinds, &(&1 in all())),
          nil <- Enum.find_value(kinds, &reason/1) do
       {:ok, Enum.uniq(kinds)}
     else
-      reason when is_binary(reason) -> Error.new(:unsupported, reason)
-      other -> bad(other)
+      true -> bad(kinds)
+      [other | _] -> bad(other)
+      reason -> Error.new(:unsupported, reason)
     end
   end
 

@@ -215,7 +215,8 @@ defmodule ElixirScope.Query.Exits.Signal do
     |> Enum.any?(&match?(%Event{data: %{message: message}} when elem(message, 0) in [:EXIT, :DOWN], &1))
   end
 
-  defp by_whom(_about, :killed), do: "an exit signal that cannot be trapped (:kill) ended it: "
+  defp by_whom(_about, :killed),
+    do: "an exit signal that cannot be trapped (:kill) ended it, if it did not say exit(:killed) itself: "
 
   defp by_whom(about, _reason) do
     if signals_of_all?(about.recording),

@@ -132,7 +132,8 @@ defmodule ElixirScope.Query.Exits.Supervised do
   end
 
   defp shut_down_for(chain, about, step, {:ending, exit}) do
-    chain |> add(%{step | text: "which was ending itself"}) |> Exits.Chain.explain(about, exit)
+    explained = chain |> add(%{step | text: "which was ending itself"}) |> Exits.Chain.explain(about, exit)
+    unless Enum.any?(explained.steps, &gave_up_for?(&1, step)), do: explained
   end
 
   defp shut_down_for(chain, about, step, {:asked, message, from, time, id}) do
@@ -142,4 +143,10 @@ defmodule ElixirScope.Query.Exits.Supervised do
     |> Exits.Begun.sender(about, from, {time, id})
     |> ends(:killed_by, "#{name(about, from, time)} told the supervisor to end it")
   end
+
+  # A child for whose end the supervisor gave up was not ended by it.
+  defp gave_up_for?(%Step{kind: :limit, pid: supervisor, other: child}, %Step{pid: child, other: supervisor}),
+    do: true
+
+  defp gave_up_for?(_step, _shutdown), do: false
 end

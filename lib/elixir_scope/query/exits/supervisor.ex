@@ -91,7 +91,7 @@ defmodule ElixirScope.Query.Exits.Supervisor do
     with %Event{} = trigger <- trigger(recording, supervisor, exit) do
       flags = Supervision.flags(recording, supervisor)
       restarts = Supervision.family(recording, supervisor, exit.time)
-      count = count(restarts, trigger, flags)
+      count = count(restarts, trigger, flags, attempts(recording, supervisor, exit))
 
       if reached?(count, trigger, flags) and exit.time - trigger.time <= at_once(flags),
         do: {trigger, count, flags, flags != nil}
@@ -133,15 +133,46 @@ defmodule ElixirScope.Query.Exits.Supervisor do
     end
   end
 
-  # Each time that a child ends counts once, however many are started again for it.
-  defp count(restarts, trigger, flags) do
-    period = if flags, do: flags.period * 1_000_000_000, else: @forever
+  # A child that cannot be started again tells the supervisor so and ends; that one tells itself to try again, which counts as another
+  # restart: which processes have failed so, and when it was to try again.
+  defp attempts(recording, %Life{pid: pid} = supervisor, exit) do
+    {:ok, process} = Server.numbers(pid)
 
-    restarts
-    |> Enum.filter(&(&1.cause.time >= trigger.time - period and &1.cause.time < trigger.time))
-    |> Enum.uniq_by(& &1.cause.id)
-    |> length()
+    recording
+    |> Processes.newest(["receive"], [process], Life.since(supervisor) || 0, exit.time)
+    |> Stream.take(@messages)
+    |> Enum.reduce({MapSet.new(), []}, fn
+      %Event{data: %{message: {:"$gen_cast", {:try_again_restart, _child}}}, time: time}, {failed, tries} ->
+        {failed, [time | tries]}
+
+      %Event{data: %{message: {:ack, child, {:error, _reason}}}}, {failed, tries} ->
+        {MapSet.put(failed, child), tries}
+
+      %Event{data: %{message: {:nack, child, _reason}}}, {failed, tries} ->
+        {MapSet.put(failed, child), tries}
+
+      _other, found ->
+        found
+    end)
   end
+
+  # Each time that a child ends counts once, however many are started again for it.
+  defp count(restarts, trigger, flags, {_failed, []}) do
+    restarts
+    |> Enum.map(& &1.cause)
+    |> Enum.uniq_by(& &1.id)
+    |> Enum.count(&(&1.time >= trigger.time - period(flags) and &1.time < trigger.time))
+  end
+
+  # The last that it tried is the one too many.
+  defp count(restarts, _trigger, flags, {failed, tries}) do
+    last = List.last(tries)
+    causes = for %{cause: cause} <- restarts, cause.pid not in failed, uniq: true, do: cause.time
+    Enum.count(causes ++ tries, &(&1 >= last - period(flags) and &1 < last))
+  end
+
+  defp period(nil), do: @forever
+  defp period(%{period: seconds}), do: seconds * 1_000_000_000
 
   # Where the limit is not known: it had restarted some, and the last that ended by a fault was not started again.
   defp reached?(count, %Event{data: %{reason: reason}}, nil),

@@ -6,7 +6,7 @@ defmodule ElixirScope.Query.Supervision.Restarts do
   # else explains it. A supervisor ends and starts its children in turns: exits, then starts. Of a turn the first exit of a child that
   # was started again is what began it; those that the supervisor then ended by itself died of it.
 
-  alias ElixirScope.{Event, Life}
+  alias ElixirScope.{Cut, Event, Life}
   alias ElixirScope.Query.Processes
   alias ElixirScope.SupervisionTree.Restart
   alias ElixirScope.Text.FirstCall
@@ -124,16 +124,33 @@ defmodule ElixirScope.Query.Supervision.Restarts do
   defp same(state, parent, life) do
     ended = Map.get(state.ended, parent, [])
 
-    case Enum.filter(ended, &same?(&1, life)) do
+    case first_of(ended, [&same?(&1, life), &like?(&1.call, life.spawned.mfa)]) do
       [] -> Enum.filter(ended, &(&1.call == nil and &1.initial_call == nil))
       same -> Enum.sort_by(same, & &1.began)
     end
+  end
+
+  defp first_of(ended, rules) do
+    Enum.find_value(rules, [], fn rule ->
+      with [] <- Enum.filter(ended, rule), do: nil
+    end)
   end
 
   # Of one whose birth was not seen the first call is not known, only what it runs.
   defp same?(%{call: nil, initial_call: nil}, _life), do: false
   defp same?(%{call: nil, initial_call: initial}, life), do: initial == life.initial_call
   defp same?(%{call: call}, life), do: call == life.spawned.mfa
+
+  # Redaction leaves out the argument of an `init/1` that was not called yet, and shows it from then on; what names keep out it shows
+  # before the function was called.
+  defp like?(%Cut{kind: :redacted}, _shown), do: true
+  defp like?(_shown, %Cut{kind: :redacted}), do: true
+  defp like?([one | ones], [other | others]), do: like?(one, other) and like?(ones, others)
+
+  defp like?(one, other) when is_tuple(one) and is_tuple(other),
+    do: like?(Tuple.to_list(one), Tuple.to_list(other))
+
+  defp like?(one, other), do: one === other
 
   defp one_of(state, supervisor, same, life) do
     dynamic? = dynamic?(supervisor)
