@@ -500,7 +500,7 @@ defmodule ElixirScope do
   The calls of a function, in the order in which they began: see `ElixirScope.Call`.
 
   `function` is `{module, function, arity}`, `{module, function}` for every arity, a module for all of its functions,
-  or a capture such as `&Cart.add/2`. Filters are those of `events/1` without `:kind` and `:mfa`.
+  or a capture such as `&Cart.add/2`. Filters are those of `events/1` without `:kind`, `:mfa` and `:order`.
 
       iex> {:ok, counter} = GenServer.start_link(ElixirScope.Doctest.Counter, 41)
       iex> GenServer.call(counter, :next)

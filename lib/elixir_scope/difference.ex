@@ -24,7 +24,7 @@ defmodule ElixirScope.Difference do
       [{[{:member, 1}], :removed, 1, nil}, {[{:member, 3}], :put, nil, 3}]
   """
 
-  alias ElixirScope.Cut
+  alias ElixirScope.{Cut, Path}
   alias ElixirScope.Difference.{Lists, Maps}
 
   @type entry :: {ElixirScope.Path.t(), :put | :changed | :removed | :unknown, old :: term, new :: term}
@@ -47,8 +47,14 @@ defmodule ElixirScope.Difference do
       iex> ElixirScope.Difference.between(:error, {:ok, 1}, [:count]).entries
       [{[:count], :put, nil, 1}]
   """
-  @spec between({:ok, term} | :error | :none | {:cut, Cut.t()}, {:ok, term} | :error | {:cut, Cut.t()}, list) ::
-          t
+  @spec between(part | :none, part, list) :: t
+        when part: {:ok, term} | :error | {:cut, Cut.t()} | {:within, Cut.t()}
+  def between({:within, %Cut{kind: :left_out}}, {:within, %Cut{kind: :left_out}}, _path), do: %__MODULE__{}
+
+  # Whether there was anything is not known either.
+  def between({:within, _cut} = old, new, path), do: unknown_part(old, new, path)
+  def between(old, {:within, _cut} = new, path), do: unknown_part(old, new, path)
+
   def between(old, new, path) do
     at = Enum.reverse(path)
 
@@ -61,6 +67,18 @@ defmodule ElixirScope.Difference do
       end
 
     %__MODULE__{entries: Enum.reverse(entries)}
+  end
+
+  defp unknown_part(old, new, path) do
+    [old, new] =
+      for side <- [old, new] do
+        case side do
+          {_known_or_cut, part} -> part
+          _none -> nil
+        end
+      end
+
+    %__MODULE__{entries: [{path, :unknown, old, new}]}
   end
 
   defp part({:cut, cut}), do: {:ok, cut}
@@ -126,26 +144,36 @@ defmodule ElixirScope.Difference do
     {old, new} = Maps.apart(old, new)
     gone = for {key, value} <- :maps.to_list(old), not is_map_key(new, key), do: {key, :removed, value, nil}
     come = for {key, value} <- :maps.to_list(new), not is_map_key(old, key), do: {key, :put, nil, value}
+    {gone, come} = {perhaps(gone, come, new), perhaps(come, gone, old)}
 
     both =
       for {key, value} <- :maps.to_list(old),
           {:ok, other} <- [Map.fetch(new, key)],
-          other?(key, value, other) do
-        {key, :both, value, other}
+          kind = if(Path.cut_in(key), do: :both_cut, else: :both),
+          kind == :both_cut or not :erts_debug.same(value, other) do
+        {key, kind, value, other}
       end
 
     (gone ++ come ++ both)
     |> Enum.sort_by(&elem(&1, 0))
     |> Enum.reduce(found, fn
       # Two keys that were cut may be two.
-      {%Cut{} = key, :both, value, other}, found -> entry([key | path], :unknown, value, other, found)
+      {key, :both_cut, value, other}, found -> entry([key | path], :unknown, value, other, found)
       {key, :both, value, other}, found -> walk(value, other, [key | path], found)
       {key, kind, value, other}, found -> entry([key | path], kind, value, other, found)
     end)
   end
 
-  defp other?(%Cut{}, _value, _other), do: true
-  defp other?(_key, value, other), do: not :erts_debug.same(value, other)
+  # A key that was cut may be any that the other map has, and keys that were cut alike are one.
+  defp perhaps([], _others, _other), do: []
+
+  defp perhaps(entries, others, other) do
+    hidden? = Enum.any?(:maps.keys(other), &Path.cut_in/1)
+
+    for {key, _kind, old, new} = entry <- entries do
+      if hidden? or (others != [] and Path.cut_in(key)), do: {key, :unknown, old, new}, else: entry
+    end
+  end
 
   # Of sets of this Elixir: members are the keys of a map, with nothing for values. Of any other version, field by field.
   defp members(%{map: old} = olds, %{map: new} = news, path, found) when is_map(old) and is_map(new) do
@@ -161,9 +189,11 @@ defmodule ElixirScope.Difference do
         for {member, _} <- :maps.to_list(new), not is_map_key(old, member), do: {member, :put, nil, member}
 
       cut =
-        for {%Cut{} = member, _} <- :maps.to_list(old),
-            is_map_key(new, member),
+        for {member, _} <- :maps.to_list(old),
+            is_map_key(new, member) and Path.cut_in(member) != nil,
             do: {member, :unknown, member, member}
+
+      {gone, come} = {perhaps(gone, come, new), perhaps(come, gone, old)}
 
       (gone ++ come ++ cut)
       |> Enum.sort_by(&elem(&1, 0))

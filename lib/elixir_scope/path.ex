@@ -39,21 +39,45 @@ defmodule ElixirScope.Path do
       {:ok, "x"}
   """
   @spec fetch(term, t) :: {:ok, term} | :error | {:cut, Cut.t()}
-  def fetch(%Cut{} = cut, _path), do: {:cut, cut}
-  def fetch(term, []), do: {:ok, term}
-
-  def fetch(term, [step | rest]) do
-    case step(term, step) do
-      {:ok, part} -> fetch(part, rest)
+  def fetch(term, path) do
+    case part(term, path) do
+      {:within, cut} -> {:cut, cut}
       other -> other
     end
   end
 
-  defp step(%MapSet{} = set, {:member, member}) do
-    if MapSet.member?(set, member), do: {:ok, member}, else: :error
+  @doc """
+  As `fetch/2`, but tells a part that was cut itself from one that may stand, or not, within what was cut.
+
+      iex> ElixirScope.Path.part(%{items: %ElixirScope.Cut{kind: :list}}, [:items])
+      {:cut, %ElixirScope.Cut{kind: :list}}
+      iex> ElixirScope.Path.part(%{items: %ElixirScope.Cut{kind: :list}}, [:items, 0])
+      {:within, %ElixirScope.Cut{kind: :list}}
+  """
+  @spec part(term, t) :: {:ok, term} | :error | {:cut, Cut.t()} | {:within, Cut.t()}
+  def part(%Cut{} = cut, []), do: {:cut, cut}
+  def part(%Cut{} = cut, _path), do: {:within, cut}
+  def part(term, []), do: {:ok, term}
+
+  def part(term, [step | rest]) do
+    case step(term, step) do
+      {:ok, part} -> part(part, rest)
+      {:cut, cut} -> {:within, cut}
+      :error -> :error
+    end
   end
 
-  defp step(map, key) when is_map(map), do: Map.fetch(map, key)
+  defp step(%MapSet{} = set, {:member, member}) do
+    if MapSet.member?(set, member), do: {:ok, member}, else: set |> Map.get(:map) |> cut_key()
+  end
+
+  defp step(map, key) when is_map(map) do
+    case Map.fetch(map, key) do
+      :error -> cut_key(map)
+      found -> found
+    end
+  end
+
   defp step(list, {:at, index}) when is_list(list), do: nth(list, index)
   defp step(list, index) when is_list(list) and is_integer(index), do: nth(list, index)
   defp step(list, :tail) when is_list(list), do: list |> pair(:tail) |> or_else(fn -> tail(list) end)
@@ -63,12 +87,35 @@ defmodule ElixirScope.Path do
   defp step(tuple, index) when is_tuple(tuple) and is_integer(index), do: element_of(tuple, index)
   defp step(_term, _step), do: :error
 
+  # A key that was cut may be any. So may one be that was cut within, and keys that were cut alike are one.
+  defp cut_key(map) when is_map(map) do
+    Enum.find_value(:maps.keys(map), :error, fn key ->
+      case cut_in(key) do
+        nil -> nil
+        cut -> {:cut, cut}
+      end
+    end)
+  end
+
+  defp cut_key(_members), do: :error
+
+  @doc false
+  @spec cut_in(term) :: Cut.t() | nil
+  def cut_in(%Cut{} = cut), do: cut
+  def cut_in([part | rest]), do: cut_in(part) || cut_in(rest)
+  def cut_in(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> cut_in()
+  def cut_in(map) when is_map(map), do: map |> :maps.to_list() |> cut_in()
+  def cut_in(_whole), do: nil
+
   defp nth([element | _], 0), do: {:ok, element}
   defp nth([_ | rest], index) when is_integer(index) and index > 0, do: nth(rest, index - 1)
   defp nth(%Cut{} = cut, _index), do: {:cut, cut}
   defp nth(_rest, _index), do: :error
 
+  # The first pair of a key is not known where one before it may be of that key.
   defp pair([{key, value} | _], key), do: {:ok, value}
+  defp pair([{%Cut{} = cut, _value} | _], _key), do: {:cut, cut}
+  defp pair([%Cut{} = cut | _], _key), do: {:cut, cut}
   defp pair([_ | rest], key), do: pair(rest, key)
   defp pair(%Cut{} = cut, _key), do: {:cut, cut}
   defp pair(_rest, _key), do: :error
@@ -84,14 +131,22 @@ defmodule ElixirScope.Path do
   defp element_of(tuple, index) when index in 0..(tuple_size(tuple) - 1)//1, do: {:ok, elem(tuple, index)}
   defp element_of(_tuple, _index), do: :error
 
+  defp queued({%Cut{} = cut, _front}, _index), do: {:cut, cut}
+  defp queued({_rear, %Cut{} = cut}, _index), do: {:cut, cut}
+
   defp queued({rear, front}, index) when is_list(rear) and is_list(front) do
     case nth(front, index) do
       :error when length(rear) >= 0 and length(front) >= 0 -> nth(Enum.reverse(rear), index - length(front))
+      # The last of the rear list are the next ones.
+      :error -> with {:cut, cut} <- nth(rear, length_of(rear)), do: {:cut, cut}
       found_or_cut -> found_or_cut
     end
   end
 
   defp queued(_tuple, _index), do: :error
+
+  defp length_of([_ | rest]), do: 1 + length_of(rest)
+  defp length_of(_tail), do: 0
 
   @doc """
   A path in words; of the whole term it is `"."`.

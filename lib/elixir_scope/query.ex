@@ -339,7 +339,7 @@ defmodule ElixirScope.Query do
   end
 
   defp kinds(given) do
-    kinds = List.wrap(given)
+    kinds = if is_list(given) and List.improper?(given), do: [given], else: List.wrap(given)
 
     case Enum.reject(kinds, &(&1 in Event.kinds())) do
       [] ->

@@ -14,6 +14,21 @@ defmodule ElixirScope.DifferenceTest do
       %{seed: :rand.seed(:exsss, {3, 4, System.unique_integer()})}
     end
 
+    test "a key or member that was cut may be one of the other side" do
+      cut = %ElixirScope.Cut{kind: :tuple, size: 2}
+
+      for make <- [&Map.new(&1, fn key -> {key, 1} end), &MapSet.new/1] do
+        kinds = fn old, new ->
+          for {_, kind, _, _} <- Difference.of(make.(old), make.(new)).entries, do: kind
+        end
+
+        assert kinds.([cut], [{1, 2}]) == [:unknown, :unknown]
+        assert kinds.([cut, :a], [:a]) == [:removed]
+        assert kinds.([cut], [cut, {1, 2}]) |> Enum.uniq() == [:unknown]
+        assert kinds.([:a], [:b]) == [:removed, :put]
+      end
+    end
+
     test "applied to the old one it gives the new one, and it is empty when they are equal alone", %{
       seed: seed
     } do

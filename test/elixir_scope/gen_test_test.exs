@@ -109,6 +109,23 @@ defmodule ElixirScope.GenTestTest do
   end
 
   @tag :capture_log
+  test "a long message is asserted whole, one that shows a process not at all", %{
+    recording: recording,
+    out: out
+  } do
+    for {text, asserted} <- [{String.duplicate("o", 9_000), true}, {"not " <> inspect(self()), false}] do
+      {:ok, shop} = Walked.start_link(%{tea: 7})
+      Process.unlink(shop)
+      catch_exit(GenServer.call(shop, {:fail, text}))
+      generate(inspect(shop), "0s", recording, out, ["--force"])
+      source = passes(out)
+      assert source =~ "assert_raise ArgumentError"
+      # Once as the message to the server, and as what it raised.
+      assert length(String.split(source, ~s("#{text}"))) == if(asserted, do: 3, else: 2)
+    end
+  end
+
+  @tag :capture_log
   test "so is what was thrown", %{recording: recording, out: out} do
     {:ok, store} = Store.start_link(:first)
     GenServer.call(store, {:throw, :second})
@@ -167,6 +184,14 @@ defmodule ElixirScope.GenTestTest do
 
     assert_raise Mix.Error, ~r/expected a process that is in the recording/, fn ->
       generate("<0.4000000.0>", "0s", recording, out)
+    end
+  end
+
+  test "text that the tokenizer or the formatter would not take is escaped" do
+    for term <- ["\u202e bidi \u2066", :"a\u202eb", Map.new([{:"a\"b", 1}, {:"a b", 2}])] do
+      {:ok, text} = Query.Replay.Literal.source(term, %{})
+      text = text |> Code.format_string!() |> IO.iodata_to_binary()
+      assert {^term, _} = Code.eval_string(text)
     end
   end
 

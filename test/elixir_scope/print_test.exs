@@ -130,5 +130,10 @@ defmodule ElixirScope.PrintTest do
     assert_raise Error, ~r/function of one argument/, fn -> ElixirScope.print(&Echo.echo/1, fn -> 1 end) end
     assert_raise Error, ~r/:limit/, fn -> ElixirScope.print(&Echo.echo/1, & &1, limit: 0) end
     assert_raise Error, ~r/expected a function/, fn -> ElixirScope.print(17, & &1) end
+
+    for device <- [:no_such_device, nil, "file"],
+        do: assert_raise(Error, ~r/:device/, fn -> ElixirScope.print(&Echo.echo/1, & &1, device: device) end)
+
+    assert_raise Error, ~r/:kind/, fn -> ElixirScope.events(kind: [:call | :state]) end
   end
 end

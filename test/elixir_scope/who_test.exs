@@ -222,6 +222,33 @@ defmodule ElixirScope.WhoTest do
     end
   end
 
+  test "what a limit may hide is not said to be absent, nor put or removed", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, limits: [depth: 2])
+
+    first = %{
+      keys: %{{:k, {1}} => 1, {:k, {2}} => 2},
+      pairs: [{:a, 1}],
+      queue: {[3], [1, 2]},
+      deep: %{a: %{b: 1}}
+    }
+
+    {:ok, server} = ElixirScope.Traced.Store.start_link(first)
+    before = ElixirScope.now()
+    :ok = ElixirScope.Traced.Store.put(server, %{first | deep: 0})
+    now = ElixirScope.now()
+
+    for path <- [[:keys, {:k, {1}}], [:pairs, :a], [:queue, {:queue, 2}], [:queue, {:queue, 0}]] do
+      {:ok, chain} = ElixirScope.who_set(server, path, now)
+      assert {path, chain.ends, chain.steps, chain.value} == {path, :cut, [], :unknown}
+    end
+
+    # Nothing stood there before or after, but that is known of the second state alone.
+    {:ok, difference} = ElixirScope.diff_state(server, before, now, path: [:deep, :a, :c])
+    assert [{[:deep, :a, :c], :unknown, %ElixirScope.Cut{}, nil}] = difference.entries
+    [_init, change] = server |> ElixirScope.state_history(path: [:deep, :a, :c]) |> Enum.to_list()
+    assert [{_path, :unknown, _old, nil}] = change.difference.entries
+  end
+
   test "a value under a cut, or one that nobody can compare", %{tmp_dir: dir} do
     {:ok, _} = ElixirScope.start(dir: dir, limits: [state_bytes: 500])
     {:ok, account} = Account.start_link(note: %{text: String.duplicate("a", 1_000)})

@@ -199,9 +199,10 @@ defmodule ElixirScope.Query.History do
   end
 
   @doc "What stands at a path in the state of an event, `:error` without an event."
-  @spec value(Event.t() | nil, Path.t()) :: {:ok, term} | :error | {:cut, ElixirScope.Cut.t()}
+  @spec value(Event.t() | nil, Path.t()) ::
+          {:ok, term} | :error | {:cut, ElixirScope.Cut.t()} | {:within, ElixirScope.Cut.t()}
   def value(nil, _path), do: :error
-  def value(state, path), do: Path.fetch(state.data.state, path)
+  def value(state, path), do: Path.part(state.data.state, path)
 
   @doc "Whether two values, as `value/2` gives them, are known to be the same."
   def same?(old, new), do: Difference.empty?(Difference.between(old, new, []))
@@ -237,8 +238,8 @@ defmodule ElixirScope.Query.History do
   defp at(change, nil), do: change
 
   defp at(change, path) do
-    before = with {:ok, state} <- change.before, do: Path.fetch(state, path)
-    %{change | difference: Difference.between(before, Path.fetch(change.state, path), path)}
+    before = with {:ok, state} <- change.before, do: Path.part(state, path)
+    %{change | difference: Difference.between(before, Path.part(change.state, path), path)}
   end
 
   @doc "See `ElixirScope.diff_state/4`."
@@ -256,7 +257,7 @@ defmodule ElixirScope.Query.History do
   defp between(options, server, times, {old, new}, path) do
     if old === new and same?(options, server, times),
       do: %Difference{},
-      else: Difference.between(Path.fetch(old, path), Path.fetch(new, path), path)
+      else: Difference.between(Path.part(old, path), Path.part(new, path), path)
   end
 
   # Whether no state was recorded between two times.

@@ -38,6 +38,7 @@ defmodule ElixirScope.Query.Print do
   defp prepare(fun, options) do
     with :ok <- Query.check(options, @options),
          :ok <- function(fun),
+         :ok <- device(Keyword.get(options, :device, :stdio)),
          {:ok, recording} <- Query.recording(options),
          options = options |> Keyword.delete(:in) |> Keyword.put_new(:limit, @limit),
          {:ok, _limit} <- Query.limit(options),
@@ -51,6 +52,18 @@ defmodule ElixirScope.Query.Print do
       :bad_option,
       "expected a function of one argument that gives what to print, such as fn call -> call.args end, got: #{inspect(other)}"
     )
+  end
+
+  defp device(device) when device in [:stdio, :stderr, :standard_io] or is_pid(device), do: :ok
+
+  defp device(name) do
+    if is_atom(name) and name != nil and Process.whereis(name),
+      do: :ok,
+      else:
+        Error.new(
+          :bad_option,
+          "expected :device to be :stdio, :stderr, or a pid or name of a process to print to, got: #{inspect(name)}"
+        )
   end
 
   defp events(_recording, :nothing, _limit), do: []

@@ -306,7 +306,7 @@ defmodule ElixirScope.Query.Search do
     case History.value(state, path) do
       {:ok, value} -> if ask(state, value, path, predicate), do: true, else: false
       :error -> false
-      {:cut, cut} -> throw({__MODULE__, cut(state, path, cut)})
+      {_cut_or_within, cut} -> throw({__MODULE__, cut(state, path, cut)})
     end
   end
 

@@ -113,7 +113,7 @@ defmodule ElixirScope.Query.Replay.GeneratedTest do
        )
        when is_exception(error) do
     {:ok,
-     "assert_raise #{inspect(module)}, #{inspect(Exception.message(error))}, fn -> #{function(call.mfa)}(#{arguments}) end"}
+     "assert_raise #{inspect(module)}, #{message(Exception.message(error))}fn -> #{function(call.mfa)}(#{arguments}) end"}
   end
 
   defp assertion(
@@ -146,6 +146,16 @@ defmodule ElixirScope.Query.Replay.GeneratedTest do
           else: "ended where nothing was recorded"
         )
     )
+  end
+
+  # A message that shows a process, reference, port or function shows another one each time.
+  defp message(message) do
+    if message =~ ~r/#(PID|Reference|Port|Function)</ do
+      ""
+    else
+      {:ok, text} = Query.Replay.Literal.source(message, %{})
+      text <> ", "
+    end
   end
 
   # What the callback made itself (a reference, a process) is another one each time.

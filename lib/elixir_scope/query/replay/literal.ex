@@ -45,9 +45,16 @@ defmodule ElixirScope.Query.Replay.Literal do
   """
   @spec source(term, names, :value | :pattern) :: {:ok, String.t()} | {:error, term}
   def source(term, names, as \\ :value) do
-    {:ok, term |> text(%{names: names, as: as}) |> IO.iodata_to_binary()}
+    {:ok, term |> text(%{names: names, as: as}) |> IO.iodata_to_binary() |> escape()}
   catch
     {:no_literal, what} -> {:error, what}
+  end
+
+  # `inspect/1` leaves characters that turn the direction of text as they are; in source the tokenizer refuses them.
+  defp escape(source) do
+    String.replace(source, ~r/[\x{202A}-\x{202E}\x{2066}-\x{2069}]/u, fn <<character::utf8>> ->
+      "\\u" <> Integer.to_string(character, 16)
+    end)
   end
 
   defp text(term, how) when is_pid(term) or is_reference(term) do
@@ -132,6 +139,8 @@ defmodule ElixirScope.Query.Replay.Literal do
       "[{" <> _tuple -> nil
       # Longer than an atom that is written down may be.
       "[" <> pair when byte_size(pair) > 256 -> nil
+      # The formatter of Elixir 1.14 loses the backslashes of such a key.
+      "[\"" <> pair -> if(pair =~ "\\", do: nil, else: "\"" <> String.replace_suffix(pair, " 0]", ""))
       "[" <> pair -> String.replace_suffix(pair, " 0]", "")
     end
   end
