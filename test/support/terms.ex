@@ -67,7 +67,7 @@ defmodule ElixirScope.Terms do
         ])
 
       9 ->
-        :rand.bytes(:rand.uniform(100) - 1)
+        bytes(:rand.uniform(100) - 1)
 
       10 ->
         String.duplicate("ä", :rand.uniform(50))
@@ -103,6 +103,12 @@ defmodule ElixirScope.Terms do
         String.to_charlist("charlist")
     end
   end
+
+  @doc """
+  Random bytes, without the signs that may stand between a name and its value: of the others, one text in a million names a
+  secret by chance, and would rightly not come back as it was.
+  """
+  def bytes(count), do: count |> :rand.bytes() |> :binary.replace(["=", ":", "{", "%"], "-", [:global])
 
   defp closure(number, ref), do: fn x -> {x, number, ref} end
 

@@ -24,7 +24,7 @@ defmodule ElixirScope.Servers.Change do
       n when n <= 12 -> Terms.random(5)
       13 -> Terms.leaf()
       14 -> wide(1_000 + :rand.uniform(2_000))
-      15 -> :rand.bytes(20_000 + :rand.uniform(60_000))
+      15 -> Terms.bytes(20_000 + :rand.uniform(60_000))
       16 -> for(n <- 1..:rand.uniform(60), do: {:row, n, Terms.leaf(), %{n => n}})
       17 -> Enum.reduce(1..:rand.uniform(30), Terms.leaf(), &{&1, &2})
       18 -> Enum.reduce(1..:rand.uniform(30), :end, &[&1, Terms.leaf() | &2])
@@ -38,7 +38,7 @@ defmodule ElixirScope.Servers.Change do
       tree: for(n <- 1..:rand.uniform(40), do: {n, Terms.leaf()}) |> :gb_trees.from_orddict(),
       set: MapSet.new(1..:rand.uniform(60)),
       record: {:record, :rand.uniform(9), Terms.leaf()},
-      binary: :rand.bytes(:rand.uniform(300)),
+      binary: Terms.bytes(:rand.uniform(300)),
       # At 32 keys a map becomes one of the other kind.
       brink: wide(26 + :rand.uniform(12)),
       wide: if(:rand.uniform(8) == 1, do: wide(2_000), else: wide(:rand.uniform(200))),
@@ -173,7 +173,7 @@ defmodule ElixirScope.Servers.Change do
         Enum.random([{:push, Terms.leaf()}, {:push, Terms.random(3)}, :pop, :reverse])
 
       {_, binary} when is_binary(binary) ->
-        Enum.random([{:append, :rand.bytes(:rand.uniform(400))}, {:part, 2}, {:swap, Terms.leaf()}])
+        Enum.random([{:append, Terms.bytes(:rand.uniform(400))}, {:part, 2}, {:swap, Terms.leaf()}])
 
       {_, number} when is_number(number) ->
         Enum.random([:other_number, :increment])
