@@ -388,7 +388,8 @@ defmodule ElixirScope do
   When there was no such change the error has the reason `:no_change`, where a limit kept out what the function is to be asked about `:cut`, and when
   the function itself fails `:bad_predicate`. In `gaps` of the change stand all in which a newer one may be hidden, and a
   `:no_change` names those in which it may have been. A change is an error `:cut` too where a limit kept out any part of what the
-  function was given, of its state or the one before: ask with a path to the part that matters then.
+  function was given, of its state or the one before: ask with a path to the part that matters then. In `passed` of the change stands a
+  state of which that is true and that was passed over; a `:no_change` names it as well.
 
   What redaction or the view of a struct kept out is not in any state: the function is given `#Redacted<>` (an `ElixirScope.Cut`) in
   its place, and is to be about other parts. What it says of that part is said of the stand-in. A path to the part itself is an

@@ -22,6 +22,9 @@ defmodule ElixirScope.Change do
   `gaps` are those between the state before and this one, as in `ElixirScope.status/1`: where there are any, other changes may have been
   between the two, and the difference may be the work of several. Of an answer to a search they are all those that may hide a
   better answer.
+
+  `passed` is, of an answer to a search, a state that it passed over although a limit had kept out a part of what the function was given: a map
+  of `pid`, `time`, and the `path` and `cut` of that part. With that part the function might have been true of it. `nil` where there is none.
   """
 
   alias ElixirScope.{Call, Difference}
@@ -47,8 +50,10 @@ defmodule ElixirScope.Change do
           state: term,
           difference: Difference.t(),
           cause: cause,
-          gaps: [gap]
+          gaps: [gap],
+          passed:
+            %{pid: pid, time: non_neg_integer, path: ElixirScope.Path.t(), cut: ElixirScope.Cut.t()} | nil
         }
 
-  defstruct [:id, :time, :pid, :origin, :state, :difference, :cause, before: :none, gaps: []]
+  defstruct [:id, :time, :pid, :origin, :state, :difference, :cause, :passed, before: :none, gaps: []]
 end

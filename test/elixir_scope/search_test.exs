@@ -111,13 +111,52 @@ defmodule ElixirScope.SearchTest do
         assert message =~ "ask with a path"
         assert {:error, %Error{reason: :no_change, message: message}} = question.(account, long?)
         assert message =~ "kept out what stood at .note.text (#ElixirScope.Cut<binary"
-        assert message =~ "in the newest state of #{inspect(account)}"
+        assert message =~ "in the state of #{inspect(account)} of"
       end
 
       assert {:ok, %{state: %{total: -1}}} = ElixirScope.last_change(account, [:total], &negative?/1)
       assert {:ok, %{state: %{total: 1}}} = ElixirScope.first_change(account, &(&1.total > 0))
       # The state before is not whole.
       assert {:error, %{reason: :cut}} = ElixirScope.last_change(account, [:note], &(is_map(&1) and true))
+    end
+
+    test "a state that was passed over with a part kept out is named", %{tmp_dir: dir} do
+      {:ok, _} = ElixirScope.start(dir: dir, limits: [depth: 2])
+      {:ok, store} = Store.start_link(%{list: 1})
+      {:ok, other} = Store.start_link(%{list: 1})
+      Store.put(other, %{list: [[[1]]]})
+      for list <- [[[[1]]], 2, [1], 2, [[[1]]], 3, 4], do: Store.put(store, %{list: list})
+      one? = &(&1 in [[1], [[[1]]]])
+
+      assert {:ok, %{state: %{list: [1]}, passed: passed} = newest} =
+               ElixirScope.last_change(store, [:list], one?)
+
+      assert %{pid: ^store, path: [:list, {:at, 0}], cut: %{kind: :list}, time: time} = passed
+      assert time > newest.time
+
+      assert inspect(newest) =~
+               ~r/a limit kept out \.list\[0\] in the state of .*: the function may have been true of it/
+
+      for function <- [
+            &ElixirScope.first_change(&1, [:list], one?),
+            &ElixirScope.first_change(&1, fn s -> one?.(s.list) end)
+          ] do
+        assert {:ok, %{state: %{list: [1]}, passed: %{pid: ^store} = passed} = first} = function.(store)
+        assert passed.time < first.time
+        assert {:ok, %{state: %{list: [1]}, passed: %{pid: ^other}} = first} = function.([other, store])
+        assert inspect(first) =~ "in the state of #{inspect(other)} of"
+      end
+
+      # What came behind the answer does not matter.
+      assert {:ok, %{passed: nil}} = ElixirScope.first_change(store, [:list], &(&1 == 1))
+      assert {:ok, %{passed: nil}} = ElixirScope.last_change(store, [:list], &(&1 == 4))
+
+      for question <- [&ElixirScope.last_change/3, &ElixirScope.first_change/3] do
+        assert {:error, %{reason: :no_change, message: message}} = question.(store, [:list], &(&1 == [[[1]]]))
+
+        assert message =~
+                 ~r/a limit kept out what stood at \.list\[0\] .* so it may have been true there/
+      end
     end
 
     test "that found nothing says where it may be hidden" do

@@ -7,6 +7,8 @@ defmodule ElixirScope.Query.Search do
   alias ElixirScope.Query.{FirstCut, Gaps, History, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF
+  # Kept out of every state alike.
+  @by_name [:redacted, :left_out]
 
   @doc "See `ElixirScope.last_change/4`."
   def last_change(server, path, predicate, options) do
@@ -18,8 +20,8 @@ defmodule ElixirScope.Query.Search do
          {:ok, process} <- Server.find(recording, server, before),
          {:ok, pid} <- History.pid(recording, process, server),
          {:ok, about} <- History.about(recording, process),
-         {:ok, state} <- answered(fn -> newest(about, path, predicate, before) end) do
-      found(state, about, [path: path, pid: pid, until: before], "by #{until(before)}")
+         {:ok, found} <- answered(fn -> newest(about, path, predicate, before) end) do
+      found(found, about, path: path, pid: pid, until: before)
     end
   end
 
@@ -28,27 +30,38 @@ defmodule ElixirScope.Query.Search do
     about.recording
     |> History.touching(about.process, path, until)
     |> History.with_older()
-    |> Enum.find_value(fn {state, older} ->
-      holds?(state, path, predicate) and not holds?(older, path, predicate) and state
+    |> Enum.reduce_while({nil, nil}, fn {state, older}, {nil, passed} ->
+      held = holds(state, path, predicate)
+
+      if held == true and holds(older, path, predicate) != true,
+        do: {:halt, {state, passed}},
+        else: {:cont, {nil, worse(passed, held)}}
     end)
   end
 
-  defp found(nil, about, bounds, when_) do
+  defp found({nil, passed}, about, bounds) do
     Error.new(
       :no_change,
-      "the function did not become true of #{inspect(bounds[:pid])}#{at(bounds[:path])} #{when_}, in no state that is known" <>
-        missing(about.gaps, 0, bounds[:until]) <>
-        cut_in_newest(about.recording, [about.process], bounds[:path], bounds[:until])
+      "the function did not become true of #{inspect(bounds[:pid])}#{at(bounds[:path])} by #{until(bounds[:until])}, in no state that is known" <>
+        missing(about.gaps, 0, bounds[:until]) <> passed(passed)
     )
   end
 
-  defp found(state, about, bounds, _when) do
+  defp found({state, passed}, about, bounds) do
     change = History.change(about, state, History.before(about, state))
 
     hidden = Gaps.behind(about.gaps, state.time, min(bounds[:until], known_until(about.recording)))
 
-    whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, bounds[:path])
+    whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden), passed: by_limit(passed)}, bounds[:path])
   end
+
+  # What was passed over and cannot be judged. A limit cuts what it cuts in one state and not in another, so that is the worse.
+  defp worse(nil, {:perhaps, state}), do: state
+  defp worse(%{cut: %Cut{kind: kind}}, {:perhaps, state}) when kind in @by_name, do: state
+  defp worse(passed, _held), do: passed
+
+  defp by_limit(%{cut: %Cut{kind: kind}}) when kind in @by_name, do: nil
+  defp by_limit(passed), do: passed
 
   # An answer that was computed with a stand-in for what a limit kept out is none.
   defp whole(change, path) do
@@ -78,7 +91,13 @@ defmodule ElixirScope.Query.Search do
   end
 
   defp first_cut(value, :limit), do: FirstCut.by_limit(value)
-  defp first_cut(value, :any), do: FirstCut.by_limit(value) || FirstCut.find(value)
+
+  defp first_cut(value, :any) do
+    case FirstCut.find(value) do
+      {_path, %Cut{kind: kind}} = found when kind in @by_name -> FirstCut.by_limit(value) || found
+      found -> found
+    end
+  end
 
   # A miss says nothing of what is not there.
   defp missing(gaps, since, until) do
@@ -88,22 +107,11 @@ defmodule ElixirScope.Query.Search do
     end
   end
 
-  # Of how many servers the newest state is looked at.
-  @looked_at 100
+  defp passed(nil), do: ""
 
-  defp cut_in_newest(recording, processes, path, until) do
-    processes
-    |> Enum.take(@looked_at)
-    |> Enum.find_value("", fn process ->
-      newest = recording |> States.stream(process, 0, until, :newest) |> Enum.at(0)
-
-      with %Event{} <- newest, {at, cut} <- cut_at({:ok, newest.data.state}, path, :any) do
-        "; #{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the newest state of #{inspect(newest.pid)}, so " <>
-          "it may have been true there: ask with a path to another part, or #{Cut.remedy(cut)}"
-      else
-        _none -> nil
-      end
-    end)
+  defp passed(%{path: at, cut: cut} = passed) do
+    "; #{Cut.by(cut)} kept out what stood at #{Path.format(at)} (#{inspect(cut)}) in the state of #{inspect(passed.pid)} of " <>
+      "#{Moment.format(passed.time)} (#{passed.time}), so it may have been true there: ask with a path to another part, or #{Cut.remedy(cut)}"
   end
 
   defp known_until(recording) do
@@ -126,36 +134,46 @@ defmodule ElixirScope.Query.Search do
          {:ok, since} <- History.bound(options, :since, 0),
          {:ok, until} <- History.bound(options, :until, @latest),
          {:ok, processes} <- processes(recording, List.wrap(servers), until),
-         {:ok, best} <- answered(fn -> first_of(recording, processes, path, predicate, since, until) end) do
+         {:ok, {best, passed}} <-
+           answered(fn -> first_of(recording, processes, path, predicate, since, until) end) do
       if best,
-        do: earliest(recording, best, path, since),
-        else: none_of(recording, {servers, processes}, path, since, until)
+        do: earliest(recording, best, passed, path, since),
+        else: none_of(recording, servers, passed, path, since, until)
     end
   end
 
   # Once it became true of one server, of the others only what came before that is of interest.
   defp first_of(recording, processes, path, predicate, since, until) do
-    Enum.reduce(processes, nil, fn process, best ->
+    Enum.reduce(processes, {nil, nil}, fn process, {best, passed} ->
       limit = if best, do: elem(best, 1).time, else: until
-      state = first_of_one(recording, process, path, predicate, since, limit)
+      {state, unsure} = first_of_one(recording, process, path, predicate, since, limit)
+      passed = if unsure, do: worse(passed, {:perhaps, unsure}), else: passed
 
       if state && (best == nil or {state.time, state.id} < {elem(best, 1).time, elem(best, 1).id}),
-        do: {process, state},
-        else: best
+        do: {{process, state}, earlier(passed, state)},
+        else: {best, passed}
     end)
   end
+
+  defp earlier(%{time: time} = passed, state) when time < state.time, do: passed
+  defp earlier(_passed, _state), do: nil
 
   # Without a path every state is looked at, the oldest first, up to the one that is looked for.
   defp first_of_one(recording, process, [], predicate, since, until) do
     before = if since > 0, do: recording |> States.stream(process, 0, since - 1, :newest) |> Enum.at(0)
 
-    recording
-    |> States.stream(process, since, until, :oldest)
-    |> Enum.reduce_while(holds?(before, [], predicate), fn state, held? ->
-      holds? = holds?(state, [], predicate)
-      if holds? and not held?, do: {:halt, state}, else: {:cont, holds?}
-    end)
-    |> event()
+    {_held, state, passed} =
+      recording
+      |> States.stream(process, since, until, :oldest)
+      |> Enum.reduce_while({holds(before, [], predicate), nil, nil}, fn state, {before, nil, passed} ->
+        held = holds(state, [], predicate)
+
+        if held == true and before != true,
+          do: {:halt, {held, state, passed}},
+          else: {:cont, {held, nil, worse(passed, held)}}
+      end)
+
+    {state, passed}
   end
 
   # With one those that did not touch it are left out, which goes backwards alone.
@@ -164,30 +182,31 @@ defmodule ElixirScope.Query.Search do
     |> History.touching(process, path, until)
     |> History.with_older()
     |> Stream.take_while(fn {state, _older} -> state.time >= since end)
-    |> Enum.reduce(nil, fn {state, older}, first ->
-      if holds?(state, path, predicate) and not holds?(older, path, predicate), do: state, else: first
+    |> Enum.reduce({nil, nil}, fn {state, older}, {first, passed} ->
+      held = holds(state, path, predicate)
+
+      if held == true and holds(older, path, predicate) != true,
+        do: {state, nil},
+        else: {first, worse(passed, held)}
     end)
   end
 
-  defp event(%Event{} = event), do: event
-  defp event(_held?), do: nil
-
-  defp none_of(recording, {servers, processes}, path, since, until) do
+  defp none_of(recording, servers, passed, path, since, until) do
     with {:ok, gaps} <- Gaps.all(recording) do
       Error.new(
         :no_change,
         "the function did not become true of any state#{at(path)} of #{Enum.map_join(List.wrap(servers), ", ", &inspect/1)} by #{until(until)}" <>
-          missing(gaps, since, until) <> cut_in_newest(recording, processes, path, until)
+          missing(gaps, since, until) <> passed(passed)
       )
     end
   end
 
-  defp earliest(recording, {process, state}, path, since) do
+  defp earliest(recording, {process, state}, passed, path, since) do
     with {:ok, about} <- History.about(recording, process) do
       change = History.change(about, state, History.before(about, state))
       # In any of them an earlier one may be hidden, of this server or another.
       hidden = Gaps.touching(about.gaps, since, state.time)
-      whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden)}, path)
+      whole(%{change | gaps: Enum.uniq(change.gaps ++ hidden), passed: by_limit(passed)}, path)
     end
   end
 
@@ -295,18 +314,26 @@ defmodule ElixirScope.Query.Search do
 
   # The search is in the middle of a stream when the function fails or a limit is met.
   defp answered(search) do
-    {:ok, search.() || nil}
+    {:ok, search.()}
   catch
     {__MODULE__, error} -> error
   end
 
-  defp holds?(nil, _path, _predicate), do: false
+  # Whether it is true of a state; `{:perhaps, ...}` where it was said not to be of one with a stand-in within.
+  defp holds(nil, _path, _predicate), do: false
 
-  defp holds?(%Event{} = state, path, predicate) do
+  defp holds(%Event{} = state, path, predicate) do
     case History.value(state, path) do
-      {:ok, value} -> if ask(state, value, path, predicate), do: true, else: false
+      {:ok, value} -> if ask(state, value, path, predicate), do: true, else: not_of(state, path, value)
       :error -> false
       {_cut_or_within, cut} -> throw({__MODULE__, cut(state, path, cut)})
+    end
+  end
+
+  defp not_of(state, path, value) do
+    case first_cut(value, :any) do
+      nil -> false
+      {within, cut} -> {:perhaps, %{pid: state.pid, time: state.time, path: path ++ within, cut: cut}}
     end
   end
 

@@ -76,7 +76,8 @@ defimpl Inspect, for: ElixirScope.Change do
       ]),
       Text.Change.cause(change, recording, options),
       what(change, options),
-      for(gap <- change.gaps, do: missing(gap))
+      for(gap <- change.gaps, do: missing(gap)),
+      passed(change)
     ])
   end
 
@@ -90,4 +91,14 @@ defimpl Inspect, for: ElixirScope.Change do
   defp missing(gap) do
     "events are missing (#{gap.cause}) from #{Text.clock(gap.from)} to #{Text.clock(gap.to)}: other changes may be among them"
   end
+
+  defp passed(%{passed: %{pid: pid, time: time, path: path}} = change) do
+    whose = if pid == change.pid, do: "", else: " of #{inspect(pid)}"
+
+    [
+      "a limit kept out #{ElixirScope.Path.format(path)} in the state#{whose} of #{Text.clock(time)}: the function may have been true of it"
+    ]
+  end
+
+  defp passed(_change), do: []
 end
