@@ -144,7 +144,7 @@ defmodule ElixirScope.Difference do
     {old, new} = Maps.apart(old, new)
     gone = for {key, value} <- :maps.to_list(old), not is_map_key(new, key), do: {key, :removed, value, nil}
     come = for {key, value} <- :maps.to_list(new), not is_map_key(old, key), do: {key, :put, nil, value}
-    {gone, come} = {perhaps(gone, come, new), perhaps(come, gone, old)}
+    {gone, come} = {perhaps(gone, new), perhaps(come, old)}
 
     both =
       for {key, value} <- :maps.to_list(old),
@@ -164,14 +164,14 @@ defmodule ElixirScope.Difference do
     end)
   end
 
-  # A key that was cut may be any that the other map has, and keys that were cut alike are one.
-  defp perhaps([], _others, _other), do: []
+  # A key that was cut may be any, those that both maps have among them: what is known of a map may have come after it was cut.
+  defp perhaps([], _other), do: []
 
-  defp perhaps(entries, others, other) do
+  defp perhaps(entries, other) do
     hidden? = Enum.any?(:maps.keys(other), &Path.cut_in/1)
 
     for {key, _kind, old, new} = entry <- entries do
-      if hidden? or (others != [] and Path.cut_in(key)), do: {key, :unknown, old, new}, else: entry
+      if hidden? or Path.cut_in(key), do: {key, :unknown, old, new}, else: entry
     end
   end
 
@@ -193,7 +193,7 @@ defmodule ElixirScope.Difference do
             is_map_key(new, member) and Path.cut_in(member) != nil,
             do: {member, :unknown, member, member}
 
-      {gone, come} = {perhaps(gone, come, new), perhaps(come, gone, old)}
+      {gone, come} = {perhaps(gone, new), perhaps(come, old)}
 
       (gone ++ come ++ cut)
       |> Enum.sort_by(&elem(&1, 0))

@@ -101,6 +101,31 @@ defmodule ElixirScope.ChangesTest do
     end
   end
 
+  test "what changes within a part that was cut before is told as not known, each time", %{tmp_dir: dir} do
+    {:ok, _} = ElixirScope.start(dir: dir, limits: [depth: 2], overflow: {:block, 1_000_000})
+
+    {:ok, server} =
+      ElixirScope.Traced.Store.start_link(%{count: 0, deep: %{a: [%{b: 1}], set: MapSet.new([[1]])}})
+
+    for {count, deep} <- [{1, 1}, {1, 2}, {2, 2}, {2, 3}],
+        do:
+          ElixirScope.Traced.Store.put(server, %{
+            count: count,
+            deep: %{a: [%{b: deep}], set: MapSet.new([[1]])}
+          })
+
+    kinds = fn path ->
+      for change <- ElixirScope.state_history(server, path: path),
+          do: Enum.map(change.difference.entries, &elem(&1, 1))
+    end
+
+    assert kinds.([:count]) == [[:put], [:changed], [:changed]]
+    assert [[:put] | [_, _ | _] = later] = kinds.([:deep, :a])
+    assert Enum.uniq(later) == [[:unknown]]
+    assert {:ok, %{ends: :cut}} = ElixirScope.who_set(server, [:deep, :a], ElixirScope.now())
+    assert {:ok, %{ends: :cut}} = ElixirScope.who_set(server, [:deep], ElixirScope.now())
+  end
+
   test "what would not work without all of its parts is cut as a whole", %{tmp_dir: dir} do
     {:ok, _} = ElixirScope.start(dir: dir, limits: [elements: 1_000], overflow: {:block, 1_000_000})
 

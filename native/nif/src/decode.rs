@@ -4,12 +4,12 @@
 //! would exhaust the VM (new atoms without bound) is shown as cut. The walk keeps its own stack.
 
 use crate::atoms;
-use crate::vm::{Env, Kind, Word};
+use crate::vm::{self, Env, Kind, Word};
 use elixir_scope_event::value::{self, CutKind, Token};
 use elixir_scope_event::{Definition, Malformed};
 use elixir_scope_query::Defined;
 use elixir_scope_query::Volume;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,6 +28,8 @@ pub struct Decoder<'a> {
     made: ahash::AHashMap<u64, Word>,
     /// Whether anything was cut so far.
     has_cuts: Cell<bool>,
+    /// What is shown as cut as a whole, by the words: states that share a term share that, too.
+    wholes: RefCell<ahash::AHashMap<u64, Word>>,
 }
 
 /// Structs that would be taken for whole with a part of them cut, and whose own functions could not bear it.
@@ -56,7 +58,13 @@ enum Open {
 
 impl<'a> Decoder<'a> {
     pub fn new(env: Env<'a>, volume: Option<Arc<Volume>>) -> Self {
-        Decoder { env, volume, made: ahash::AHashMap::new(), has_cuts: Cell::new(false) }
+        Decoder {
+            env,
+            volume,
+            made: ahash::AHashMap::new(),
+            has_cuts: Cell::new(false),
+            wholes: RefCell::default(),
+        }
     }
 
     /// Takes one value off the front. `state` is the term that a state token stands for, when it is known.
@@ -214,7 +222,7 @@ impl<'a> Decoder<'a> {
         let tail = loop {
             let &tag = input.first().ok_or(Malformed("a step along a list"))?;
             if env.cell(rest).is_none()
-                && matches!(tag, 15..=20)
+                && matches!(tag, 15..=19)
                 && let Some(cut) = self.still_cut(rest)
             {
                 // What lies behind the cut is not known: nor is what the patch makes of it.
@@ -291,18 +299,18 @@ impl<'a> Decoder<'a> {
                     elements.push(head);
                     rest = tail;
                 }
-                if self.still_cut(rest).is_some()
+                if self.is_cut(rest)
                     && let Some(kept) =
                         elements.iter().map(|word| printable(env, *word)).collect::<Option<Vec<u8>>>()
                 {
-                    return Some(self.cut(CutKind::List, 0, &kept[..kept.len().min(KEPT)]));
+                    return Some(self.whole(term, CutKind::List, &kept[..kept.len().min(KEPT)]));
                 }
                 let elements = self.shown_all(&elements, depth)?;
                 Some(env.make_list(&elements, rest))
             }
             Kind::Map => {
                 if self.is_unsound(term) {
-                    return Some(self.cut(CutKind::Other, 0, &[]));
+                    return Some(self.whole(term, CutKind::Other, &[]));
                 }
                 let pairs: Vec<Word> = env.pairs(term)?.flat_map(|(key, value)| [key, value]).collect();
                 env.make_map(&self.shown_all(&pairs, depth)?)
@@ -325,22 +333,31 @@ impl<'a> Decoder<'a> {
     fn is_unsound(&self, map: Word) -> bool {
         let env = self.env;
         let mut pairs = env.pairs(map).into_iter().flatten();
-        if !pairs.any(|(_, value)| self.still_cut(value).is_some()) {
+        if !pairs.any(|(_, value)| self.is_cut(value)) {
             return false;
         }
         let name = env.map_get(map, self.atom("__struct__"));
         SOUND.iter().any(|sound| name == Some(self.atom(sound)))
     }
 
-    /// Of a term that is cut: the same without its size, which may have changed.
-    fn still_cut(&self, term: Word) -> Option<Word> {
+    /// A term that is cut as a whole.
+    fn whole(&self, term: Word, kind: CutKind, kept: &[u8]) -> Word {
+        *self.wholes.borrow_mut().entry(vm::bits(term)).or_insert_with(|| self.cut(kind, 0, kept))
+    }
+
+    fn is_cut(&self, term: Word) -> bool {
         let env = self.env;
-        if env.map_size(term) != Some(4) {
-            return None;
-        }
-        let [cut, marker, size] = ["Elixir.ElixirScope.Cut", "__struct__", "size"].map(|name| self.atom(name));
-        let is_cut = env.map_get(term, marker) == Some(cut);
-        is_cut.then(|| env.map_put(term, size, atoms::nil().to_term_word())).flatten()
+        env.map_size(term) == Some(4)
+            && env.map_get(term, self.atom("__struct__")) == Some(self.atom("Elixir.ElixirScope.Cut"))
+    }
+
+    /// Of a term that is cut: the same without its size, which may have changed. It is a term of its own, since states that share
+    /// memory are known to be the same there.
+    fn still_cut(&self, term: Word) -> Option<Word> {
+        let (env, size) = (self.env, self.atom("size"));
+        // What has no size yet would be given back as it is.
+        let other = self.is_cut(term).then(|| env.map_put(term, size, size)).flatten()?;
+        env.map_put(other, size, atoms::nil().to_term_word())
     }
 
     /// Whether a patch touches what lies at a path: the keys of maps, and places in tuples as integers or `{:elem, place}`.
