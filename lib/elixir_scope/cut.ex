@@ -83,8 +83,11 @@ defmodule ElixirScope.Cut do
   def may_equal?(%__MODULE__{kind: :tuple, size: size}, term),
     do: is_tuple(term) and size in [nil, tuple_size(term)]
 
-  def may_equal?(%__MODULE__{kind: :map, size: size}, term),
-    do: is_map(term) and size in [nil, map_size(term)]
+  # Of keys that were cut alike one is left, and one that was cut may stand beside itself.
+  def may_equal?(%__MODULE__{kind: :map, size: size}, term) do
+    is_map(term) and
+      (size in [nil, map_size(term)] or Enum.any?(:maps.keys(term), &ElixirScope.Path.cut_in/1))
+  end
 
   def may_equal?(%__MODULE__{kind: :list}, term), do: is_list(term)
 

@@ -140,11 +140,11 @@ defmodule ElixirScope.Difference do
   defp entry(path, kind, old, new, found), do: [{Enum.reverse(path), kind, old, new} | found]
 
   # In the order of their keys, so that the same question has the same answer.
-  defp pairs(old, new, path, found) do
-    {old, new} = Maps.apart(old, new)
+  defp pairs(old_map, new_map, path, found) do
+    {old, new} = Maps.apart(old_map, new_map)
     gone = for {key, value} <- :maps.to_list(old), not is_map_key(new, key), do: {key, :removed, value, nil}
     come = for {key, value} <- :maps.to_list(new), not is_map_key(old, key), do: {key, :put, nil, value}
-    {gone, come} = {perhaps(gone, new), perhaps(come, old)}
+    {gone, come} = {perhaps(gone, new_map), perhaps(come, old_map)}
 
     both =
       for {key, value} <- :maps.to_list(old),
@@ -176,8 +176,9 @@ defmodule ElixirScope.Difference do
   end
 
   # Of sets of this Elixir: members are the keys of a map, with nothing for values. Of any other version, field by field.
-  defp members(%{map: old} = olds, %{map: new} = news, path, found) when is_map(old) and is_map(new) do
-    {old, new} = Maps.apart(old, new)
+  defp members(%{map: old_map} = olds, %{map: new_map} = news, path, found)
+       when is_map(old_map) and is_map(new_map) do
+    {old, new} = Maps.apart(old_map, new_map)
 
     if Map.delete(olds, :map) === Map.delete(news, :map) and plain?(old) and plain?(new) do
       gone =
@@ -193,7 +194,7 @@ defmodule ElixirScope.Difference do
             is_map_key(new, member) and Path.cut_in(member) != nil,
             do: {member, :unknown, member, member}
 
-      {gone, come} = {perhaps(gone, new), perhaps(come, old)}
+      {gone, come} = {perhaps(gone, new_map), perhaps(come, old_map)}
 
       (gone ++ come ++ cut)
       |> Enum.sort_by(&elem(&1, 0))

@@ -26,7 +26,16 @@ defmodule ElixirScope.DifferenceTest do
         assert kinds.([cut, :a], [:a]) == [:unknown]
         assert kinds.([cut], [cut, {1, 2}]) |> Enum.uniq() == [:unknown]
         assert kinds.([:a], [:b]) == [:removed, :put]
+        # Also where it is among many that both have.
+        many = Enum.to_list(1..1_000)
+        assert kinds.([cut | many], [cut, :a | many]) |> Enum.uniq() == [:unknown]
       end
+    end
+
+    test "a map with a cut key may have been of any size" do
+      cut = %ElixirScope.Cut{kind: :map, size: 2}
+      assert [{[], :unknown, _, _}] = of(%{%ElixirScope.Cut{kind: :tuple} => 1, a: 1, b: 2}, cut)
+      assert [{[], :changed, _, _}] = of(%{a: 1, b: 2, c: 3}, cut)
     end
 
     test "applied to the old one it gives the new one, and it is empty when they are equal alone", %{
