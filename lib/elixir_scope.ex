@@ -286,8 +286,9 @@ defmodule ElixirScope do
   A change from outside of the callbacks, such as `:sys.replace_state/2`, is seen when the next callback begins. A server
   that has ended keeps its last state.
 
-  A part that a limit or redaction kept out is an `ElixirScope.Cut` in its place. Where events are missing since the last known
-  state, the answer is an error with the reason `:lost`, never a guess.
+  A part that a limit or redaction kept out is an `ElixirScope.Cut` in its place; a map of which keys were cut may have had others and more.
+  Where events are missing since the last known state, the answer is an error with the reason `:lost`, never a guess. A state
+  that differs from the one before in the sign of a zero alone is not a new one before OTP 27, where the VM holds `0.0 === -0.0`.
   """
   @spec get_state_at(Server.t(), Moment.t(), keyword) :: {:ok, term} | {:error, Error.t()}
   def get_state_at(server, time, options \\ []),

@@ -338,8 +338,18 @@ defmodule ElixirScope.Query do
     end
   end
 
+  @doc """
+  What is given as one or a list of them. Nothing, and a list that does not end as one, is one that nobody expects.
+
+      iex> Enum.map([:a, [:a, :b], nil, [:a | :b]], &ElixirScope.Query.several/1)
+      [[:a], [:a, :b], [nil], [[:a | :b]]]
+  """
+  @spec several(term) :: [term]
+  def several(given) when is_list(given), do: if(List.improper?(given), do: [given], else: given)
+  def several(given), do: [given]
+
   defp kinds(given) do
-    kinds = if is_list(given) and List.improper?(given), do: [given], else: List.wrap(given)
+    kinds = several(given)
 
     case Enum.reject(kinds, &(&1 in Event.kinds())) do
       [] ->
@@ -363,7 +373,7 @@ defmodule ElixirScope.Query do
   defp pids(recording, filters, until) do
     case Keyword.fetch(filters, :pid) do
       :error -> {:ok, nil}
-      {:ok, servers} -> servers |> List.wrap() |> pids(recording, until, [])
+      {:ok, servers} -> servers |> several() |> pids(recording, until, [])
     end
   end
 

@@ -323,4 +323,25 @@ defmodule ElixirScope.BadInputTest do
     [name | rest] = port |> line() |> String.split(" ")
     if name == "stopped", do: [{name, rest}], else: [{name, rest} | facts(port)]
   end
+
+  test "neither nothing nor a list without an end is taken for one or several" do
+    bad = [self() | :others]
+
+    for {question, expected} <- [
+          {fn -> ElixirScope.events(pid: bad) |> Enum.to_list() end, "expected a process"},
+          {fn -> ElixirScope.events(kind: nil) |> Enum.to_list() end, "expected :kind to be one or a list"},
+          {fn -> ElixirScope.calls(__MODULE__, pid: bad) end, "expected a process"},
+          {fn -> ElixirScope.spans(kind: [:request | :query]) end, "expected :kind to be one or a list"},
+          {fn -> ElixirScope.spans(kind: nil) end, "expected :kind to be one or a list"},
+          {fn -> ElixirScope.stats(pid: bad) end, "expected a process"},
+          {fn -> ElixirScope.flame_graph(pid: bad) end, "expected a process"},
+          {fn -> ElixirScope.deadlocks(since: %ElixirScope.Event{}) end, "expected a time"},
+          {fn -> ElixirScope.deadlocks(until: %ElixirScope.Call{started: -1}) end, "expected a time"}
+        ] do
+      assert_raise ElixirScope.Error, ~r/#{expected}/, question
+    end
+
+    assert {:error, %{message: message}} = ElixirScope.first_change(bad, & &1)
+    assert message =~ "expected a process"
+  end
 end

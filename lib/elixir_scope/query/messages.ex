@@ -245,7 +245,7 @@ defmodule ElixirScope.Query.Messages do
 
   def pids(recording, servers, time) do
     servers
-    |> List.wrap()
+    |> Query.several()
     |> Enum.reduce_while({:ok, []}, fn server, {:ok, pids} ->
       case pid(recording, server, time) do
         {:ok, pid} -> {:cont, {:ok, Enum.uniq(pids ++ [pid | holders(recording, server, time)])}}
@@ -276,7 +276,7 @@ defmodule ElixirScope.Query.Messages do
   end
 
   defp among(filters, key, all) do
-    given = filters |> Keyword.get(key, all) |> List.wrap()
+    given = filters |> Keyword.get(key, all) |> Query.several()
 
     case Enum.reject(given, &(&1 in all)) do
       [] ->

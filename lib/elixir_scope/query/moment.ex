@@ -48,10 +48,12 @@ defmodule ElixirScope.Query.Moment do
     end
   end
 
-  def nanoseconds(%module{time: time}, _now) when module in [Event, Change, Cursor, Mark, Log],
-    do: {:ok, time}
+  def nanoseconds(%module{time: time}, _now)
+      when module in [Event, Change, Cursor, Mark, Log] and time in 0..@latest,
+      do: {:ok, time}
 
-  def nanoseconds(%module{started: time}, _now) when module in [Call, Span], do: {:ok, time}
+  def nanoseconds(%module{started: time}, _now) when module in [Call, Span] and time in 0..@latest,
+    do: {:ok, time}
 
   def nanoseconds({:ago, count, unit} = given, now) when is_integer(count) and count >= 0 do
     {:ok, max(now.() - System.convert_time_unit(count, unit, :nanosecond), 0)}

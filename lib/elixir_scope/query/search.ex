@@ -133,7 +133,7 @@ defmodule ElixirScope.Query.Search do
          {:ok, recording} <- Query.recording(options),
          {:ok, since} <- History.bound(options, :since, 0),
          {:ok, until} <- History.bound(options, :until, @latest),
-         {:ok, processes} <- processes(recording, List.wrap(servers), until),
+         {:ok, processes} <- processes(recording, Query.several(servers), until),
          {:ok, {best, passed}} <-
            answered(fn -> first_of(recording, processes, path, predicate, since, until) end) do
       if best,
@@ -195,7 +195,7 @@ defmodule ElixirScope.Query.Search do
     with {:ok, gaps} <- Gaps.all(recording) do
       Error.new(
         :no_change,
-        "the function did not become true of any state#{at(path)} of #{Enum.map_join(List.wrap(servers), ", ", &inspect/1)} by #{until(until)}" <>
+        "the function did not become true of any state#{at(path)} of #{Enum.map_join(Query.several(servers), ", ", &inspect/1)} by #{until(until)}" <>
           missing(gaps, since, until) <> passed(passed)
       )
     end

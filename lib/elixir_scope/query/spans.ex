@@ -50,9 +50,9 @@ defmodule ElixirScope.Query.Spans do
   end
 
   defp kinds(given) do
-    kinds = List.wrap(given)
+    kinds = Query.several(given)
 
-    if Enum.all?(kinds, &is_atom/1),
+    if Enum.all?(kinds, &(is_atom(&1) and &1 != nil)),
       do: {:ok, kinds},
       else:
         Error.new(
