@@ -1380,7 +1380,8 @@ defmodule ElixirScope do
 
   @doc """
   Opens a recording that was made before, by this VM or another, also by one that was killed or is still recording.
-  `path` is a recording, or a folder of recordings and then the newest. No file is changed.
+  `path` is a recording, or a folder of recordings and then the newest; that which this VM makes just now only where there is no other, since questions ask
+  it anyway. (An `iex -S mix` of a project that records begins one.) No file is changed.
 
   What is opened is what was there then: of a recording that another VM still makes, open it again to see more. Of a
   VM that was killed, everything is known up to its last event. Its processes come back as pids of their numbers, which

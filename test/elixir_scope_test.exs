@@ -300,9 +300,20 @@ defmodule ElixirScopeTest do
       assert [%{args: [:in_the_second]}] = ElixirScope.calls({Echo, :echo})
       {:ok, opened} = ElixirScope.open(first.path)
       assert [%{args: [:in_the_first]}] = ElixirScope.calls({Echo, :echo}, in: opened)
+
+      # An IEx of a project that records asks for what was there before: what it makes itself is asked without `in:`.
+      assert {:ok, newest} = ElixirScope.open(dir)
+      assert newest.path == first.path
+      :ok = ElixirScope.stop()
       assert {:ok, newest} = ElixirScope.open(dir)
       assert newest.path == second.path
       assert Enum.sort(File.ls!(dir)) == Enum.sort([Path.basename(first.path), Path.basename(second.path)])
+    end
+
+    test "is what a folder is opened with where there is no other", %{recording: recording, tmp_dir: dir} do
+      File.mkdir!(Path.join(dir, "z"))
+      assert {:ok, %{path: path}} = ElixirScope.open(dir)
+      assert path == recording.path
     end
 
     test "knows a state only from its own events" do

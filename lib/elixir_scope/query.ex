@@ -11,7 +11,7 @@ defmodule ElixirScope.Query do
 
   @doc "See `ElixirScope.open/1`."
   def open(path) when is_binary(path) do
-    case Native.open(Path.expand(path)) do
+    case path |> Path.expand() |> found() |> Native.open() do
       {:ok, {handle, path}} -> {:ok, %Recording{handle: handle, path: path}}
       {:error, {reason, message}} -> Error.new(String.to_atom(reason), message <> Recorder.advice(reason))
     end
@@ -19,6 +19,26 @@ defmodule ElixirScope.Query do
 
   def open(other) do
     Error.new(:bad_option, "expected the path of a recording as a string, got: #{inspect(other)}")
+  end
+
+  # Of a folder of recordings the newest but that which this VM makes just now: its own is asked without `in:`, and an IEx of a project that records
+  # begins one, which is the newest then and holds nothing.
+  defp found(path) do
+    with {:ok, %Recording{live?: true, path: own} = recording} <- Recorder.current(),
+         true <- Path.dirname(own) == path,
+         {state, _started, _last} when state in [:running, :paused] <- Native.bounds(recording.handle),
+         [_ | _] = others <- others(path, Path.basename(own)) do
+      Path.join(path, Enum.max(others))
+    else
+      _no_other -> path
+    end
+  end
+
+  # Their names begin with their time.
+  defp others(folder, own) do
+    with {:ok, names} <- File.ls(folder) do
+      Enum.filter(names, &(&1 != own and File.regular?(Path.join([folder, &1, "manifest"]))))
+    end
   end
 
   @doc "The recording that a question is put to, with everything in it that was captured before this call."

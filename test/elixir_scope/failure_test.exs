@@ -165,6 +165,34 @@ defmodule ElixirScope.FailureTest do
       refute second =~ "#{inspect(to_charlist(File.cwd!()))}"
     end
 
+    test "does not show what sockets tell the functions that use them" do
+      {:ok, server} = start_supervised({Store, 0})
+      {:ok, _watched} = ElixirScope.watch([self(), server])
+      {:ok, listener} = :gen_tcp.listen(0, [:binary, active: false, ip: {127, 0, 0, 1}])
+      {:ok, port} = :inet.port(listener)
+      {:ok, near} = :gen_tcp.connect({127, 0, 0, 1}, port, [:binary, active: false])
+      {:ok, far} = :gen_tcp.accept(listener)
+
+      for _ <- 1..30 do
+        :ok = :gen_tcp.send(near, "ping")
+        {:ok, "ping"} = :gen_tcp.recv(far, 4)
+      end
+
+      Store.put(server, 5)
+
+      assert [_ | _] =
+               for(
+                 %{content: content} <- ElixirScope.messages(to: self()),
+                 elem(content, 0) == :inet_async,
+                 do: content
+               )
+
+      message = report(%{server: server})
+      refute message =~ ":inet_"
+      assert message =~ ~r/^Messages:\n +the test +ElixirScope.Traced/m
+      assert message =~ ~r/─ \{:put, 5\} ─+>│/u
+    end
+
     test "is bounded: a test with many processes, messages and states shows the last of them" do
       {:ok, server} = start_supervised({Store, 0})
       {:ok, _watched} = ElixirScope.watch([self(), server])

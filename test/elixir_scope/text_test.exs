@@ -95,4 +95,14 @@ defmodule ElixirScope.TextTest do
         reason <- [:undef, :badarg, :function_clause],
         do: assert(Text.exception(:error, reason, stack: stack) =~ ~r/\A\*\* \(\w+Error\) /)
   end
+
+  test "a difference in one line begins with what says most, not with what LiveView notes down of every change" do
+    old = %{assigns: %{__changed__: %{}, page: 1, password: %ElixirScope.Cut{kind: :redacted}}}
+    changed = %{list: true, page: true, title: true}
+    new = %{assigns: %{__changed__: changed, page: 2, password: %ElixirScope.Cut{kind: :redacted}}}
+    line = old |> ElixirScope.Difference.of(new) |> Text.Difference.line(width: 30)
+
+    assert line ==
+             ".assigns.page 1 -> 2, ? .assigns.password #Redacted<> -> #Redacted<>, + .assigns.__changed__.list -> true, and 2 more"
+  end
 end

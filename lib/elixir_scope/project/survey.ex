@@ -61,7 +61,7 @@ defmodule ElixirScope.Project.Survey do
     instrumented = Enum.filter(functions, &(reason(&1, asked) == nil))
 
     left =
-      for {name, arity} = function <- functions -- instrumented, instrumented != [] do
+      for {name, arity} = function <- functions -- instrumented, asked != nil do
         {name, arity, left(function, reason(function, asked), proposal)}
       end
 

@@ -36,13 +36,14 @@ defmodule ElixirScope.Text.Difference do
   end
 
   @doc """
-  A difference in one line, as far as it fits.
+  A difference in one line, as far as it fits. First comes what says most: of a LiveView each callback changes `__changed__`, its own list of
+  what changed, too, and of two secrets nobody knows whether they differ.
   """
   @spec line(ElixirScope.Difference.t(), keyword) :: String.t()
   def line(%{entries: []}, _options), do: "nothing differs"
 
   def line(%{entries: entries}, options) do
-    {shown, rest} = Enum.split(entries, 3)
+    {shown, rest} = entries |> Enum.sort_by(&rank/1) |> Enum.split(3)
 
     texts =
       for entry <- shown do
@@ -52,6 +53,14 @@ defmodule ElixirScope.Text.Difference do
 
     more = if rest == [], do: [], else: ["and #{length(rest)} more"]
     Enum.join(texts ++ more, ", ")
+  end
+
+  defp rank({path, kind, _old, _new}) do
+    cond do
+      :__changed__ in path -> 2
+      kind == :unknown -> 1
+      true -> 0
+    end
   end
 end
 

@@ -128,12 +128,19 @@ defmodule ElixirScope.Project.CompileTest do
 
   test "the plan: shown, written, obeyed, and named when it no longer fits", %{shelf: shelf} do
     shop = shop(shelf, "plan", "[except: [Shop.Secret], locals: true]")
+
+    write(shop, %{
+      "lib/counted.ex" =>
+        "defmodule Shop.Counted do\n  use ElixirScope, count: [sum: 2]\n  def sum(a, b), do: a + b\nend\n"
+    })
+
     output = mix!(shop, ["scope.plan", "--write"])
 
     for row <- [
           ~r"^MODULE +KIND +RECORDS +FUNCTIONS +WHY",
           ~r"^Shop.Cart +GenServer +calls, locals, receives, states +10 of 11 +its callbacks, .*; not total/2 \(hot inner loop: counted\)$",
           ~r"^Shop.Error +exception +nothing +0 of 2 ",
+          ~r"^Shop.Counted +pure functions +nothing +0 of 1 +asked for in the module: use ElixirScope; not sum/2 \(counted\)$",
           ~r"^Shop.Item +struct +nothing +0 of 0 +it has no functions of its own$",
           ~r"^Shop.Own +pure functions +calls +1 of 2 +asked for in the module: use ElixirScope; not first/1",
           ~r"^Shop.Price +pure functions +calls, locals +1 of 1 ",
@@ -144,6 +151,8 @@ defmodule ElixirScope.Project.CompileTest do
         ] do
       assert output |> String.split("\n") |> Enum.count(&(&1 =~ row)) == 1, inspect(row) <> "\n" <> output
     end
+
+    File.rm!(Path.join(shop, "lib/counted.ex"))
 
     # Aligned: the column of kinds begins at one place.
     lines = for line <- String.split(output, "\n"), line =~ ~r/^(MODULE|Shop\.)/, do: line

@@ -203,7 +203,7 @@ defmodule ElixirScope.Case.Failure.Parts do
     names =
       Map.new(sequence.names, fn {pid, name} -> {pid, if(pid == family.test, do: "the test", else: name)} end)
 
-    case Enum.reject(sequence.steps, &loads?/1) do
+    case Enum.reject(sequence.steps, &incidental?/1) do
       [] ->
         []
 
@@ -252,9 +252,14 @@ defmodule ElixirScope.Case.Failure.Parts do
     }
   end
 
-  # The VM loads code as it is needed.
-  defp loads?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}), do: true
-  defp loads?(_step), do: false
+  # The VM loads code as it is needed, and sockets tell `:gen_tcp` what became of what it asked them: of a query to a database that is four messages.
+  defp incidental?({_time, {:message, %{from: nil, content: {:code_server, _answer}}}}), do: true
+
+  defp incidental?({_time, {:message, %{from: nil, content: content}}})
+       when elem(content, 0) in [:inet_reply, :inet_async] and is_port(elem(content, 1)),
+       do: true
+
+  defp incidental?(_step), do: false
 
   @doc "The calls of the test's processes as a tree, process by process: the beginning, and the end."
   @spec calls(map) :: [String.t()]
