@@ -3,7 +3,7 @@ defmodule ElixirScope.Query.Search do
   # When something became true of a state. A value that is not there is no match; of one that was kept out nobody can say. Within
   # what the function is given redaction may have kept out a part: that is the same in all states, so it finds the rest.
 
-  alias ElixirScope.{Cut, Error, Event, Native, Path, Query}
+  alias ElixirScope.{Cut, Difference, Error, Event, Native, Path, Query}
   alias ElixirScope.Query.{FirstCut, Gaps, History, Moment, Server, States}
 
   @latest 0x7FFFFFFFFFFFFFFF
@@ -30,13 +30,14 @@ defmodule ElixirScope.Query.Search do
     about.recording
     |> History.touching(about.process, path, until)
     |> History.with_older()
-    |> Enum.reduce_while({nil, nil}, fn {state, older}, {nil, passed} ->
-      held = holds(state, path, predicate)
+    |> Enum.reduce_while({nil, nil, nil}, fn {state, older}, {nil, passed, clear} ->
+      {held, clear} = holds(state, path, predicate, clear)
 
-      if held == true and holds(older, path, predicate) != true,
-        do: {:halt, {state, passed}},
-        else: {:cont, {nil, worse(passed, held)}}
+      if held == true and not holds?(older, path, predicate),
+        do: {:halt, {state, passed, clear}},
+        else: {:cont, {nil, worse(passed, held), clear}}
     end)
+    |> Tuple.delete_at(2)
   end
 
   defp found({nil, passed}, about, bounds) do
@@ -162,15 +163,16 @@ defmodule ElixirScope.Query.Search do
   defp first_of_one(recording, process, [], predicate, since, until) do
     before = if since > 0, do: recording |> States.stream(process, 0, since - 1, :newest) |> Enum.at(0)
 
-    {_held, state, passed} =
+    {_held, state, passed, _clear} =
       recording
       |> States.stream(process, since, until, :oldest)
-      |> Enum.reduce_while({holds(before, [], predicate), nil, nil}, fn state, {before, nil, passed} ->
-        held = holds(state, [], predicate)
+      |> Enum.reduce_while({holds?(before, [], predicate), nil, nil, nil}, fn state,
+                                                                              {held?, nil, passed, clear} ->
+        {held, clear} = holds(state, [], predicate, clear)
 
-        if held == true and before != true,
-          do: {:halt, {held, state, passed}},
-          else: {:cont, {held, nil, worse(passed, held)}}
+        if held == true and not held?,
+          do: {:halt, {true, state, passed, clear}},
+          else: {:cont, {held == true, nil, worse(passed, held), clear}}
       end)
 
     {state, passed}
@@ -182,13 +184,14 @@ defmodule ElixirScope.Query.Search do
     |> History.touching(process, path, until)
     |> History.with_older()
     |> Stream.take_while(fn {state, _older} -> state.time >= since end)
-    |> Enum.reduce({nil, nil}, fn {state, older}, {first, passed} ->
-      held = holds(state, path, predicate)
+    |> Enum.reduce({nil, nil, nil}, fn {state, older}, {first, passed, clear} ->
+      {held, clear} = holds(state, path, predicate, clear)
 
-      if held == true and holds(older, path, predicate) != true,
-        do: {state, nil},
-        else: {first, worse(passed, held)}
+      if held == true and not holds?(older, path, predicate),
+        do: {state, nil, clear},
+        else: {first, worse(passed, held), clear}
     end)
+    |> Tuple.delete_at(2)
   end
 
   defp none_of(recording, servers, passed, path, since, until) do
@@ -319,22 +322,40 @@ defmodule ElixirScope.Query.Search do
     {__MODULE__, error} -> error
   end
 
-  # Whether it is true of a state; `{:perhaps, ...}` where it was said not to be of one with a stand-in within.
-  defp holds(nil, _path, _predicate), do: false
+  defp holds?(state, path, predicate), do: match?({true, _}, holds(state, path, predicate, :not_asked))
 
-  defp holds(%Event{} = state, path, predicate) do
+  # Whether it is true of a state; `{:perhaps, ...}` where it was said not to be of one with a stand-in within. `clear` is a neighbour's value
+  # without any: of what it shares in memory with that, which is most of it, nothing is looked at.
+  defp holds(nil, _path, _predicate, clear), do: {false, clear}
+
+  defp holds(%Event{} = state, path, predicate, clear) do
     case History.value(state, path) do
-      {:ok, value} -> if ask(state, value, path, predicate), do: true, else: not_of(state, path, value)
-      :error -> false
-      {_cut_or_within, cut} -> throw({__MODULE__, cut(state, path, cut)})
+      {:ok, value} ->
+        if ask(state, value, path, predicate), do: {true, clear}, else: not_of(state, path, value, clear)
+
+      :error ->
+        {false, clear}
+
+      {_cut_or_within, cut} ->
+        throw({__MODULE__, cut(state, path, cut)})
     end
   end
 
-  defp not_of(state, path, value) do
-    case first_cut(value, :any) do
-      nil -> false
-      {within, cut} -> {:perhaps, %{pid: state.pid, time: state.time, path: path ++ within, cut: cut}}
+  defp not_of(_state, _path, _value, :not_asked), do: {false, :not_asked}
+
+  defp not_of(state, path, value, clear) do
+    with true <- clear == nil or differs_by_cut?(clear, value),
+         {within, cut} <- first_cut(value, :any) do
+      {{:perhaps, %{pid: state.pid, time: state.time, path: path ++ within, cut: cut}}, nil}
+    else
+      _none -> {false, {:ok, value}}
     end
+  end
+
+  defp differs_by_cut?(clear, value) do
+    Enum.any?(Difference.between(clear, {:ok, value}, []).entries, fn {at, _kind, _old, new} ->
+      Path.cut_in(at) != nil or FirstCut.find(new) != nil
+    end)
   end
 
   defp cut(state, path, cut) do
