@@ -345,7 +345,12 @@ defmodule ElixirScope.Assertions do
   function ended with a tail call, what that one returned is what both did. So it does not
   show which of two processes was first. Times are not in it; pids, references and ports are numbered as they appear, functions are called after the function
   around them, and moments of the time of the trace (as numbers, too) are `#time`. What a server is sent by several processes at once it takes in an order that
-  may be another one in the next run: then its section differs. So it does where the program makes values anew, as ids that a database counts, or random ones.
+  may be another one in the next run: then its section differs.
+
+  What the program makes anew in each run, as ids that a database counts, or random ones, is made the same by `replace:`, a list of pairs that are
+  replaced in the text, one after the other:
+
+      assert_snapshot trace, "order", replace: [{~r/\\bid: \\d+/, "id: #id"}, {~r/phx-[\\w-]+/, "phx-#"}]
 
   The option `show:` is a list of `:calls`, `:states` (these two if nothing is said), `:messages` and `:exits`, which are recorded of processes that are watched alone.
   """

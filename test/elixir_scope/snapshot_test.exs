@@ -32,6 +32,20 @@ defmodule ElixirScope.SnapshotTest do
     assert_snapshot(trace, "store")
   end
 
+  test "what is made anew in each run is replaced" do
+    trace =
+      record(fn ->
+        Echo.echo(%{id: System.unique_integer([:positive]), ref: "order-#{System.unique_integer()}"})
+      end)
+
+    replace = [{~r/\bid: \d+/, "id: #id"}, {~r/order-[-\d]+/, "order-#"}, {"order", "an order"}]
+    assert_snapshot(trace, "replaced", replace: replace)
+
+    assert_raise ExUnit.AssertionError, ~r/It differs: - is the file/, fn ->
+      assert_snapshot(trace, "replaced", replace: tl(replace))
+    end
+  end
+
   defmodule Shop do
     @moduledoc false
     use ElixirScope
@@ -234,7 +248,15 @@ defmodule ElixirScope.SnapshotTest do
       assert_snapshot(trace, "x", show: [:everything])
     end
 
-    assert_raise ArgumentError, ~r/the option show:/, fn -> assert_snapshot(trace, "x", hide: [:calls]) end
+    assert_raise ArgumentError, ~r/the options show: and replace:/, fn ->
+      assert_snapshot(trace, "x", hide: [:calls])
+    end
+
+    for bad <- [nil, [{"", "x"}], [{~r/a/, :b}], ["a"], [{"a", "b"} | :c]] do
+      assert_raise ArgumentError, ~r/the option replace: with pairs/, fn ->
+        assert_snapshot(trace, "x", replace: bad)
+      end
+    end
   end
 
   describe "terms" do

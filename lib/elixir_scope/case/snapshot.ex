@@ -12,10 +12,10 @@ defmodule ElixirScope.Case.Snapshot do
   @doc "Fails unless a trace is that of the file of a name, in the folder `snapshots` beside the test; writes it if it is asked to."
   @spec assert(Trace.t(), String.t(), Path.t(), keyword) :: true
   def assert(%Trace{} = trace, name, test_file, options) do
-    shown = shown(options)
+    {shown, replaced} = read(options)
     file = file(name, test_file)
     whole(trace)
-    text = text(trace, shown)
+    text = trace |> text(shown) |> replace(replaced)
 
     cond do
       System.get_env(@variable) in ["1", "true"] -> write(file, text)
@@ -29,17 +29,40 @@ defmodule ElixirScope.Case.Snapshot do
           "assert_snapshot expects an ElixirScope.Trace, as record/1 gives it, got: #{inspect(other, limit: 5, printable_limit: 100)}"
   end
 
-  defp shown(options) do
-    case {Keyword.keyword?(options) and Keyword.keys(options) -- [:show], options[:show] || @usual} do
-      {[], [_ | _] = shown} -> if shown -- @all == [], do: shown, else: bad(options)
-      _other -> bad(options)
-    end
+  defp read(options) do
+    if Keyword.keyword?(options) and Keyword.keys(options) -- [:show, :replace] == [],
+      do: {shown(Keyword.get(options, :show, @usual)), replaced(Keyword.get(options, :replace, []))},
+      else: bad("the options show: and replace:", options)
   end
 
-  defp bad(options) do
-    raise ArgumentError,
-          "assert_snapshot expects the option show: with some of #{Enum.map_join(@all, ", ", &inspect/1)} in a list, got: #{inspect(options)}"
+  defp shown([_ | _] = shown) do
+    if List.improper?(shown) or shown -- @all != [], do: bad(some(), shown), else: shown
   end
+
+  defp shown(other), do: bad(some(), other)
+
+  defp some, do: "the option show: with some of #{Enum.map_join(@all, ", ", &inspect/1)} in a list"
+
+  defp replaced(pairs) do
+    if is_list(pairs) and not List.improper?(pairs) and Enum.all?(pairs, &pair?/1),
+      do: pairs,
+      else:
+        bad(
+          "the option replace: with pairs of a text, not an empty one, or regular expression and a text in a list",
+          pairs
+        )
+  end
+
+  defp pair?({%Regex{}, with_what}), do: is_binary(with_what)
+  defp pair?({text, with_what}), do: is_binary(text) and text != "" and is_binary(with_what)
+  defp pair?(_other), do: false
+
+  defp replace(text, pairs) do
+    Enum.reduce(pairs, text, fn {pattern, with_what}, text -> String.replace(text, pattern, with_what) end)
+  end
+
+  defp bad(expected, got),
+    do: raise(ArgumentError, "assert_snapshot expects #{expected}, got: #{inspect(got)}")
 
   defp file(name, test_file) when is_binary(name) do
     if Path.type(name) == :relative and name != "" and ".." not in Path.split(name),
