@@ -40,10 +40,6 @@ defmodule ElixirScope.SnapshotTest do
 
     replace = [{~r/\bid: \d+/, "id: #id"}, {~r/order-[-\d]+/, "order-#"}, {"order", "an order"}]
     assert_snapshot(trace, "replaced", replace: replace)
-
-    assert_raise ExUnit.AssertionError, ~r/It differs: - is the file/, fn ->
-      assert_snapshot(trace, "replaced", replace: tl(replace))
-    end
   end
 
   defmodule Shop do
