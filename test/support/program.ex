@@ -11,18 +11,16 @@ defmodule ElixirScope.Program do
   alias ElixirScope.Program.{Expression, Loops, Shape}
 
   @modules [Golden.Random.A, Golden.Random.B]
-  @enforce_keys [:seed, :scopes, :fast, :functions, :entries]
+  @enforce_keys [:seed, :scopes, :functions, :entries]
   defstruct @enforce_keys
 
   @typedoc """
-  `fast` is whether the compiler leaves out its SSA passes: then it takes a third of the time, and makes other code.
   `scopes` has for each module the options of its `use ElixirScope`, or `nil` where it has none. `functions` are
   definitions in the order of the source, `entries` the calls that are made of them.
   """
   @type t :: %__MODULE__{
           seed: integer(),
           scopes: [{module(), keyword() | nil}],
-          fast: boolean(),
           functions: [{module(), Macro.t()}],
           entries: [{module(), atom(), [term()]}]
         }
@@ -50,7 +48,6 @@ defmodule ElixirScope.Program do
     %__MODULE__{
       seed: seed,
       scopes: scopes,
-      fast: chance(70),
       functions: Enum.flat_map(made, &elem(&1, 0)) ++ loops.functions,
       entries: Enum.flat_map(made, &elem(&1, 1)) ++ loops.entries
     }
@@ -215,8 +212,7 @@ defmodule ElixirScope.Program do
 
   defp scoped(program, line) do
     Enum.reduce(program.scopes, source(program), fn {module, options}, source ->
-      fast = if program.fast, do: "; @compile :no_ssa_opt", else: ""
-      String.replace(source, "# scope #{inspect(module)}\n", "#{line.(options)}#{fast}\n")
+      String.replace(source, "# scope #{inspect(module)}\n", "#{line.(options)}\n")
     end)
   end
 end

@@ -12,9 +12,9 @@ defmodule ElixirScope.Instrument.Attach do
   alias ElixirScope.{Capture, Error, Gate, Instrument, Native}
   alias ElixirScope.Instrument.{Anew, Compile, Options, Own, Plan, Request, Source, Transform}
 
-  # Rewriting is compiled without the SSA passes: they take most of the time, and this is for a session, not for good.
-  @fast [:no_ssa_opt]
-  @thorough [:no_ssa_opt_try]
+  # As of what is instrumented when it is compiled. Without the SSA passes it would take half the time, and be wrong at times: where one of
+  # several values of a `case` is not used, it takes the register of another (OTP 25 to 29; https://github.com/erlang/otp/issues/7248 was one such case).
+  @passes [:no_ssa_opt_try]
 
   @type report :: %{
           module: module(),
@@ -157,9 +157,6 @@ defmodule ElixirScope.Instrument.Attach do
 
       {:error, error} ->
         {:reply, {:error, error}, originals}
-
-      {:refused, why} ->
-        {:reply, refuse(module, why), originals}
     end
   end
 
@@ -273,20 +270,13 @@ defmodule ElixirScope.Instrument.Attach do
 
   defp not_empty(_report), do: :ok
 
-  # What OTP 25 compiles without the SSA passes, its own loader refuses for some modules, rewritten or not.
   defp compile_and_load(module, forms, original) do
-    with {:refused, _why} <- compile_and_load(module, forms, original, @fast),
-         {:refused, why} <- compile_and_load(module, forms, original, @thorough),
-         do: refuse(module, why)
-  end
-
-  defp compile_and_load(module, forms, original, passes) do
-    options = [:binary, :debug_info | passes] ++ imports(original) ++ source(module)
+    options = [:binary, :debug_info | @passes] ++ imports(original) ++ source(module)
 
     with {:ok, ^module, beam} <- Compile.forms(forms, options) do
       load(module, original, beam)
     else
-      {:error, problem} -> {:refused, problem}
+      {:error, problem} -> refuse(module, problem)
     end
   end
 
@@ -319,7 +309,7 @@ defmodule ElixirScope.Instrument.Attach do
           )
 
         {:error, reason} ->
-          {:refused, "the VM refuses the code: #{inspect(reason)}"}
+          refuse(module, "the VM refuses the code: #{inspect(reason)}")
       end
     after
       if sticky?, do: :code.stick_mod(module)

@@ -100,7 +100,7 @@ defmodule ElixirScope.Instrument.Cover do
   defp compile_borrowed do
     with file when is_list(file) <- :code.which(:cover),
          {:ok, {_, [abstract_code: {:raw_abstract_v1, forms}]}} <- :beam_lib.chunks(file, [:abstract_code]),
-         {:ok, @borrowed, beam} <- forms |> Enum.flat_map(&lend/1) |> Compile.forms([:binary, :no_ssa_opt]),
+         {:ok, @borrowed, beam} <- forms |> Enum.flat_map(&lend/1) |> Compile.forms([:binary]),
          {:module, @borrowed} <- :code.load_binary(@borrowed, ~c"cover", beam) do
       :ok
     else

@@ -3,7 +3,7 @@ defmodule ElixirScope.Instrument.AttachTest do
   use ExUnit.Case, async: false
 
   alias ElixirScope.Doctest.Plain
-  alias ElixirScope.{Error, Instrument}
+  alias ElixirScope.{Error, Instrument, Paired}
 
   setup do
     {:ok, _} = ElixirScope.start()
@@ -91,6 +91,13 @@ defmodule ElixirScope.Instrument.AttachTest do
 
     ebin = Path.join(Application.app_dir(:elixir_scope), "ebin")
     assert {"[true, true, true]\n", 0} = System.cmd("elixir", ["-pa", ebin, "-e", script])
+  end
+
+  test "code does the same where the compiler is wrong without its SSA passes" do
+    {:ok, _} = ElixirScope.instrument(Paired)
+    assert Enum.map(1..3, &Paired.first/1) == [:one, :two, :other]
+    assert Paired.thrown("") == {:throw, :bits}
+    assert [_, _, _] = ElixirScope.calls(&Paired.first/1, pid: self())
   end
 
   test "servers go on, and their next callbacks are recorded" do

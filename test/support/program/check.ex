@@ -15,13 +15,11 @@ defmodule ElixirScope.Program.Check do
   def run(%Program{} = program) do
     compare(program)
   rescue
-    # The VM of OTP 25 refuses some of what its compiler makes, of plain programs too: mostly without the SSA passes, and
-    # once in a while with them; and the compilers of OTP 29 and Elixir 1.20 fail on some. Such a program cannot be compared with
-    # anything.
+    # The VM of OTP 25 refuses some of what its compiler makes, of plain programs too; and the compilers of OTP 29 and Elixir 1.20 fail
+    # on some. Such a program cannot be compared with anything.
     error in [MatchError, CompileError, RuntimeError] ->
       cond do
         not refused?(error) -> reraise(error, __STACKTRACE__)
-        program.fast -> run(%{program | fast: false})
         loads?(Program.plain(program)) and loads?(probed(program)) -> reraise(error, __STACKTRACE__)
         true -> {:ok, %{entries: 0, calls: 0, events: 0}}
       end

@@ -19,7 +19,7 @@ defmodule ElixirScope.Program.Probed do
   defp module({:defmodule, meta, [{:__aliases__, _, parts} = name, [do: body]]}) do
     module = Module.concat(parts)
     {items, _seen} = body |> statements() |> Enum.flat_map_reduce([], &item(&1, &2, module))
-    {:defmodule, meta, [name, [do: {:__block__, [], [quote(do: @compile(:no_ssa_opt)) | items]}]]}
+    {:defmodule, meta, [name, [do: {:__block__, [], items}]]}
   end
 
   defp module(node), do: node
