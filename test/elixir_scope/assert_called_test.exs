@@ -184,6 +184,15 @@ defmodule ElixirScope.AssertCalledTest do
       assert failure(fn -> refute_called Stock.handle_info({:take, 3}, _), within: 5_000 end) =~ "{:take, 3}"
     end
 
+    test "at most so many: within a time for one more" do
+      stock = start_supervised!({Stock, 5})
+      for _ <- 1..2, do: Stock.take_later(stock, 1, 30)
+      message = failure(fn -> assert_called Stock.handle_info(_, _), times: 0..1, within: 5_000 end)
+      assert message =~ "Expected at most 1 call that matches"
+      assert message =~ "There are 2."
+      assert_called Stock.handle_info(_, _), times: 0..2, within: 10
+    end
+
     test "ends when nothing goes on, long before the time is over" do
       start_supervised!({Stock, 5})
       started = System.monotonic_time(:millisecond)
