@@ -20,6 +20,17 @@ defmodule ElixirScope.AssertCalledTest do
       assert {n, total} == {4, 120}
     end
 
+    test "takes guards that are alternatives, on both sides" do
+      Till.sell(1, 2)
+      Till.sell(3, 4)
+
+      assert [_, _] =
+               assert_called(Till.sell(id, _) when hd(id) == 1 when id > 0, returning: n when n > 1, times: 2)
+
+      assert_called Till.sell(id, _) when id > 1, returning: n when hd(n) == 1 when n > 1, times: 1
+      refute_called Till.sell(id, _) when id == 5 when id == 6, returning: n when n == 20 when n == 120
+    end
+
     test "a failure names what was expected to return" do
       Till.sell(1, 2)
       message = failure(fn -> assert_called Till.sell(_, _), returning: 21 end)
