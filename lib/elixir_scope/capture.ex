@@ -228,8 +228,8 @@ defmodule ElixirScope.Capture do
     end
   end
 
-  # What a task makes works for whom the task works for. The task itself may never tell that: nothing of it is recorded where its code is not
-  # instrumented, and its maker is a supervisor that all share.
+  # What a task makes works for whom the task works for. The task itself may never tell that: nothing of it
+  # is recorded where its code is not instrumented, and its maker is a supervisor that all share.
   defp makers(pid) do
     parents = parents(pid, 16)
     parents ++ callers_of(parents)
@@ -237,7 +237,8 @@ defmodule ElixirScope.Capture do
 
   defp callers_of([]), do: []
 
-  # Tasks are processes of OTP. Of others the dictionary, which is copied, may be large and says nothing of the kind.
+  # Tasks are processes of OTP. Of others the dictionary, which is copied, may be large and says nothing
+  # of the kind.
   defp callers_of([parent | parents]) do
     with {:initial_call, {:proc_lib, _, _}} <- :erlang.process_info(parent, :initial_call),
          {:dictionary, noted} <- :erlang.process_info(parent, :dictionary),

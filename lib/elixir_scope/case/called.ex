@@ -21,7 +21,8 @@ defmodule ElixirScope.Case.Called do
     {least, most} = times(asked.times)
     Quiet.within(asked.within)
 
-    # More than enough may come, so it is waited for in any case. Where none is enough, nothing else is there to be waited for within a time.
+    # More than enough may come, so it is waited for in any case. Where none is enough, nothing else is there
+    # to be waited for within a time.
     within = if least == 0, do: asked.within
     settled = Quiet.settled(fn -> asked |> look() |> more_than(most) end, within: within)
     counted(enough(settled, least, most, asked), least..most, asked)

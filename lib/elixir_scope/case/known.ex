@@ -130,7 +130,8 @@ defmodule ElixirScope.Case.Known do
   defp walk({_, _, _}, value, _pins, found), do: if(hidden?(value), do: unknown(found), else: found)
   defp walk(literal, value, _pins, found), do: same(literal, value, found)
 
-  # What a limit cut tells of what kind it was, and how it began. Patterns of maps are open: the matcher may take the `Cut` itself for one.
+  # What a limit cut tells of what kind it was, and how it began. Patterns of maps are open: the matcher may
+  # take the `Cut` itself for one.
 
   defp unlike?({:<>, _, [begin, _rest]}, %Cut{kind: :binary, kept: kept}) when is_binary(begin),
     do: not (marked?(kept) or String.starts_with?(kept, begin) or String.starts_with?(begin, kept))

@@ -5,7 +5,8 @@ defmodule ElixirScope.Case.Snapshot.Terms do
 
   defmodule Local do
     @moduledoc false
-    # Stands for a term that each run has its own of. `which` tells keys of one map apart that have the same text.
+    # Stands for a term that each run has its own of. `which` tells keys of one map apart that have the
+    # same text.
     @enforce_keys [:text]
     defstruct [:text, which: 0]
 
@@ -150,7 +151,8 @@ defmodule ElixirScope.Case.Snapshot.Terms do
 
   defp walk(other, names), do: {other, names}
 
-  # Keys that are another one each may have the same text (moments, functions): none of them takes the place of another.
+  # Keys that are another one each may have the same text (moments, functions): none of them takes the place
+  # of another.
   defp all(pairs) do
     Enum.reduce(pairs, %{}, fn {key, value}, map -> Map.put(map, unlike(key, map, 1), value) end)
   end
