@@ -61,7 +61,7 @@ defmodule ElixirScope.Assertions do
   | `returning: pattern` | it must have returned, and the value matches |
   | `raising: pattern` | it must have ended with an exception, exit or throw whose reason matches. The name of an exception stands for any of its kind |
   | `times: count` | exactly so many calls match, or as many as a range says (`1..3`, and `0..3` for at most 3); the answer is the list of them, and variables are bound by the first; where there is none they are `nil` |
-  | `within: milliseconds` | wait so long, see the head of this module |
+  | `within: milliseconds` | wait so long, see the head of this module. With `times:` until there are as many as that asks for at least; `times: 0..3` waits all that time for a fourth |
 
   Variables of all patterns are bound in the test, and the guard may use them all.
 
@@ -351,6 +351,8 @@ defmodule ElixirScope.Assertions do
   replaced in the text, one after the other:
 
       assert_snapshot trace, "order", replace: [{~r/\\bid: \\d+/, "id: #id"}, {~r/phx-[\\w-]+/, "phx-#"}]
+
+  A trace that ended while processes of the test were still at work is undecided, which fails: more was to come.
 
   The option `show:` is a list of `:calls`, `:states` (these two if nothing is said), `:messages` and `:exits`, which are recorded of processes that are watched alone.
   """

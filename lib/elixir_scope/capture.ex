@@ -49,13 +49,16 @@ defmodule ElixirScope.Capture do
 
   # What others are asked, they answer with messages. As long as the event is held, the tracer leaves those out.
   defp say_who(join) do
+    callers = noted(:"$callers", [])
+
     about = %{
       name: registered_name(),
       label: label(),
       initial_call: noted(:"$initial_call", nil),
       ancestors: noted(:"$ancestors", []),
-      callers: noted(:"$callers", []),
-      parents: parents(self(), 16)
+      callers: callers,
+      # Callers are those of all tasks above.
+      parents: if(callers == [], do: makers(self()), else: parents(self(), 16))
     }
 
     Native.speak()
@@ -93,7 +96,7 @@ defmodule ElixirScope.Capture do
   @doc "Notes that nothing of a process is recorded from now on, since its flag `sensitive` is set."
   def left_out(pid, relatives \\ []) do
     if :ets.info(@left_out, :size) > @most, do: :ets.delete_all_objects(@left_out)
-    :ets.insert(@left_out, {pid, left_out_since(pid), parents(pid, 16) ++ relatives, nil})
+    :ets.insert(@left_out, {pid, left_out_since(pid), makers(pid) ++ relatives, nil})
     :ok
   rescue
     # There is no such table while the recorder's process begins anew.
@@ -223,6 +226,25 @@ defmodule ElixirScope.Capture do
       {:parent, parent} when is_pid(parent) and node(parent) == node() -> [parent | parents(parent, left - 1)]
       _ -> []
     end
+  end
+
+  # What a task makes works for whom the task works for. The task itself may never tell that: nothing of it
+  # is recorded where its code is not instrumented, and its maker is a supervisor that all share.
+  defp makers(pid) do
+    parents = parents(pid, 16)
+    parents ++ callers_of(parents)
+  end
+
+  defp callers_of([]), do: []
+
+  # Tasks are processes of OTP. Of others the dictionary, which is copied, may be large and says nothing
+  # of the kind.
+  defp callers_of([parent | parents]) do
+    with {:initial_call, {:proc_lib, _, _}} <- :erlang.process_info(parent, :initial_call),
+         {:dictionary, noted} <- :erlang.process_info(parent, :dictionary),
+         {_key, [_ | _] = callers} <- :lists.keyfind(:"$callers", 1, noted),
+         do: callers,
+         else: (_none_or_gone -> callers_of(parents))
   end
 
   @doc "The number of wrapped tail calls on the stack."

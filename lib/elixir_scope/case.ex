@@ -44,7 +44,7 @@ defmodule ElixirScope.Case do
 
     * the test process made it, or one that is the test's did: by `spawn`, `start_link`, as a task, with `start_supervised/1`;
     * a process of the test is among its `$ancestors` or `$callers` when its first event is recorded: so tasks of a supervisor that all
-      share (`Task.Supervisor.async/2`) are those of the test that began them;
+      share (`Task.Supervisor.async/2`) are those of the test that began them, and so is what such a task makes while it lives;
     * it is linked to a process of the test, was made after the test began, which the VM must have told (`ElixirScope.watch/2`), and was not
       made by another test: so a worker that a shared supervisor makes, and that links itself to the test, is the test's. The
       supervisor is not, nor is any server that lived before, whatever it is linked to; and two tests are never one because of a link;

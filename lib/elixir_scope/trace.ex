@@ -10,6 +10,7 @@ defmodule ElixirScope.Trace do
   | `since`, `until` | the time, both included, in nanoseconds of system time |
   | `test` | the process of the test |
   | `result` | what the function gave |
+  | `unsettled` | why there may be more to come, in words: processes of the test were still at work when the time-out was over; `nil`: all were quiet |
 
       trace = record(fn -> Shop.checkout(cart) end)
       assert [call] = Trace.calls(trace, &Stock.take/2)
@@ -23,7 +24,7 @@ defmodule ElixirScope.Trace do
   alias ElixirScope.Query.Server
 
   @enforce_keys [:recording, :pids, :since, :until, :test]
-  defstruct [:recording, :pids, :since, :until, :test, :result]
+  defstruct [:recording, :pids, :since, :until, :test, :result, :unsettled]
 
   @type t :: %__MODULE__{
           recording: Recording.t(),
@@ -31,7 +32,8 @@ defmodule ElixirScope.Trace do
           since: non_neg_integer,
           until: non_neg_integer,
           test: pid,
-          result: term
+          result: term,
+          unsettled: String.t() | nil
         }
 
   @typedoc "A process, and those that it made."

@@ -20,6 +20,17 @@ defmodule ElixirScope.AssertCalledTest do
       assert {n, total} == {4, 120}
     end
 
+    test "takes guards that are alternatives, on both sides" do
+      Till.sell(1, 2)
+      Till.sell(3, 4)
+
+      assert [_, _] =
+               assert_called(Till.sell(id, _) when hd(id) == 1 when id > 0, returning: n when n > 1, times: 2)
+
+      assert_called Till.sell(id, _) when id > 1, returning: n when hd(n) == 1 when n > 1, times: 1
+      refute_called Till.sell(id, _) when id == 5 when id == 6, returning: n when n == 20 when n == 120
+    end
+
     test "a failure names what was expected to return" do
       Till.sell(1, 2)
       message = failure(fn -> assert_called Till.sell(_, _), returning: 21 end)
@@ -182,6 +193,15 @@ defmodule ElixirScope.AssertCalledTest do
       assert_called Stock.handle_info({:take, 2}, _), within: 5_000
       Stock.take_later(stock, 3, 30)
       assert failure(fn -> refute_called Stock.handle_info({:take, 3}, _), within: 5_000 end) =~ "{:take, 3}"
+    end
+
+    test "at most so many: within a time for one more" do
+      stock = start_supervised!({Stock, 5})
+      for _ <- 1..2, do: Stock.take_later(stock, 1, 30)
+      message = failure(fn -> assert_called Stock.handle_info(_, _), times: 0..1, within: 5_000 end)
+      assert message =~ "Expected at most 1 call that matches"
+      assert message =~ "There are 2."
+      assert_called Stock.handle_info(_, _), times: 0..2, within: 10
     end
 
     test "ends when nothing goes on, long before the time is over" do

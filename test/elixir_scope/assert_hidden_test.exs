@@ -46,6 +46,20 @@ defmodule ElixirScope.AssertHiddenTest do
       undecided(fn -> refute_called Echo.pair(^long, _) end)
     end
 
+    test "what a limit cut is known to be of its kind, and to begin as it does" do
+      Echo.echo(@long)
+      Echo.echo(%{token: 1})
+      refute_called Echo.echo({:error, _})
+      refute_called Echo.echo({:error, _, _})
+      refute_called Echo.echo([_ | _])
+      refute_called Echo.echo("y" <> _)
+      refute_called Echo.echo(-1)
+      undecided(fn -> assert_called Echo.echo(%{}), times: 1 end)
+      undecided(fn -> refute_called Echo.echo("xx" <> _) end)
+      undecided(fn -> refute_called Echo.echo(<<_::binary-size(600_000)>>) end)
+      undecided(fn -> refute_called Echo.echo(%{token: {_, _}}) end)
+    end
+
     test "a pinned struct is compared with structs of other kinds, which are no enumerables" do
       pinned = %Right{right: 1}
       expression = ~r/a/

@@ -29,6 +29,20 @@ defmodule ElixirScope.CaseScopeTest do
     assert_called Echo.echo(:also_mine)
   end
 
+  test "so does what such a task makes, also where nothing is recorded of the task itself", %{tasks: tasks} do
+    made = fn make -> tasks |> Task.Supervisor.async_nolink(make) |> Task.await() end
+
+    made.(fn ->
+      {_pid, ref} = spawn_monitor(fn -> Echo.echo(:plain) end)
+      receive do: ({:DOWN, ^ref, _, _, _} -> :ok)
+    end)
+
+    {:ok, agent} = made.(fn -> Agent.start(fn -> Echo.echo(:linked) end) end)
+    assert_called Echo.echo(:plain)
+    assert_called Echo.echo(:linked)
+    assert agent in family().pids
+  end
+
   test "a server that all share is nobody's, but its state can be asked for", %{shared: shared} do
     Stock.take(shared, 1)
     assert_state shared, %{count: _}

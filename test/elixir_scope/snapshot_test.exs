@@ -255,6 +255,33 @@ defmodule ElixirScope.SnapshotTest do
     end
   end
 
+  test "a trace that ended while something went on is undecided" do
+    test = self()
+
+    trace =
+      record(fn ->
+        Echo.pair(1, 2)
+        spawn_link(fn -> go_on(test) end)
+      end)
+
+    send(trace.result, :enough)
+    message = failure(fn -> assert_snapshot(trace, "busy") end)
+
+    assert message =~
+             "Undecided: after 1,000 ms the test's processes were not quiet: #{inspect(trace.result)} was still"
+
+    assert trace.unsettled =~ "were not quiet"
+    assert record(fn -> :ok end).unsettled == nil
+  end
+
+  defp go_on(test) do
+    receive do
+      :enough -> send(test, :done)
+    after
+      0 -> go_on(test)
+    end
+  end
+
   describe "terms" do
     defp plain(term, names \\ %Snapshot.Terms{since: 0, until: 0}),
       do: term |> Snapshot.Terms.text(names) |> elem(0)
@@ -286,6 +313,16 @@ defmodule ElixirScope.SnapshotTest do
 
       assert plain([5_000_000_000, ~U[2020-01-01 00:00:00Z]], names) ==
                "[5000000000, ~U[2020-01-01 00:00:00Z]]"
+    end
+
+    test "that are keys are as many as there were, also where they have the same text" do
+      now = ElixirScope.now()
+      names = %Snapshot.Terms{since: now, until: now}
+      seconds = div(now, 1_000_000_000)
+
+      assert plain(%{(seconds - 1) => :b, seconds => :a}, names) == "%{#time => :b, #time => :a}"
+      assert plain(MapSet.new([{:at, seconds}, {:at, seconds + 1}]), names) =~ "{:at, #time}, {:at, #time}"
+      assert [_, _, _] = String.split(plain(%{fn -> 1 end => 1, fn -> 2 end => 2}), "#Function<fn/0 in")
     end
 
     test "of structs are shown as these are, or as maps where that fails" do

@@ -20,13 +20,16 @@ defmodule ElixirScope.Case.Called do
   def assert(asked) do
     {least, most} = times(asked.times)
     Quiet.within(asked.within)
-    # More than enough may come, so it is waited for in any case.
-    settled = Quiet.settled(fn -> asked |> look() |> more_than(most) end)
+
+    # More than enough may come, so it is waited for in any case. Where none is enough, nothing else is there
+    # to be waited for within a time.
+    within = if least == 0, do: asked.within
+    settled = Quiet.settled(fn -> asked |> look() |> more_than(most) end, within: within)
     counted(enough(settled, least, most, asked), least..most, asked)
   end
 
   defp enough({_why, seen} = settled, least, most, asked) do
-    if asked.within == nil or length(matching(seen)) >= least do
+    if least == 0 or asked.within == nil or length(matching(seen)) >= least do
       settled
     else
       Quiet.last(fn -> asked |> look() |> more_than(least - 1) end, within: asked.within)

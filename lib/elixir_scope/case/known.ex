@@ -93,8 +93,13 @@ defmodule ElixirScope.Case.Known do
     if is_struct(value, Cut), do: keys(pairs, value, pins, found), else: no()
   end
 
-  defp walk(pattern, %Cut{} = cut, _pins, found),
-    do: if(literal?(pattern), do: same(pattern, cut, found), else: unknown(found))
+  defp walk(pattern, %Cut{} = cut, _pins, found) do
+    cond do
+      literal?(pattern) -> same(pattern, cut, found)
+      unlike?(pattern, cut) -> no()
+      true -> unknown(found)
+    end
+  end
 
   defp walk({:%{}, _, pairs}, value, pins, found),
     do: if(is_map(value), do: keys(pairs, value, pins, found), else: no())
@@ -124,6 +129,25 @@ defmodule ElixirScope.Case.Known do
 
   defp walk({_, _, _}, value, _pins, found), do: if(hidden?(value), do: unknown(found), else: found)
   defp walk(literal, value, _pins, found), do: same(literal, value, found)
+
+  # What a limit cut tells of what kind it was, and how it began. Patterns of maps are open: the matcher may
+  # take the `Cut` itself for one.
+
+  defp unlike?({:<>, _, [begin, _rest]}, %Cut{kind: :binary, kept: kept}) when is_binary(begin),
+    do: not (marked?(kept) or String.starts_with?(kept, begin) or String.starts_with?(begin, kept))
+
+  defp unlike?({:<>, _, _parts}, %Cut{kind: kind}), do: kind in [:list, :tuple, :map]
+  defp unlike?({:<<>>, _, _parts}, %Cut{kind: kind}), do: kind in [:list, :tuple, :map]
+  defp unlike?({:-, _, [_number]}, %Cut{kind: kind}), do: kind in [:binary, :list, :tuple, :map]
+  defp unlike?(pattern, %Cut{kind: kind}) when is_list(pattern), do: kind in [:binary, :tuple, :map]
+
+  defp unlike?({:{}, _, elements}, %Cut{kind: kind, size: size}),
+    do: kind in [:binary, :list, :map] or (kind == :tuple and size not in [nil, length(elements)])
+
+  defp unlike?({_, _}, %Cut{kind: kind, size: size}),
+    do: kind in [:binary, :list, :map] or (kind == :tuple and size not in [nil, 2])
+
+  defp unlike?(_pattern, _cut), do: false
 
   defp literal?(pattern), do: is_atom(pattern) or is_number(pattern) or is_binary(pattern)
 

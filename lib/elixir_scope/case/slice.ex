@@ -11,7 +11,7 @@ defmodule ElixirScope.Case.Slice do
   def record(fun) when is_function(fun, 0) do
     since = Native.now()
     result = fun.()
-    Quiet.settle()
+    unsettled = Quiet.unsettled(Quiet.settle())
     until = Native.now()
 
     case Scope.family() do
@@ -22,7 +22,8 @@ defmodule ElixirScope.Case.Slice do
           since: since,
           until: until,
           test: family.test,
-          result: result
+          result: result,
+          unsettled: unsettled
         }
 
       {:error, error} ->

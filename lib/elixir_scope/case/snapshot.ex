@@ -77,10 +77,12 @@ defmodule ElixirScope.Case.Snapshot do
           "assert_snapshot expects the name of a file, without its folder, such as \"checkout\", got: #{inspect(name)}"
   end
 
-  # What is missing in one run is there in another.
+  # What is missing in one run is there in another, and so is what comes behind the end of a trace.
   defp whole(trace) do
-    with lost when is_binary(lost) <- Lost.text(Lost.between(trace.recording, trace.since, trace.until)),
-         do: fail("Expected a trace that can be compared.", "Undecided: " <> lost, trace)
+    lost = Lost.text(Lost.between(trace.recording, trace.since, trace.until))
+
+    if why = lost || (trace.unsettled && trace.unsettled <> "."),
+      do: fail("Expected a trace that can be compared.", "Undecided: " <> why, trace)
   end
 
   defp text(trace, shown) do

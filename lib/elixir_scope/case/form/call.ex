@@ -93,7 +93,19 @@ defmodule ElixirScope.Case.Form.Call do
 
   defp both(true, guard), do: guard
   defp both(guard, true), do: guard
-  defp both(one, other), do: quote(do: unquote(one) and unquote(other))
+
+  # Of guards that are alternatives (`when a when b`) each fails for itself: `or` would say something else.
+  defp both(guard, other) do
+    all =
+      for one <- alternatives(guard),
+          another <- alternatives(other),
+          do: quote(do: unquote(one) and unquote(another))
+
+    all |> Enum.reverse() |> Enum.reduce(fn one, rest -> {:when, [], [one, rest]} end)
+  end
+
+  defp alternatives({:when, _, [one, rest]}), do: [one | alternatives(rest)]
+  defp alternatives(guard), do: [guard]
 
   @doc "The pattern of what is raised: the name of an exception stands for all of its kind, as in `assert_raise`."
   @spec exception(Macro.t(), Macro.Env.t()) :: Macro.t()

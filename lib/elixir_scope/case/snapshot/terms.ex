@@ -5,9 +5,10 @@ defmodule ElixirScope.Case.Snapshot.Terms do
 
   defmodule Local do
     @moduledoc false
-    # Stands for a term that each run has its own of.
+    # Stands for a term that each run has its own of. `which` tells keys of one map apart that have the
+    # same text.
     @enforce_keys [:text]
-    defstruct [:text]
+    defstruct [:text, which: 0]
 
     defimpl Inspect do
       def inspect(local, _opts), do: local.text
@@ -139,7 +140,7 @@ defmodule ElixirScope.Case.Snapshot.Terms do
         {{key, value}, names}
       end)
 
-    {Map.new(pairs), names}
+    {all(pairs), names}
   end
 
   defp walk(number, names) when is_integer(number) and number > 1_000_000_000 do
@@ -149,6 +150,19 @@ defmodule ElixirScope.Case.Snapshot.Terms do
   end
 
   defp walk(other, names), do: {other, names}
+
+  # Keys that are another one each may have the same text (moments, functions): none of them takes the place
+  # of another.
+  defp all(pairs) do
+    Enum.reduce(pairs, %{}, fn {key, value}, map -> Map.put(map, unlike(key, map, 1), value) end)
+  end
+
+  defp unlike(key, map, _which) when not is_map_key(map, key), do: key
+
+  defp unlike(key, map, which) do
+    other = %Local{text: inspected(key), which: which}
+    if is_map_key(map, other), do: unlike(key, map, which + 1), else: other
+  end
 
   # What tells a pair from the others of its map in each run alike. Those that nothing tells apart stay in the order in
   # which they were made.
