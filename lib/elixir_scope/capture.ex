@@ -237,14 +237,22 @@ defmodule ElixirScope.Capture do
 
   defp callers_of([]), do: []
 
-  # Tasks are processes of OTP. Of others the dictionary, which is copied, may be large and says nothing
-  # of the kind.
   defp callers_of([parent | parents]) do
-    with {:initial_call, {:proc_lib, _, _}} <- :erlang.process_info(parent, :initial_call),
-         {:dictionary, noted} <- :erlang.process_info(parent, :dictionary),
-         {_key, [_ | _] = callers} <- :lists.keyfind(:"$callers", 1, noted),
-         do: callers,
-         else: (_none_or_gone -> callers_of(parents))
+    case callers_noted(parent) do
+      [_ | _] = callers -> callers
+      _none_or_gone -> callers_of(parents)
+    end
+  end
+
+  # Before OTP 26.2 a dictionary is copied whole. Tasks are processes of OTP; of others it may be large, and says nothing of the kind.
+  defp callers_noted(pid) do
+    with {_key, callers} <- :erlang.process_info(pid, {:dictionary, :"$callers"}), do: callers
+  rescue
+    ArgumentError ->
+      with {:initial_call, {:proc_lib, _, _}} <- :erlang.process_info(pid, :initial_call),
+           {:dictionary, noted} <- :erlang.process_info(pid, :dictionary),
+           {_key, callers} <- :lists.keyfind(:"$callers", 1, noted),
+           do: callers
   end
 
   @doc "The number of wrapped tail calls on the stack."

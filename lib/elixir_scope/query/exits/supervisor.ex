@@ -151,6 +151,10 @@ defmodule ElixirScope.Query.Exits.Supervisor do
       %Event{data: %{message: {:nack, child, _reason}}}, {failed, tries} ->
         {MapSet.put(failed, child), tries}
 
+      # Since OTP 26 a child is monitored while it begins.
+      %Event{data: %{message: {:DOWN, _monitor, :process, child, _reason}}}, {failed, tries} ->
+        {MapSet.put(failed, child), tries}
+
       _other, found ->
         found
     end)
