@@ -24,6 +24,25 @@ defmodule ElixirScope.AssertUnseenTest do
     assert_message self() ~> busy, :end
   end
 
+  test "nor does a process that asks those that made it, which are busy" do
+    {test, flag} = {self(), :counters.new(1, [])}
+    begun = fn -> receive(do: (:begin -> Till.wait(:end))) end
+
+    made = fn ->
+      send(test, {:made, spawn_link(begun)})
+      busy(flag)
+    end
+
+    parents = for _ <- 1..20, do: spawn_link(made)
+    children = for _ <- parents, do: receive(do: ({:made, child} -> child))
+    {:ok, _} = ElixirScope.watch(children)
+    for child <- children, do: send(child, :begin)
+    Until.all_wait(children)
+    :counters.put(flag, 1, 1)
+    for child <- children, do: refute_message(_ ~> child, {_tag, _answer})
+    for one <- children ++ parents, do: send(one, :end)
+  end
+
   test "a process at work that is none of the test's is asked once who it is" do
     test = self()
     :timer.apply_after(1, __MODULE__, :stranger, [test])

@@ -60,6 +60,7 @@ mod names {
         ours = "$elixir_scope",
         parent,
         dictionary,
+        initial_call,
         label_module = "proc_lib",
         label_elixir = "Elixir.Process",
         label_function = "set_label",
@@ -80,7 +81,7 @@ struct Words {
     result: Word,
     ours: Word,
     /// What a process that says who it is asks of others.
-    asked: [Word; 2],
+    asked: [Word; 3],
     /// The functions that give the calling process a label.
     labels: [(Word, Word); 2],
 }
@@ -132,7 +133,7 @@ fn words() -> &'static Words {
             extra: extra().to_term_word(),
             result: result().to_term_word(),
             ours: ours().to_term_word(),
-            asked: [parent().to_term_word(), dictionary().to_term_word()],
+            asked: [parent(), dictionary(), initial_call()].map(AtomWord::to_term_word),
             labels: [label_module(), label_elixir()]
                 .map(|module| (module.to_term_word(), label_function().to_term_word())),
         }
@@ -244,11 +245,15 @@ impl Told<'_> {
         }
     }
 
-    /// Whether it is `{tag, {:parent, _}}` or `{tag, {:dictionary, _}}`, of a process that is just saying who it is: it asks the processes
-    /// that made it (`ElixirScope.Capture`), in one call, and the VM answers with a message.
+    /// Whether it is `{tag, {item, _}}`, of a process that is just saying who it is: it asks the processes that made it for such items
+    /// (`ElixirScope.Capture`), in one call, and the VM answers with a message. Of one key of a dictionary the item is `{:dictionary, key}`.
     fn answer_to_us(&self) -> bool {
         let Some(&[_tag, answer]) = self.env.tuple(self.term) else { return false };
         let Some(&[item, _]) = self.env.tuple(answer) else { return false };
+        let item = match self.env.tuple(item) {
+            Some(&[item, _key]) => item,
+            _ => item,
+        };
         words().asked.contains(&item) && elixir_scope_capture::is_held(vm::bits(self.tracee))
     }
 
