@@ -25,6 +25,7 @@ defmodule ElixirScope.AssertUnseenTest do
   end
 
   test "nor does a process that asks those that made it, which are busy" do
+    {:ok, _} = ElixirScope.watch(self(), spawned: true)
     {test, flag} = {self(), :counters.new(1, [])}
     begun = fn -> receive(do: (:begin -> Till.wait(:end))) end
 
@@ -35,7 +36,6 @@ defmodule ElixirScope.AssertUnseenTest do
 
     parents = for _ <- 1..20, do: spawn_link(made)
     children = for _ <- parents, do: receive(do: ({:made, child} -> child))
-    {:ok, _} = ElixirScope.watch(children)
     for child <- children, do: send(child, :begin)
     Until.all_wait(children)
     :counters.put(flag, 1, 1)
