@@ -147,7 +147,14 @@ defmodule ElixirScope.SearchTest do
         assert inspect(first) =~ "in the state of #{inspect(other)} of"
       end
 
-      # What came behind the answer does not matter.
+      # What came behind the answer does not matter, whichever server is looked at first.
+      {:ok, late} = Store.start_link(%{list: 1})
+      Store.put(late, %{list: [[[1]]]})
+
+      assert {:ok, %{pid: ^store, passed: %{pid: ^store}}} =
+               ElixirScope.first_change([late, store], [:list], one?)
+
+      assert {:ok, %{passed: nil}} = ElixirScope.first_change([late, store], [:list], &(&1 == 1))
       assert {:ok, %{passed: nil}} = ElixirScope.first_change(store, [:list], &(&1 == 1))
       assert {:ok, %{passed: nil}} = ElixirScope.last_change(store, [:list], &(&1 == 4))
 

@@ -148,16 +148,17 @@ defmodule ElixirScope.Query.Search do
     Enum.reduce(processes, {nil, nil}, fn process, {best, passed} ->
       limit = if best, do: elem(best, 1).time, else: until
       {state, unsure} = first_of_one(recording, process, path, predicate, since, limit)
-      passed = if unsure, do: worse(passed, {:perhaps, unsure}), else: passed
 
-      if state && (best == nil or {state.time, state.id} < {elem(best, 1).time, elem(best, 1).id}),
-        do: {{process, state}, earlier(passed, state)},
-        else: {best, passed}
+      best =
+        if state && (best == nil or {state.time, state.id} < {elem(best, 1).time, elem(best, 1).id}),
+          do: {process, state},
+          else: best
+
+      # What came behind the answer does not matter.
+      before = Enum.filter([passed, unsure], &(&1 != nil and (best == nil or &1.time < elem(best, 1).time)))
+      {best, Enum.reduce(before, nil, &worse(&2, {:perhaps, &1}))}
     end)
   end
-
-  defp earlier(%{time: time} = passed, state) when time < state.time, do: passed
-  defp earlier(_passed, _state), do: nil
 
   # Without a path every state is looked at, the oldest first, up to the one that is looked for.
   defp first_of_one(recording, process, [], predicate, since, until) do
