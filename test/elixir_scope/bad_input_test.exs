@@ -8,7 +8,6 @@ defmodule ElixirScope.BadInputTest do
   alias ElixirScope.Traced.{Echo, Store}
 
   @moduletag :tmp_dir
-  @moduletag timeout: 120_000
 
   setup %{tmp_dir: dir} do
     {:ok, recording} = ElixirScope.start(dir: Path.join(dir, "own"))

@@ -348,7 +348,7 @@ defmodule ElixirScope.CausalityTest do
   @programs String.to_integer(System.get_env("CAUSALITY_PROGRAMS", "8"))
   @seed String.to_integer(System.get_env("CAUSALITY_SEED", "0"))
 
-  @tag timeout: 60_000 + @programs * 10_000
+  @tag timeout: 300_000 + @programs * 10_000
   test "happened before is what vector clocks say", %{tmp_dir: dir} do
     seed = if @seed == 0, do: :rand.uniform(1_000_000), else: @seed
     for seed <- seed..(seed + @programs - 1)//1, do: compare(seed, dir)

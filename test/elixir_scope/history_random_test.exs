@@ -8,7 +8,6 @@ defmodule ElixirScope.HistoryRandomTest do
   alias ElixirScope.Traced.Store
 
   @moduletag :tmp_dir
-  @moduletag timeout: 300_000
 
   @servers 6
   @changes 50

@@ -176,7 +176,6 @@ defmodule ElixirScope.HistoryTest do
       assert %Error{reason: :no_state} = catch_error(history(self()))
     end
 
-    @tag timeout: 120_000
     test "of a large state costs what was changed in it" do
       {:ok, store} = Store.start_link(Map.new(1..5_000, &{&1, {&1}}))
       for n <- 1..50, do: Store.put(store, store |> GenServer.call(:get) |> Map.put(n, :changed))

@@ -5,7 +5,6 @@ defmodule ElixirScope.OtherVmTest do
   import ElixirScope.OtherVm
 
   @moduletag :tmp_dir
-  @moduletag timeout: 120_000
 
   test "of a VM that was killed, everything is there that it saw happen", %{tmp_dir: dir} do
     {server, facts} = kill_after(dir, 2_000)

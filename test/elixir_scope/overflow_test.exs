@@ -8,7 +8,6 @@ defmodule ElixirScope.OverflowTest do
   alias ElixirScope.Traced.{Echo, Store}
 
   @moduletag :tmp_dir
-  @moduletag timeout: 120_000
 
   # The smallest there is.
   @ring 64 * 1024

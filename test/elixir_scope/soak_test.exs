@@ -9,7 +9,7 @@ defmodule ElixirScope.SoakTest do
 
   @seconds String.to_integer(System.get_env("ELIXIR_SCOPE_SOAK", "6"))
   @moduletag :tmp_dir
-  @moduletag timeout: 120_000 + @seconds * 4_000
+  @moduletag timeout: 300_000 + @seconds * 4_000
 
   test "of #{@seconds} seconds of load nothing is lost, and of an overload all that is lost is counted", %{
     tmp_dir: dir

@@ -10,7 +10,6 @@ defmodule ElixirScope.StatesTest do
 
   @moduletag :tmp_dir
   @moduletag :capture_log
-  @moduletag timeout: 300_000
 
   @questions 100_000
   # Kinds of servers, how many of each, and the steps of each.

@@ -6,7 +6,7 @@ defmodule ElixirScope.WatchBusyTest do
 
   @moduletag :tmp_dir
   @seconds String.to_integer(System.get_env("ELIXIR_SCOPE_BUSY", "6"))
-  @moduletag timeout: (@seconds + 120) * 1_000
+  @moduletag timeout: (@seconds + 300) * 1_000
 
   test "watching a node that does what has ended VMs before", %{tmp_dir: dir} do
     port = OtherVm.start("watched_vm.exs", [dir, "#{@seconds}"])

@@ -35,16 +35,15 @@ defmodule ElixirScope.Watch.Roll do
   end
 
   @doc """
-  Says of processes whose messages were told that they are not any more. Those of which another request has them told are left out.
+  Says of processes whose messages were told that they are not any more. Those of which another request has them told are left out. Who
+  asks waits for all of them, however many: until it is said, what they are sent would count as known.
   """
   @spec dismiss([pid], (pid -> boolean)) :: :ok
   def dismiss(pids, told?) do
     since = Native.now()
-    pids |> Enum.reject(told?) |> call(&unwatched(told?, &1, since), since + @patience)
+    for pid <- pids, not told?.(pid), do: introduce(pid, fn _pid -> %{unwatched: since} end)
+    :ok
   end
-
-  # Those that are introduced later may be watched again by then.
-  defp unwatched(told?, pid, since), do: if(told?.(pid), do: %{}, else: %{unwatched: since})
 
   @doc "Whether the VM tells the messages of a process to this tracing. Before OTP 27 a process has one tracer, which may be another one."
   @spec told?(Tracing.t(), pid) :: boolean

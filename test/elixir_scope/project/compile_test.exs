@@ -4,8 +4,6 @@ defmodule ElixirScope.Project.CompileTest do
 
   import ElixirScope.MixSample
 
-  @moduletag timeout: 300_000
-
   @sources %{
     "lib/cart.ex" => """
     defmodule Shop.Cart do

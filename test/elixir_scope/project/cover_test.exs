@@ -4,8 +4,6 @@ defmodule ElixirScope.Project.CoverTest do
 
   import ElixirScope.MixSample
 
-  @moduletag timeout: 300_000
-
   @source """
   defmodule Shop.Cart do
     use GenServer

@@ -6,8 +6,6 @@ defmodule ElixirScope.Project.DependenciesTest do
 
   alias ElixirScope.Project.Rewrite
 
-  @moduletag timeout: 300_000
-
   @all "Enum.map([Shop, Shop.Made, :shop_erl, :shop_lex, Tiny, Tiny.Name, Tiny.Name.Integer, Tiny.Bare, Tiny.Error, :erly], " <>
          "&{&1, ElixirScope.Instrument.functions(&1)})"
 
