@@ -71,12 +71,12 @@ impl RunPath {
         file.file_stem()?.to_str()?.parse().ok()
     }
 
-    /// The files in one of its folders with this ending, by name.
+    /// The files in one of its folders with this ending, by number: names have six digits, and more when these are used up.
     pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
         let entries = read_dir(folder).into_iter().flatten().flatten();
         let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_some_and(|found| found == ending));
-        files.sort();
+        files.sort_by(|one, other| (Self::number(one), one).cmp(&(Self::number(other), other)));
         files
     }
 
@@ -203,6 +203,18 @@ mod tests {
         assert_eq!(new.path().manifest().unwrap(), manifest());
         let missing = RunPath::find(&dir.path().join("nothing")).unwrap_err();
         assert_eq!(missing.reason(), "not_found");
+    }
+
+    #[test]
+    fn files_are_in_the_order_of_their_numbers_also_when_these_are_longer_than_names_are_made_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Run::create(dir.path(), "1", &manifest()).unwrap();
+        let numbers = [999_998, 999_999, 1_000_000, 1_000_001];
+        for number in numbers {
+            File::create(run.path().segment(number)).unwrap();
+        }
+        let files = RunPath::files(&run.path().segments(), "seg");
+        assert_eq!(files.iter().filter_map(|file| RunPath::number(file)).collect::<Vec<_>>(), numbers);
     }
 
     #[test]
