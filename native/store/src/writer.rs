@@ -245,6 +245,12 @@ impl Writer {
     }
 
     fn write(&mut self) -> Result<(), StoreError> {
+        self.append()?;
+        self.began.get_or_insert(self.until);
+        self.roll()
+    }
+
+    fn append(&mut self) -> Result<(), StoreError> {
         if !self.segment.append(&mut self.block) {
             // Numbers of definitions hold within one segment. A block never waits for a new segment: room for the
             // largest is left at the end of each (see `roll`), so this is a segment that was made too small.
@@ -253,8 +259,7 @@ impl Writer {
                 "expected room for a block in the segment; make segments larger".into(),
             ));
         }
-        self.began.get_or_insert(self.until);
-        self.roll()
+        Ok(())
     }
 
     /// Begins a new segment when the present one may not take another block.
@@ -294,7 +299,10 @@ impl Writer {
     /// # Errors
     /// What the system says.
     pub fn seal(&mut self) -> Result<(), StoreError> {
-        self.commit()?;
+        // However full or old the segment is, no other one follows: what ends the run is to be in the last.
+        if self.is_pending() {
+            self.append()?;
+        }
         let path = self.segment.segment().path().to_path_buf();
         self.segment.seal().map_err(StoreError::io("seal", path))
     }

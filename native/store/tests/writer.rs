@@ -72,3 +72,21 @@ fn a_block_that_no_segment_takes_is_an_error_and_what_was_written_stays() {
     assert_eq!((writer.pending(), writer.next_event()), (8, 1));
     assert_eq!(events(&writer.shelf()), 1);
 }
+
+/// Else the last segment would be empty, and whoever opens the run would miss its end.
+#[test]
+fn what_ends_a_run_is_in_its_last_segment_however_old_that_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = Manifest { started: Nanos(0), os_pid: 1, node: String::new(), vm: String::new() };
+    let run = Run::create(dir.path(), "run", &manifest).unwrap();
+    let mut writer = Writer::create(run.path(), Limits { segment_age: Some(10), ..Limits::default() }).unwrap();
+    push(&mut writer, 0);
+    writer.complete(Nanos(5));
+    writer.commit().unwrap();
+    writer.complete(Nanos(50));
+    writer.note(Kind::Pause, Nanos(50));
+    writer.seal().unwrap();
+    let segments = writer.shelf().segments().to_vec();
+    let blocks: Vec<_> = segments.iter().map(|segment| segment.scan(0).count()).collect();
+    assert_eq!(blocks, [2]);
+}
