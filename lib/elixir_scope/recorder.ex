@@ -202,8 +202,9 @@ defmodule ElixirScope.Recorder do
   end
 
   defp answer(:resume, _from, {recording, _watch} = state) do
-    Native.resume(recording.handle)
+    # The gate first: what is called while it is swapped still belongs to the pause.
     Switch.turn(:on)
+    Native.resume(recording.handle)
     {:reply, :ok, state}
   end
 
@@ -314,10 +315,11 @@ defmodule ElixirScope.Recorder do
   defp finish({nil, nil}), do: :ok
 
   defp finish({recording, watch}) do
+    # The end first: it is noted with its time, and what happens while the rest is taken down lies behind it.
+    Native.stop(recording.handle)
     Switch.turn(:off)
     Frameworks.finish()
     Watch.finish(watch)
-    Native.stop(recording.handle)
   end
 
   # Sorts by time; the rest keeps two VMs, and two recordings of one VM, apart.

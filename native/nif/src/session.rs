@@ -212,21 +212,26 @@ fn stop(handle: ResourceArc<Handle>) -> Atom {
     atoms::ok()
 }
 
-#[rustler::nif]
+/// On a thread that runs nothing else meanwhile: the rings are emptied first, so the ring of this thread has room for the note. One
+/// that is dropped would leave the pause unsaid, or without an end.
+#[rustler::nif(schedule = "DirtyIo")]
 fn pause(env: Env<'_>, handle: ResourceArc<Handle>) -> Atom {
     if let Some(recorder) = handle.recorder.as_ref().filter(|recorder| recorder.session().is_recording()) {
+        recorder.flush();
         crate::capture::note(env, Kind::Pause);
         recorder.session().pause();
     }
     atoms::ok()
 }
 
-#[rustler::nif]
+/// As [`pause`].
+#[rustler::nif(schedule = "DirtyIo")]
 fn resume(env: Env<'_>, handle: ResourceArc<Handle>) -> Atom {
     let paused = |recorder: &&Recorder| !recorder.has_ended() && !recorder.session().is_recording();
     if let Some(recorder) = handle.recorder.as_ref().filter(paused) {
         // What they have said of themselves meanwhile was not heard.
         recorder.session().forget_processes();
+        recorder.flush();
         recorder.session().resume();
         crate::capture::note(env, Kind::Resume);
     }

@@ -76,7 +76,8 @@ struct Shared {
 struct Progress {
     asked: u64,
     done: u64,
-    stop: bool,
+    /// When the recording was ended.
+    stop: Option<Nanos>,
     ended: bool,
     failure: Option<String>,
     /// Somebody asked for what the rings of a flight recording hold.
@@ -254,8 +255,10 @@ impl Recorder {
     /// Stops capturing, drains what is left, closes the run and waits for the thread.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
+        // Before the last event is taken: the thread may be busy for long before it comes to note the end.
+        let now = self.session.clock.now();
         self.session.stop();
-        self.shared.progress.lock().stop = true;
+        self.shared.progress.lock().stop.get_or_insert(now);
         if let Some(thread) = self.thread.lock().take() {
             thread.thread().unpark();
             let _ = thread.join();
@@ -334,10 +337,10 @@ fn drain_until_stopped(
             (progress.asked, progress.stop, std::mem::take(&mut progress.snapshot))
         };
         session.awake();
-        turn(false, &|drain| drain.look(snapshot || stop))?;
+        turn(false, &|drain| drain.look(snapshot || stop.is_some()))?;
         // Who waits is told by the end.
-        if stop {
-            return turn(true, &|drain| drain.close());
+        if let Some(end) = stop {
+            return turn(true, &|drain| drain.close(end));
         }
         {
             let mut progress = shared.progress.lock();
@@ -350,7 +353,7 @@ fn drain_until_stopped(
         }
         let asked_again = {
             let progress = shared.progress.lock();
-            progress.asked != asked || progress.stop
+            progress.asked != asked || progress.stop.is_some()
         };
         if !asked_again {
             // Also when events were found: a block for every handful of them would cost more than they do. A
@@ -501,8 +504,8 @@ impl Drain {
     }
 
     /// The rings are empty: the run needs neither them nor the dictionary any more.
-    fn close(&mut self) -> Result<(), StoreError> {
-        self.writer.note(Kind::Pause, self.since);
+    fn close(&mut self, end: Nanos) -> Result<(), StoreError> {
+        self.writer.note(Kind::Pause, end.min(self.since));
         self.writer.seal()?;
         let path = self.run.path();
         let removed = [std::fs::remove_dir_all(path.rings()), std::fs::remove_file(path.dictionary())];
