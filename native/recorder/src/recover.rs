@@ -163,6 +163,8 @@ impl Recovered {
                 Ok((extent, mut consumer)) => {
                     let told = marks.get(&number).map_or(Position::default(), position);
                     if consumer.position().tail > told.tail {
+                        let what = "expected in a segment what was read of this ring, it is not there";
+                        self.damage.push(damage(&path, 0, what.into()));
                         missing.push(number);
                     }
                     consumer.skip_to(told.tail);
@@ -190,6 +192,8 @@ impl Recovered {
         if let (Some(offset), true) = (torn, dead.missed.get()) {
             let what = "expected an entry of the dictionary; some of what the rings hold shows no name";
             self.damage.push(damage(&run.dictionary(), offset, what.into()));
+            // Whose events these are, and of what, nobody knows: that is missing wherever somebody is asked for.
+            writer.gap(u32::MAX, LossCause::Damage, 0, last, end);
         }
         for tap in &taps {
             let bytes = tap.gone().bytes;

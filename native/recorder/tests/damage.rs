@@ -278,6 +278,52 @@ fn two_damaged_blocks_one_after_the_other_are_one_gap_that_ends() {
     assert!(!index.has_gap(Nanos(time(EVENTS - 50)), Nanos(time(EVENTS))), "{:?}", index.gaps());
 }
 
+/// What is gone leaves no bytes that could be wrong: the rings tell of it.
+#[test]
+fn the_last_segment_that_is_gone_is_damage_and_a_gap() {
+    let mut files = killed().clone();
+    let last = files.keys().rfind(|name| name.ends_with(".seg")).unwrap().clone();
+    files.remove(&last);
+    let dir = tempfile::tempdir().unwrap();
+    let index = opened(&write(dir.path(), &files).unwrap()).unwrap().index();
+    shows_the_truth_and_its_gaps(&index);
+    assert!(!index.damage().is_empty());
+}
+
+/// Also where it is more than a block.
+#[test]
+fn what_a_torn_dictionary_leaves_without_a_name_lies_in_a_gap() {
+    const COUNT: u64 = 3_000;
+    let dir = tempfile::tempdir().unwrap();
+    let run = Run::create(dir.path(), "run", &manifest(Nanos(time(0)))).unwrap();
+    let dictionary = Dictionary::create(&run.path().dictionary()).unwrap();
+    dictionary.define_piece(Piece { from: Ticks(0), at: Nanos(0), rate: 1.0 }).unwrap();
+    dictionary.define_site(common::site(1)).unwrap();
+    let (mut producer, _consumer) = file::create(&run.path().rings().join("0.ring"), 1 << 20).unwrap();
+    for number in 0..COUNT {
+        let mut payload = vec![1];
+        value::put(&mut payload, Token::Binary(&[7; 100]));
+        let record = Record {
+            kind: Kind::Return,
+            ticks: Ticks(time(number)),
+            process: pid_word(1),
+            site: 1,
+            payload: &payload,
+        };
+        producer.push(record.kind as u32, &[&record.head(), &payload]).unwrap();
+    }
+    let path = run.path().clone();
+    Writer::create(&path, Limits::default()).unwrap().seal().unwrap();
+    drop(run);
+    let whole = std::fs::read(path.dictionary()).unwrap();
+    std::fs::write(path.dictionary(), &whole[..whole.len() - 1]).unwrap();
+    let index = opened(&path).unwrap().index();
+    assert_eq!((index.damage().len(), rows(&index).len()), (1, COUNT as usize + 1));
+    for row in rows(&index).iter().filter(|row| row.kind != Kind::Gap) {
+        assert!(index.has_gap(row.time, row.time), "event {}: {:?}", row.id, index.gaps());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
