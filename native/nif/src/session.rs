@@ -107,6 +107,26 @@ fn start(options: Term<'_>) -> NifResult<Result<(ResourceArc<Handle>, String), F
     Ok(begin(&options.decode()?, rules).map_err(Failure::from))
 }
 
+/// What a run needs on disk before anything is recorded.
+fn furnish(options: &Start, path: &RunPath, clock: &Clock) -> Result<(Dictionary, Writer), StoreError> {
+    let dictionary =
+        Dictionary::create(&path.dictionary()).map_err(StoreError::io("make", path.dictionary()))?;
+    // The last piece may not hold yet; the one before it does.
+    for piece in clock.timeline().pieces().iter().rev().take(2).rev() {
+        dictionary.define_piece(*piece).map_err(StoreError::io("write", path.dictionary()))?;
+    }
+    // Segments go whole: an eighth of what is kept is the most that is removed too early.
+    let eighth =
+        options.retain_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes / 8).unwrap_or(usize::MAX));
+    let limits = Limits {
+        segment_bytes: options.segment_bytes.min(eighth),
+        record_bytes: (options.ring_bytes / 4) as usize,
+        segment_age: options.retain_age.map(|age| age / 8),
+        ..Limits::default()
+    };
+    Ok((dictionary, Writer::create(path, limits)?))
+}
+
 fn begin(options: &Start, rules: Option<Rules>) -> Result<(ResourceArc<Handle>, String), StoreError> {
     let clock = Arc::clone(clock());
     let manifest = Manifest {
@@ -118,23 +138,14 @@ fn begin(options: &Start, rules: Option<Rules>) -> Result<(ResourceArc<Handle>, 
     let run = Run::create(&PathBuf::from(&options.dir), &options.name, &manifest)?;
     run.remove_old(options.keep, options.retain_bytes);
     let path = run.path().clone();
-    let dictionary =
-        Dictionary::create(&path.dictionary()).map_err(StoreError::io("make", path.dictionary()))?;
-    // The last piece may not hold yet; the one before it does.
-    for piece in clock.timeline().pieces().iter().rev().take(2).rev() {
-        dictionary.define_piece(*piece).map_err(StoreError::io("write", path.dictionary()))?;
-    }
-    let retention = Retention { bytes: options.retain_bytes, age: options.retain_age, pack: options.pack };
-    // Segments go whole: an eighth of what is kept is the most that is removed too early.
-    let eighth =
-        options.retain_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes / 8).unwrap_or(usize::MAX));
-    let limits = Limits {
-        segment_bytes: options.segment_bytes.min(eighth),
-        record_bytes: (options.ring_bytes / 4) as usize,
-        segment_age: options.retain_age.map(|age| age / 8),
-        ..Limits::default()
+    let (dictionary, writer) = match furnish(options, &path, &clock) {
+        Ok(made) => made,
+        Err(error) => {
+            run.cancel();
+            return Err(error);
+        }
     };
-    let writer = Writer::create(&path, limits)?;
+    let retention = Retention { bytes: options.retain_bytes, age: options.retain_age, pack: options.pack };
     // A ring takes frames of a quarter of its size; what is cut must fit with its marks.
     let frame = (options.ring_bytes / 4) as usize - 8192;
     let limits = capture::Limits {

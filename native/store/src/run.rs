@@ -100,6 +100,13 @@ impl RunPath {
         File::open(self.lock()).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
     }
 
+    /// Takes away what was made of a run that could not begin. It would be the newest of its folder, and take the place of one
+    /// that holds something.
+    pub(crate) fn remove(&self) {
+        // What cannot be removed stays.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+
     fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }
@@ -134,8 +141,12 @@ impl Run {
         }
         let path = RunPath(dir.join(name));
         create_dir_all(dir).map_err(StoreError::io("make the folder", dir))?;
-        // A name that is taken is an error: a run is never continued by another.
+        // A name that is taken is an error: a run is never continued by another. What is not whole goes again.
         std::fs::create_dir(&path.0).map_err(StoreError::io("make the folder", &path.0))?;
+        Self::fill(path.clone(), manifest).inspect_err(|_| path.remove())
+    }
+
+    fn fill(path: RunPath, manifest: &Manifest) -> Result<Self, StoreError> {
         for folder in [path.rings(), path.segments()] {
             std::fs::create_dir(&folder).map_err(StoreError::io("make the folder", &folder))?;
         }
@@ -151,6 +162,11 @@ impl Run {
     /// Where it lies.
     pub fn path(&self) -> &RunPath {
         &self.path
+    }
+
+    /// Takes it away again, when what else it needs cannot be made.
+    pub fn cancel(self) {
+        self.path.remove();
     }
 }
 
@@ -215,6 +231,15 @@ mod tests {
         }
         let files = RunPath::files(&run.path().segments(), "seg");
         assert_eq!(files.iter().filter_map(|file| RunPath::number(file)).collect::<Vec<_>>(), numbers);
+    }
+
+    #[test]
+    fn a_run_that_could_not_begin_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let _old = Run::create(dir.path(), "1", &manifest()).unwrap();
+        Run::create(dir.path(), "2", &manifest()).unwrap().cancel();
+        assert_eq!(RunPath::find(dir.path()).unwrap().dir(), dir.path().join("1"));
+        assert!(!dir.path().join("2").exists());
     }
 
     #[test]
