@@ -191,8 +191,15 @@ defmodule ElixirScope.Options do
     end
   end
 
-  defp dir(dir) when is_binary(dir) and dir != "", do: {:ok, Path.expand(dir)}
-  defp dir(other), do: bad("expected :dir to be a path as a string, got: #{inspect(other)}")
+  # Expanded first: the folder of this VM may have a name that is no text.
+  defp dir(dir) when is_binary(dir) and dir != "" do
+    expanded = Path.expand(dir)
+    if String.valid?(expanded), do: {:ok, expanded}, else: bad_dir(expanded)
+  end
+
+  defp dir(other), do: bad_dir(other)
+
+  defp bad_dir(other), do: bad("expected :dir to be a path as a string of UTF-8, got: #{inspect(other)}")
 
   defp overflow(policy) when policy in [:drop_new, :overwrite], do: {:ok, policy}
 

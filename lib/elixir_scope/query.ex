@@ -11,14 +11,21 @@ defmodule ElixirScope.Query do
 
   @doc "See `ElixirScope.open/1`."
   def open(path) when is_binary(path) do
-    case path |> Path.expand() |> found() |> Native.open() do
+    expanded = Path.expand(path)
+    if String.valid?(expanded), do: open_found(found(expanded)), else: bad_path(expanded)
+  end
+
+  def open(other), do: bad_path(other)
+
+  defp open_found(path) do
+    case Native.open(path) do
       {:ok, {handle, path}} -> {:ok, %Recording{handle: handle, path: path}}
       {:error, {reason, message}} -> Error.new(String.to_atom(reason), message <> Recorder.advice(reason))
     end
   end
 
-  def open(other) do
-    Error.new(:bad_option, "expected the path of a recording as a string, got: #{inspect(other)}")
+  defp bad_path(other) do
+    Error.new(:bad_option, "expected the path of a recording as a string of UTF-8, got: #{inspect(other)}")
   end
 
   # Of a folder of recordings the newest but that which this VM makes just now: its own is asked without `in:`, and an IEx of a project that records
