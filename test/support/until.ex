@@ -18,14 +18,15 @@ defmodule ElixirScope.Until do
     Application.put_env(:elixir_scope, :assert_timeout, milliseconds)
   end
 
-  @doc "Waits until processes wait, and nothing is left that one of them could take."
+  # What a process waits for that is being recorded, or calls something for the first time.
+  @passing [:erlang, :erts_internal, :code_server, :gen_server, :gen_statem, :proc_lib]
+
+  @doc "Waits until processes wait for another one."
   def all_wait(pids), do: Enum.each(pids, fn pid -> until(fn -> waits?(pid) end) end)
 
   defp waits?(pid) do
     case Process.info(pid, [:status, :current_function]) do
-      [status: :waiting, current_function: {:gen_server, :loop, _}] -> false
-      [status: :waiting, current_function: {:gen_statem, :loop_receive, _}] -> false
-      [status: :waiting, current_function: {_, _, _}] -> true
+      [status: :waiting, current_function: {module, _, _}] -> module not in @passing
       _runs -> false
     end
   end
