@@ -2,7 +2,8 @@ defmodule ElixirScope.Stats do
   @moduledoc """
   Figures of a recording, or of a range of its time: see `ElixirScope.stats/1`.
 
-  `since` and `until` are the range, within what is recorded, `gaps` what is missing in it: with gaps all figures are lower bounds.
+  `since` and `until` are the range, within what is recorded, `gaps` what is missing in it: with gaps all figures are lower bounds,
+  but for the times of functions that call each other in tail position: where such a call is missing, another one is taken to have gone on.
 
   `functions` are those that were called, each a map. Times are in nanoseconds of the wall clock, so a process that waits
   for an answer in a function spends time in it.

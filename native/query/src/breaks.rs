@@ -18,6 +18,8 @@ pub(crate) struct Breaks {
     next: Option<u64>,
     /// The earliest time of the last block with events.
     last: Option<Nanos>,
+    /// The number of the event after the last block whose events show no names.
+    unnamed: Option<u64>,
 }
 
 /// The end of time: nobody knows yet when a gap ends.
@@ -63,6 +65,7 @@ impl Breaks {
     fn add_incident(&mut self, incident: &Incident) {
         match incident {
             Incident::Damage(damage) => self.add_damage(damage.clone()),
+            Incident::Unnamed(block) => self.add_unnamed(block),
             // The end of a recording is a pause too, and may follow one.
             Incident::Pause(time) => drop(self.paused.get_or_insert(*time)),
             Incident::Resume(time) => {
@@ -80,6 +83,19 @@ impl Breaks {
     pub(crate) fn add_damage(&mut self, damage: Damage) {
         self.damage.push(damage);
         self.open();
+    }
+
+    /// Whoever asks for events of a process or a function does not find them, so they are missing too: from the damage on, as far as
+    /// one such block follows another.
+    fn add_unnamed(&mut self, block: &BlockRef) {
+        let follows = self.unnamed.replace(block.end()) == Some(block.first_event);
+        match self.gaps.last_mut().filter(|gap| gap.cause == LossCause::Damage) {
+            Some(gap) if follows || gap.to >= block.earliest => gap.to = gap.to.max(block.latest),
+            _ => {
+                let (from, to) = (block.earliest, block.latest);
+                self.gaps.push(Gap { cause: LossCause::Damage, count: 0, from, to });
+            }
+        }
     }
 
     /// A file of the run that cannot be read. Events that are missing before others show by their numbers; at the `end`

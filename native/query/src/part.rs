@@ -148,6 +148,8 @@ pub enum Defined<'p> {
 pub(crate) enum Incident {
     /// Bytes that cannot be read lie before the block.
     Damage(Damage),
+    /// Events of the block name processes or sites that were defined in bytes that cannot be read.
+    Unnamed(BlockRef),
     Pause(Nanos),
     Resume(Nanos),
 }
@@ -179,13 +181,15 @@ pub(crate) struct Part {
     pub(crate) marks: Vec<(u32, Place)>,
     /// With the number of the block; that may be one more than there are.
     pub(crate) incidents: Vec<(u32, Incident)>,
+    /// Bytes here or before in the segment cannot be read.
+    torn: bool,
 }
 
 impl Part {
     /// Reads the blocks of a segment from an offset on; beside the part it answers where to go on when the segment has
     /// grown, and where its last block ends. `before` are the parts before.
     pub(crate) fn scan(segment: &Segment, offset: usize, before: &[Arc<Part>]) -> (Self, usize, usize) {
-        let mut part = Part::default();
+        let mut part = Part { torn: before.iter().any(|part| part.torn), ..Part::default() };
         let mut scan = segment.scan(offset);
         for found in scan.by_ref() {
             match found {
@@ -209,6 +213,7 @@ impl Part {
     }
 
     fn incident(&mut self, incident: Incident) {
+        self.torn |= matches!(incident, Incident::Damage(_));
         self.incidents.push((self.blocks.len() as u32, incident));
     }
 
@@ -236,6 +241,10 @@ impl Part {
             slots.push(self.slot(definition));
         }
         self.define(head.first_definition, slots);
+        let defined = |number: u32| self.defines(number) || before.iter().any(|part| part.defines(number));
+        let sites = front.sites.iter().map(|entry| entry.site);
+        let mut named = front.processes.iter().map(|entry| entry.process).chain(sites);
+        let unnamed = self.torn && !named.all(defined);
         for entry in front.processes {
             let (number, events, first, last) = (entry.process, entry.events, entry.first, entry.last);
             if entry.states > 0 {
@@ -255,15 +264,11 @@ impl Part {
         let kinds = front.kinds.iter().fold(0, |bits, (kind, _)| bits | 1 << *kind as u32);
         let (first_event, events) = (head.first_event, head.events);
         let (earliest, latest, until) = (head.earliest, head.latest, head.until);
-        self.blocks.push(BlockRef {
-            offset: block.offset,
-            first_event,
-            events,
-            earliest,
-            latest,
-            until,
-            kinds,
-        });
+        let block = BlockRef { offset: block.offset, first_event, events, earliest, latest, until, kinds };
+        if unnamed {
+            self.incident(Incident::Unnamed(block.clone()));
+        }
+        self.blocks.push(block);
     }
 
     fn add_place(&mut self, block: &Block<'_>, at: u32, place: &Place, before: &[Arc<Part>]) {
@@ -443,6 +448,7 @@ impl Part {
         self.sort_gaps();
         self.removed = next.removed.clone().or(self.removed.take());
         self.incidents.extend(next.incidents.iter().map(|(block, incident)| (block + shift, incident.clone())));
+        self.torn |= next.torn;
     }
 
     fn sort_gaps(&mut self) {
@@ -480,6 +486,12 @@ impl Part {
         let after = self.definitions.partition_point(|(first, _)| *first <= number);
         let (first, run) = &self.definitions[after.checked_sub(1)?];
         Some(self.defined(*run.get((number - first) as usize)?))
+    }
+
+    fn defines(&self, number: u32) -> bool {
+        let after = self.definitions.partition_point(|(first, _)| *first <= number);
+        let before = after.checked_sub(1).map(|at| &self.definitions[at]);
+        before.is_some_and(|(first, run)| ((number - first) as usize) < run.len())
     }
 
     fn defined(&self, slot: Slot) -> Defined<'_> {

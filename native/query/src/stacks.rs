@@ -10,7 +10,8 @@
 //!
 //! **Where events are missing** every open call becomes doubtful ([`Doubt`]): what is known of it is the time before. When
 //! an event of the very call follows, it was open since the end of the gap for certain, and that time counts too. Nothing is
-//! counted that is not certain, so all figures are lower bounds.
+//! counted that is not certain, so all figures are lower bounds; but a tail call among what is missing cannot be seen: what it ended
+//! then counts on, and what it began takes no time.
 
 use crate::counted::Counted;
 use crate::spread::Spread;

@@ -196,9 +196,11 @@ fn shows_the_truth_and_its_gaps(index: &Index) {
         let number = number(&row.payload);
         assert_eq!(row.time, Nanos(time(number)));
         assert_eq!(row.kind == Kind::State, is_state(number));
-        // Whose it was may be among what is damaged.
+        // Whose it was, and what, may be among what is damaged: whoever asks for these does not find it.
         let shown = row.process.map(|pid| pid.id);
         assert!(shown.is_none_or(|shown| shown == pid(number)), "event {number} of another process");
+        let named = shown.is_some() && row.site.is_some();
+        assert!(named || index.has_gap(row.time, row.time), "event {number}: {row:?}, {:?}", index.gaps());
         assert!(std::mem::take(&mut missing[number as usize]), "event {number} twice");
     }
     for number in (0..EVENTS).filter(|number| missing[*number as usize]) {
