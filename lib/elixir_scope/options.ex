@@ -129,6 +129,7 @@ defmodule ElixirScope.Options do
   def read(options) do
     with :ok <- keyword(options, "options", "start(dir: \"...\")"),
          :ok <- known(options, @known, "option"),
+         {:ok, _} <- boolean(:enabled, Keyword.get(options, :enabled, true)),
          {:ok, dir} <- dir(Keyword.get(options, :dir, "_build/scope")),
          {:ok, keep} <- number(:keep, Keyword.get(options, :keep, 10), {1, 1_000_000}),
          {:ok, retain} <- retain(Keyword.get(options, :retain, [])),
@@ -165,7 +166,8 @@ defmodule ElixirScope.Options do
   @spec enabled?() :: boolean
   def enabled? do
     case Application.fetch_env(:elixir_scope, :enabled) do
-      {:ok, enabled} -> enabled == true
+      # What is neither `true` nor `false` is read, and then refused with a word about it.
+      {:ok, enabled} -> enabled != false
       # A script has Mix at hand, but not running.
       :error -> List.keymember?(Application.started_applications(), :mix, 0) and Mix.env() != :prod
     end

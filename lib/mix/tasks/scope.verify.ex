@@ -89,7 +89,8 @@ defmodule Mix.Tasks.Scope.Verify do
   defp ended(%{ended: true}), do: "ended"
 
   defp ended(%{from_rings: events}),
-    do: "its VM was killed or halted, #{number(events)} events were still in its rings"
+    do:
+      "not ended: its VM was killed or halted, or its disk was full; #{number(events)} events were still in its rings"
 
   defp time(nil), do: "no event"
 

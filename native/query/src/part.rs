@@ -266,7 +266,7 @@ impl Part {
         let (earliest, latest, until) = (head.earliest, head.latest, head.until);
         let block = BlockRef { offset: block.offset, first_event, events, earliest, latest, until, kinds };
         if unnamed {
-            self.incident(Incident::Unnamed(block.clone()));
+            self.incident(Incident::Unnamed(block));
         }
         self.blocks.push(block);
     }
