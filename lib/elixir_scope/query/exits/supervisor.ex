@@ -112,7 +112,7 @@ defmodule ElixirScope.Query.Exits.Supervisor do
       |> Processes.newest(["spawn"], [process], Life.since(supervisor) || 0, exit.time)
       |> Enum.take(@messages)
 
-    since = if spawns == [], do: Life.since(supervisor) || 0, else: hd(spawns).time
+    since = if spawns == [], do: Life.since(supervisor) || 0, else: made_at(recording, hd(spawns), exit.time)
     made = for %Event{data: %{child: child}} <- spawns, do: child
     # A link that ended with the child stands in the history.
     linked = for %{other: pid} <- supervisor.link_history, is_pid(pid), do: pid
@@ -130,6 +130,17 @@ defmodule ElixirScope.Query.Exits.Supervisor do
     |> case do
       [%Event{data: %{reason: reason}} = trigger] when reason != :shutdown -> trigger
       _none -> nil
+    end
+  end
+
+  # A child may have ended before the VM told that its supervisor has made it; it tells itself that it was made, first of all.
+  defp made_at(recording, %Event{time: told} = spawn, until) do
+    with %{child: child} <- spawn.data,
+         {:ok, process} <- Server.numbers(child),
+         [born] <- recording |> Processes.newest(["spawned"], [process], 0, until) |> Enum.take(1) do
+      min(born.time, told)
+    else
+      _unknown -> told
     end
   end
 
