@@ -22,6 +22,9 @@ defmodule ElixirScope.KillTest do
     assert Enum.all?(told, &(&1.confirmed > 0)),
            "a VM was killed before it had done anything: #{inspect(told)}"
 
+    # A machine that stands still for a moment makes one of them late, not half of them.
+    typical = told |> Enum.map(& &1.open) |> Enum.sort() |> Enum.at(div(@kills, 2))
+    assert typical < 1_000, "opening took #{typical} ms in the median"
     slowest = Enum.max_by(told, & &1.open)
 
     IO.puts(
